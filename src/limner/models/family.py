@@ -1,0 +1,92 @@
+"""The protocol of a family: an architecture and how to run it. Torch-free to import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+
+from limner.models.catalog import Card
+from limner.models.machine import Machine
+from limner.sampling.course import Course, Runner, Solver, Weights
+from limner.types import Estimate, Notice, Plan, Recipe, Request
+
+if TYPE_CHECKING:
+    from torch import Tensor, device
+    from torch.nn import Module
+
+    from limner.types import Pixels
+
+Shape: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """Where a checkpoint's files lie: names relative to its root, to paths on this machine."""
+
+    root: Path
+    paths: Mapping[str, Path]
+
+    def part(self, folder: str, *suffixes: str) -> tuple[Path, ...]:
+        """Paths of a part's files with one of the suffixes, sorted by name (shards come in order)."""
+        names = sorted(n for n in self.paths if n.startswith(folder + "/") and n.endswith(suffixes))
+        return tuple(self.paths[n] for n in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where a part is to live."""
+
+    device: device
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A family's answer to a Request: its Recipe, the Request with its defaults filled in, and what to say."""
+
+    recipe: Recipe
+    request: Request
+    notices: tuple[Notice, ...] = ()
+    estimate: Estimate = Estimate()
+
+
+class Family(Protocol):
+    """One architecture. ``honours`` names the Request fields it can carry out; any other that is set is refused."""
+
+    name: ClassVar[str]
+    honours: ClassVar[frozenset[str]]
+
+    def recognise(self, index: Mapping[str, object]) -> float:
+        """0..1: how sure this family is that the checkpoint (its model_index.json or tensor shapes) is its own."""
+        ...
+
+    def plan(self, request: Request, card: Card, files: Files, machine: Machine) -> Planned:
+        """Resolve sizes, steps, levels and prompt chunks. Torch-free. Raises ``InvalidRequest``."""
+        ...
+
+    def load(self, weights: Weights, files: Files, placement: Placement) -> Module:
+        """Read one part of the checkpoint. Raises ``ModelError``."""
+        ...
+
+    def forward(self, module: Module, part: str, batch: Mapping[str, Tensor]) -> Tensor:
+        """One model call on stacked rows: every input has a batch axis, the answer too."""
+        ...
+
+    def course(self, plan: Plan, k: int, solver: Solver | None, checkpoint: str) -> Course:
+        """Image ``k`` of the plan from text to pixels: float32, 3 x height x width, in 0..1."""
+        ...
+
+    def preview(self, latent: Tensor) -> Pixels | None:
+        """A small picture of a latent, cheaply; ``None`` where the family has no way."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """A prompt as ids, without special tokens."""
+
+    def encode(self, text: str) -> Sequence[int]: ...
+
+
+__all__ = ["Card", "Family", "Files", "Machine", "Placement", "Planned", "Runner", "Shape", "Tokenizer"]

@@ -1,0 +1,136 @@
+"""What a job asks of the engine, and is answered: the vocabulary families and solvers are written in.
+
+A job's course is a generator. It yields an ``Eval`` (rows for one network), a ``Call`` (work that cannot be sliced into
+rows), a ``Show`` (progress) or a ``Note`` (something to record) and receives the answers; its return value is the
+picture. So a solver reads as its paper does and holds its own state, and the engine alone decides which rows share a
+model call. This module needs no torch to import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Level(NamedTuple):
+    """One noise level: ``x = alpha * x0 + sigma * noise``; ``t`` is what the network is told (may be fractional).
+
+    Covers variance-preserving diffusion (alpha^2 + sigma^2 = 1), its zero-terminal-SNR form (alpha = 0 at the start;
+    Lin et al. 2024, arXiv 2305.08891) and flow matching (alpha = 1 - sigma).
+    """
+
+    alpha: float
+    sigma: float
+    t: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """What must be resident for a row: a part of a checkpoint in a dtype, with adapters."""
+
+    checkpoint: str
+    part: str
+    dtype: str
+    adapters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One batch element, tensors without a batch axis. ``cost`` is predicted FLOPs.
+
+    ``key`` names the answer's content where it may be remembered (a text encoding); rows of a step have none.
+    """
+
+    weights: Weights
+    inputs: Mapping[str, Tensor]
+    cost: float
+    slot: int | None = None
+    key: str | None = None
+
+    def bucket(self) -> Hashable:
+        """Rows of equal buckets can be stacked into one model call."""
+        names = tuple((name, tuple(t.shape), str(t.dtype)) for name, t in sorted(self.inputs.items()))
+        return (self.weights, names)
+
+
+@dataclass(frozen=True, slots=True)
+class Eval:
+    """Rows answered together, in this order: guidance two, dropped guidance one."""
+
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Work that cannot be sliced into rows (a foreign pipeline, a tiled decode). ``run`` gets the runner and a tick to
+    call between its pieces, which raises ``Cancelled`` when the job was cancelled; it answers one tensor."""
+
+    weights: Weights
+    cost: float
+    run: Callable[[Runner, Callable[[], None]], Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Progress: ``step`` of ``steps`` done; ``latent`` is x0 as predicted so far, for a preview."""
+
+    step: int
+    steps: int
+    latent: Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that must reach the user and the Record: a retry, a fallback."""
+
+    code: str
+    message: str
+
+
+Ask: TypeAlias = Eval | Call | Show | Note
+Course: TypeAlias = "Generator[Ask, tuple[Tensor, ...], Tensor]"
+Denoise: TypeAlias = "Callable[[Tensor, Level], Course]"
+
+
+class Runner(Protocol):
+    """Tensors, no policy."""
+
+    def forward(self, rows: Sequence[Row]) -> Sequence[Tensor]:
+        """Answers of rows of one bucket. Splits on out-of-memory and records it."""
+        ...
+
+
+class Solver(Protocol):
+    """Removes noise. ``x0 = yield from denoise(x, level)`` asks for the clean picture at a level."""
+
+    def solve(
+        self, x: Tensor, levels: Sequence[Level], denoise: Denoise, noise: Callable[[], Tensor]
+    ) -> Course:
+        """From ``x`` at ``levels[0]`` to the sample at ``levels[-1]``. ``x`` is float32, of any shape without a batch
+        axis; ``noise`` draws fresh standard noise of that shape in the job's own order. Yields a ``Show`` after each
+        step."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SolverCard:
+    """What the catalog of solvers says of one, torch-free. ``a1111`` is the name other tools know it by.
+
+    ``spacings`` and ``rounding`` say how the matching diffusers scheduler places its timesteps, so that the same
+    checkpoint gives the same picture there.
+    """
+
+    name: str
+    title: str
+    a1111: str
+    solver: str  # module:Class, imported when used
+    source: str
+    stochastic: bool = False
+    evals_per_step: int = 1
+    aliases: tuple[str, ...] = ()
+    options: Mapping[str, str | float | bool] = field(default_factory=dict)
+    KINDS: ClassVar[tuple[str, ...]] = ()
