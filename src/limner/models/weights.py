@@ -1,0 +1,159 @@
+"""Published weights into our modules: checked first, read memory-mapped, converted tensor by tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from limner.errors import CorruptFile, MismatchedWeights
+from limner.models.inspect import TensorInfo, read_header
+from limner.models.nets.aliases import canonical_names, may_be_convolution
+
+__all__ = ["load_into"]
+
+FLOATS = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}
+CONVOLUTIONAL = ("unet", "vae")
+SHOWN = 3
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+Found = dict[str, tuple[Path, str, TensorInfo]]
+"""For each parameter: the file that holds it, the name it has there, and what the header says of it."""
+
+
+def load_into(
+    module_factory: Callable[[], ModuleT],
+    paths: Sequence[Path],
+    part: str,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> ModuleT:
+    """Build a module and fill it with the weights in one or more safetensors files.
+
+    Every header is checked, and every name and shape compared with the module's, before any weight is read. On the CPU,
+    weights that are stored in ``dtype`` already stay memory-mapped: the files must not change while the module lives.
+
+    Args:
+        module_factory: makes the module; called on the meta device, so that no memory is spent on initial values.
+        paths: the file, or all shards of it.
+        part: ``unet``, ``vae`` or ``text_encoder``; chooses the aliases of older files.
+        dtype: floating dtype of the loaded weights.
+        device: where they go.
+
+    Returns:
+        The module in evaluation mode, without gradients; convolutions of ``unet`` and ``vae`` in channels-last.
+
+    Raises:
+        ModelNotFound: a file is missing.
+        UnsafeFile: a pickle or a file built to do harm.
+        CorruptFile: truncated or malformed.
+        MismatchedWeights: names, shapes or dtypes are not those of the module; the first few are listed.
+    """
+    with torch.device("meta"), _Unfilled():
+        module = module_factory()
+    wanted = module.state_dict()
+    found = _find(paths, part)
+    _compare(found, wanted, part)
+    module.load_state_dict(_read(found, wanted, part, dtype, device), assign=True)
+    _refuse_leftovers(module)
+    return module.eval().requires_grad_(False)
+
+
+class _Unfilled(TorchFunctionMode):
+    """Skips the random filling of new parameters: without memory it does nothing, yet takes up to a second."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: Sequence[type],
+        args: tuple[object, ...] = (),
+        kwargs: dict[str, object] | None = None,
+    ) -> object:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
+def _find(paths: Sequence[Path], part: str) -> Found:
+    found: Found = {}
+    for path in paths:
+        tensors = read_header(path).tensors
+        for stored, name in canonical_names(part, tensors).items():
+            if name is None:
+                continue
+            if name in found:
+                raise MismatchedWeights(
+                    f"the weights of the {part} hold {name} twice: as {found[name][1]!r} in {found[name][0].name} "
+                    f"and as {stored!r} in {path.name}",
+                    hint="download the checkpoint again; name each shard once",
+                )
+            found[name] = (path, stored, tensors[stored])
+    return found
+
+
+def _compare(found: Found, wanted: Mapping[str, Tensor], part: str) -> None:
+    faults = {
+        "missing": [name for name in wanted if name not in found],
+        "unexpected": [entry[1] for name, entry in found.items() if name not in wanted],
+        "wrong shape": [
+            f"{name} {list(info.shape)} instead of {list(wanted[name].shape)}"
+            for name, (_, _, info) in found.items()
+            if name in wanted and not _fits(info.shape, tuple(wanted[name].shape), may_be_convolution(part, name))
+        ],
+        "not floating point": [
+            f"{name} {info.dtype}"
+            for name, (_, _, info) in found.items()
+            if name in wanted and info.dtype not in FLOATS
+        ],
+    }
+    if any(faults.values()):
+        told = "; ".join(f"{len(names)} {fault}: {_some(names)}" for fault, names in faults.items() if names)
+        raise MismatchedWeights(
+            f"the weights are not those of this {part}: {told}",
+            hint="the config.json and the weights must come from the same checkpoint",
+        )
+
+
+def _fits(stored: tuple[int, ...], wanted: tuple[int, ...], convolution: bool) -> bool:
+    return stored == wanted or (convolution and stored == (*wanted, 1, 1))
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(name[:160] for name in listed[:SHOWN]) + (", ..." if len(listed) > SHOWN else "")
+
+
+def _read(
+    found: Found, wanted: Mapping[str, Tensor], part: str, dtype: torch.dtype, device: torch.device
+) -> dict[str, Tensor]:
+    """Read file by file; only one tensor at a time exists in two dtypes."""
+    state: dict[str, Tensor] = {}
+    for path in dict.fromkeys(path for path, _, _ in found.values()):
+        try:
+            with safe_open(path, framework="pt", device=str(device)) as file:
+                for name, (where, stored, _) in found.items():
+                    if where == path:
+                        tensor = file.get_tensor(stored).reshape(wanted[name].shape)
+                        state[name] = _place(tensor, dtype, device, part)
+        except (SafetensorError, OSError) as error:
+            raise CorruptFile(f"{path} cannot be read: {error}", hint="delete it and download it again") from error
+    return state
+
+
+def _place(tensor: Tensor, dtype: torch.dtype, device: torch.device, part: str) -> Tensor:
+    if tensor.ndim == 4 and part in CONVOLUTIONAL:
+        return tensor.to(device, dtype, memory_format=torch.channels_last)
+    return tensor.to(device, dtype)
+
+
+def _refuse_leftovers(module: nn.Module) -> None:
+    """Buffers that no file holds would stay without memory; our modules compute such values where they need them."""
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if tensor.is_meta:
+            raise RuntimeError(f"{name} of {type(module).__name__} is in no state_dict, so nothing can fill it")
