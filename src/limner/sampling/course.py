@@ -9,8 +9,8 @@ model call. This module needs no torch to import.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -107,9 +107,7 @@ class Runner(Protocol):
 class Solver(Protocol):
     """Removes noise. ``x0 = yield from denoise(x, level)`` asks for the clean picture at a level."""
 
-    def solve(
-        self, x: Tensor, levels: Sequence[Level], denoise: Denoise, noise: Callable[[], Tensor]
-    ) -> Course:
+    def solve(self, x: Tensor, levels: Sequence[Level], denoise: Denoise, noise: Callable[[], Tensor]) -> Course:
         """From ``x`` at ``levels[0]`` to the sample at ``levels[-1]``. ``x`` is float32, of any shape without a batch
         axis; ``noise`` draws fresh standard noise of that shape in the job's own order. Yields a ``Show`` after each
         step."""
@@ -118,10 +116,12 @@ class Solver(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SolverCard:
-    """What the catalog of solvers says of one, torch-free. ``a1111`` is the name other tools know it by.
+    """What the catalog of solvers says of one, torch-free.
 
-    ``spacings`` and ``rounding`` say how the matching diffusers scheduler places its timesteps, so that the same
-    checkpoint gives the same picture there.
+    ``a1111`` and ``a1111_schedule`` are the sampler and schedule type other tools know it by. ``scheduler`` is the
+    diffusers class that it draws the same pictures as; ``placement`` says where that one puts noise levels
+    (``sampling/placement.py``) and ``spacing`` what it does where the model does not say. ``evals_per_step`` counts
+    network evaluations of a full step. ``flow``: may be used with flow-matching models.
     """
 
     name: str
@@ -129,8 +129,12 @@ class SolverCard:
     a1111: str
     solver: str  # module:Class, imported when used
     source: str
+    scheduler: str
+    placement: Literal["interpolated", "multistep", "ddim", "lcm"]
+    spacing: Literal["leading", "linspace", "trailing"] = "linspace"
+    a1111_schedule: str = "Automatic"
+    karras: bool = False
+    flow: bool = False
     stochastic: bool = False
     evals_per_step: int = 1
     aliases: tuple[str, ...] = ()
-    options: Mapping[str, str | float | bool] = field(default_factory=dict)
-    KINDS: ClassVar[tuple[str, ...]] = ()
