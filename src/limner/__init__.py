@@ -1,1 +1,52 @@
-"""Limner turns words into pictures with pre-trained models, measures them, and refines the words."""
+"""Limner turns words into pictures with pre-trained models, measures them, and refines the words.
+
+>>> import limner
+>>> picture = limner.draw("a red fox in the snow")
+>>> picture.save("fox.png")
+
+Names are imported when first used, so that ``import limner`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from limner.errors import LimnerError as LimnerError
+    from limner.image import Image as Image
+    from limner.library.store import Library as Library
+    from limner.session import Session as Session
+    from limner.session import draw as draw
+    from limner.session import generate as generate
+    from limner.types import Plan as Plan
+    from limner.types import Record as Record
+    from limner.types import Request as Request
+
+_HOMES = {
+    "Image": "limner.image",
+    "Library": "limner.library.store",
+    "LimnerError": "limner.errors",
+    "Plan": "limner.types",
+    "Record": "limner.types",
+    "Request": "limner.types",
+    "Session": "limner.session",
+    "draw": "limner.session",
+    "generate": "limner.session",
+}
+
+__all__ = ["Image", "Library", "LimnerError", "Plan", "Record", "Request", "Session", "__version__", "draw", "generate"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'limner' has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

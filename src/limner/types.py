@@ -213,7 +213,8 @@ class Seed(Frozen):
 
 class Plan(Frozen):
     """A Request with everything resolved. ``asked`` is the Request as it came; ``request`` has no unset fields that
-    matter; ``prompt`` and ``negative`` are the words after styles and wildcards."""
+    matter; ``prompt`` and ``negative`` are the words after styles and wildcards. ``first`` is the index of its first image
+    among those asked for (a prompt with variants becomes several Plans)."""
 
     SCHEMA: ClassVar[int] = SCHEMA
 
@@ -226,6 +227,7 @@ class Plan(Frozen):
     numerics: Numerics
     recipe: Recipe
     seeds: tuple[Seed, ...]
+    first: int = 0
     origins: Mapping[str, str] = Field(default_factory=dict)
     estimate: Estimate = Estimate()
     notices: tuple[Notice, ...] = ()

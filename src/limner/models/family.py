@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from limner.models.catalog import Card
 from limner.models.machine import Machine
-from limner.sampling.course import Course, Runner, Solver, Weights
+from limner.prompts.lint import Vocabulary
+from limner.sampling.course import Course, Solver, Weights
 from limner.types import Estimate, Notice, Plan, Recipe, Request
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from limner.types import Pixels
-
-Shape: TypeAlias = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +77,12 @@ class Family(Protocol):
         """Image ``k`` of the plan from text to pixels: float32, 3 x height x width, in 0..1."""
         ...
 
-    def preview(self, latent: Tensor) -> Pixels | None:
-        """A small picture of a latent, cheaply; ``None`` where the family has no way."""
+    def preview(self, latent: Tensor, part: Callable[[str], Module]) -> Pixels | None:
+        """A small picture of a latent, cheaply; ``None`` where the family has no way. ``part`` gives resident modules."""
+        ...
+
+    def vocabulary(self, files: Files) -> Vocabulary | None:
+        """What the text encoder can see, for lint; ``None`` where that is not known. Torch-free."""
         ...
 
 
-class Tokenizer(Protocol):
-    """A prompt as ids, without special tokens."""
-
-    def encode(self, text: str) -> Sequence[int]: ...
-
-
-__all__ = ["Card", "Family", "Files", "Machine", "Placement", "Planned", "Runner", "Shape", "Tokenizer"]

@@ -1,0 +1,200 @@
+"""The engine's desk: turns tickets into jobs and what becomes of jobs into tidings. Runs on the engine's thread."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+import limner
+from limner.engine.backend import Locate, Ticket
+from limner.engine.engine import Engine
+from limner.engine.job import Job
+from limner.engine.runner import TorchRunner
+from limner.engine.scheduler import Scheduler
+from limner.errors import Cancelled, LimnerError
+from limner.models.family import Family
+from limner.models.machine import probe
+from limner.sampling import catalog
+from limner.sampling.course import Show, Weights
+from limner.types import Cancelled as WasCancelled
+from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Plan, Step, Warned
+
+RESIDENT_SHARE = 0.6  # of memory, for weights; the rest is for activations and everything else on the machine
+
+
+@dataclass(slots=True)
+class Open:
+    """A ticket under way: its jobs still running, and the first error."""
+
+    ticket: Ticket
+    family: Family
+    left: set[str] = field(default_factory=set)
+    error: BaseException | None = None
+    cancelled: bool = False
+    loading: float = 0.0
+
+
+class Desk:
+    def __init__(self, locate: Locate) -> None:
+        self._locate = locate
+        budget = int(probe().memory_bytes * RESIDENT_SHARE)
+        self.runner = TorchRunner(budget, self._tell_loading)
+        self.engine = Engine(self.runner, Scheduler(), self._finished)
+        self._open: dict[str, Open] = {}
+        self._owner: dict[str, tuple[Open, int]] = {}
+        self._order = itertools.count()
+
+    @property
+    def idle(self) -> bool:
+        return self.engine.idle
+
+    @torch.inference_mode()
+    def accept(self, ticket: Ticket) -> None:
+        """Open a ticket: one job an image. Whatever goes wrong here is told to the ticket, never raised."""
+        try:
+            family, files = self._locate(ticket.plan)
+            checkpoint = ticket.plan.model.weights_hash()
+            device = torch.device(ticket.plan.device)
+            # The device is part of the name: the same checkpoint may live on two.
+            self.runner.register(f"{checkpoint}@{device}", family, files, device)
+            self._open_jobs(Open(ticket, family), f"{checkpoint}@{device}")
+        except Exception as error:
+            ticket.tell(Failed(error))
+
+    @torch.inference_mode()
+    def step(self) -> None:
+        """One engine step. A fault of the engine itself fails every open ticket and starts afresh."""
+        try:
+            self.engine.step()
+        except Exception as error:
+            self._fail_all(error)
+
+    def cancel(self, ticket_id: str) -> None:
+        if opened := self._open.get(ticket_id):
+            opened.cancelled = True
+            for job_id in opened.left:
+                self.engine.cancel(job_id)
+
+    def close(self) -> None:
+        for opened in list(self._open.values()):
+            opened.ticket.tell(WasCancelled())
+
+    def _open_jobs(self, opened: Open, checkpoint: str) -> None:
+        plan = opened.ticket.plan
+        card = catalog.find(plan.recipe.solver) if plan.recipe.solver else None
+        jobs = []
+        for k in range(len(plan.seeds)):
+            solver = catalog.load(card) if card else None
+            job = Job(
+                id=f"{opened.ticket.id}/{k}",
+                order=next(self._order),
+                course=opened.family.course(plan, k, solver, checkpoint),
+                alone=plan.numerics.batching == "alone",
+                on_show=self._shown,
+                on_note=self._noted,
+            )
+            self._owner[job.id] = (opened, k)
+            opened.left.add(job.id)
+            jobs.append(job)
+        self._open[opened.ticket.id] = opened
+        for job in jobs:
+            self.engine.add(job)
+
+    def _shown(self, job: Job, show: Show) -> None:
+        opened, k = self._owner[job.id]
+        preview = None
+        if opened.ticket.previews and show.latent is not None:
+            preview = opened.family.preview(show.latent, self._part_of(opened.ticket.plan))
+        opened.ticket.tell(Step(opened.ticket.plan.first + k, show.step, show.steps, preview))
+
+    def _part_of(self, plan: Plan) -> Callable[[str], torch.nn.Module]:
+        checkpoint = f"{plan.model.weights_hash()}@{torch.device(plan.device)}"
+        return lambda part: self.runner.module(Weights(checkpoint, part, plan.numerics.dtype))
+
+    def _noted(self, job: Job, notice: Notice) -> None:
+        opened, k = self._owner[job.id]
+        opened.ticket.tell(Warned(notice, opened.ticket.plan.first + k))
+
+    def _finished(self, job: Job) -> None:
+        opened, k = self._owner.pop(job.id)
+        opened.left.discard(job.id)
+        if job.picture is not None:
+            pixels = to_pixels(job.picture)
+            opened.ticket.tell(Drawn(opened.ticket.plan.first + k, pixels, self._facts(opened, job)))
+        elif isinstance(job.error, Cancelled):
+            opened.cancelled = True
+        else:
+            opened.error = opened.error or job.error
+        if not opened.left:
+            self._close(opened)
+
+    def _close(self, opened: Open) -> None:
+        del self._open[opened.ticket.id]
+        if opened.error is not None:
+            error = opened.error
+            opened.ticket.tell(Failed(error if isinstance(error, Exception) else RuntimeError(str(error))))
+        else:
+            opened.ticket.tell(WasCancelled() if opened.cancelled else Done(()))
+
+    def _fail_all(self, error: Exception) -> None:
+        for opened in self._open.values():
+            opened.ticket.tell(Failed(error if isinstance(error, LimnerError) else error))
+        self._open.clear()
+        self._owner.clear()
+        self.engine = Engine(self.runner, Scheduler(), self._finished)
+
+    def _tell_loading(self, checkpoint: str, part: str) -> None:
+        for opened in self._open.values():
+            opened.ticket.tell(Loading(opened.ticket.plan.model.name, part))
+
+    def _facts(self, opened: Open, job: Job) -> Facts:
+        device = torch.device(opened.ticket.plan.device)
+        timings = {part: round(seconds, 4) for part, seconds in job.seconds.items()}
+        timings["total"] = round(sum(job.seconds.values()), 4)
+        return Facts(
+            device_name=device_name(device),
+            threads=torch.get_num_threads(),
+            timings=timings,
+            peak_bytes=peak_bytes(device),
+            versions=versions(),
+            notices=tuple(job.notices),
+        )
+
+
+def to_pixels(picture: torch.Tensor) -> Pixels:
+    """Float 3 x H x W in 0..1 to uint8 H x W x 3, rounded to nearest as diffusers does."""
+    scaled = picture.clamp(0, 1).mul(255).round().to(torch.uint8)
+    pixels: Pixels = np.ascontiguousarray(scaled.permute(1, 2, 0).cpu().numpy())
+    return pixels
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Most memory in use so far: of the device on CUDA, of the process otherwise."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else probe().cpu
+
+
+def versions() -> dict[str, str]:
+    return {
+        "limner": limner.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+    }

@@ -1,0 +1,109 @@
+"""A job: one image being made. The only mutable type; its course asks and is answered."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeAlias
+
+from limner.errors import GenerationError, LimnerError
+from limner.sampling.course import Call, Course, Eval, Note, Row, Show
+from limner.types import Notice
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Answer: TypeAlias = "Tensor | LimnerError"
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """``alone`` jobs never share a model call. ``order`` is the order of arrival.
+
+    ``pending`` is what the course waits for; ``answers`` fills up row by row until the Eval is whole.
+    """
+
+    id: str
+    order: int
+    course: Course
+    alone: bool
+    on_show: Callable[[Job, Show], None]
+    on_note: Callable[[Job, Notice], None]
+    pending: Eval | Call | None = None
+    answers: list[Answer | None] = field(default_factory=list)
+    picture: Tensor | None = None
+    error: BaseException | None = None
+    cancelled: bool = False
+    notices: list[Notice] = field(default_factory=list)
+    seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+
+    @property
+    def finished(self) -> bool:
+        return self.picture is not None or self.error is not None
+
+    def start(self) -> None:
+        """Run the course up to its first question."""
+        self._drive(None)
+
+    def waiting_rows(self) -> list[tuple[int, Row]]:
+        """Positions and rows of the pending Eval that have no answer yet."""
+        if not isinstance(self.pending, Eval):
+            return []
+        return [(i, row) for i, row in enumerate(self.pending.rows) if self.answers[i] is None]
+
+    def answer(self, position: int, answer: Answer) -> None:
+        """Give one row's answer; when the Eval is whole the course goes on. An error is thrown into the course, which
+        may fall back (a float32 decode) or let it end the job."""
+        self.answers[position] = answer
+        if all(a is not None for a in self.answers):
+            self._drive(self.answers)
+
+    def note(self, code: str, message: str) -> None:
+        """Record something; a repeated message counts once."""
+        notice = Notice(code=code, message=message)
+        if notice not in self.notices:
+            self.notices.append(notice)
+            self.on_note(self, notice)
+
+    def fail(self, error: BaseException) -> None:
+        self.error = error
+        self.pending = None
+        self.course.close()
+
+    def _drive(self, answers: list[Answer | None] | None) -> None:
+        try:
+            ask = self._send(answers)
+            while True:
+                if isinstance(ask, Show):
+                    self.on_show(self, ask)
+                elif isinstance(ask, Note):
+                    self.note(ask.code, ask.message)
+                else:
+                    self._ask(ask)
+                    return
+                ask = self.course.send(())
+        except StopIteration as stop:
+            self.picture = stop.value
+            self.pending = None
+        except LimnerError as error:
+            self.fail(error)
+        except Exception as error:
+            wrapped = GenerationError(
+                f"the picture could not be made: {type(error).__name__}: {error}",
+                hint="this is a fault in Limner; please report it with the command you ran",
+            )
+            wrapped.__cause__ = error
+            self.fail(wrapped)
+
+    def _send(self, answers: list[Answer | None] | None) -> Eval | Call | Show | Note:
+        if answers is None:
+            return next(self.course)
+        for answer in answers:
+            if isinstance(answer, LimnerError):
+                return self.course.throw(answer)
+        return self.course.send(tuple(a for a in answers if a is not None and not isinstance(a, LimnerError)))
+
+    def _ask(self, ask: Eval | Call) -> None:
+        self.pending = ask
+        self.answers = [None] * (len(ask.rows) if isinstance(ask, Eval) else 1)

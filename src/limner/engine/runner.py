@@ -1,0 +1,110 @@
+"""The runner: tensors, no policy. Rows of one bucket in, one answer a row out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from limner.engine.memory import Residency
+from limner.errors import LimnerError, NonFinite, OutOfMemory
+from limner.models.family import Family, Files, Placement
+from limner.sampling.course import Row, Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    family: Family
+    files: Files
+    device: torch.device
+
+
+class TorchRunner:
+    """Owns the modules. ``on_load`` is told before a part's weights are read."""
+
+    def __init__(self, budget: int, on_load: Callable[[str, str], None] = lambda checkpoint, part: None) -> None:
+        self._registered: dict[str, Registered] = {}
+        self._on_load = on_load
+        self._notes: list[tuple[str, str]] = []
+        self.residency = Residency(self._load, budget)
+
+    def register(self, checkpoint: str, family: Family, files: Files, device: torch.device) -> None:
+        """Make a checkpoint known under the name its rows will use."""
+        self._registered.setdefault(checkpoint, Registered(family, files, device))
+
+    def module(self, weights: Weights) -> Module:
+        return self.residency.get(weights)
+
+    def forward(self, rows: Sequence[Row]) -> list[Tensor | LimnerError]:
+        """Answers in the rows' order. A row whose answer is not finite gets ``NonFinite``, its neighbours their own
+        answers. Out of memory splits the batch in halves, noted; a single row that does not fit gets ``OutOfMemory``."""
+        weights = rows[0].weights
+        try:
+            module = self.residency.get(weights)
+            return _finite(self._call(module, weights, rows))
+        except LimnerError as error:
+            return [error] * len(rows)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Outside the except block: the traceback would keep the tensors of the failed call alive.
+        return self._smaller(rows)
+
+    def take_notes(self) -> list[tuple[str, str]]:
+        """What happened since last asked, as (code, message)."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def _call(self, module: Module, weights: Weights, rows: Sequence[Row]) -> Tensor:
+        home = self._registered[weights.checkpoint]
+        batch = {
+            name: torch.stack([row.inputs[name] for row in rows]).to(home.device, non_blocking=True)
+            for name in rows[0].inputs
+        }
+        return home.family.forward(module, weights.part, batch)
+
+    def _smaller(self, rows: Sequence[Row]) -> list[Tensor | LimnerError]:
+        weights = rows[0].weights
+        freed = self.residency.drop(keep=weights)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if len(rows) == 1 and not freed:
+            return [
+                OutOfMemory(
+                    f"{weights.part} of {weights.checkpoint} does not fit into memory, even for one picture",
+                    hint="try a smaller --size, another --dtype, or a smaller model (limner models list --fits)",
+                )
+            ]
+        half = max(1, len(rows) // 2)
+        self._notes.append(("out-of-memory", f"memory ran out at {len(rows)} rows of {weights.part}; went on with {half}"))
+        parts = [rows[:half], rows[half:]] if len(rows) > 1 else [rows]
+        return [answer for part in parts for answer in self.forward(part)]
+
+    def _load(self, weights: Weights) -> Module:
+        home = self._registered[weights.checkpoint]
+        self._on_load(weights.checkpoint, weights.part)
+        return home.family.load(weights, home.files, Placement(home.device, weights.dtype))
+
+
+def _finite(out: Tensor) -> list[Tensor | LimnerError]:
+    good = torch.isfinite(out).flatten(1).all(dim=1).tolist()
+    return [
+        row
+        if ok
+        else NonFinite(
+            "the network answered with NaN or infinity",
+            hint="try --dtype float32; if that does not help, the weights are damaged (limner models check)",
+        )
+        for row, ok in zip(out.unbind(0), good, strict=True)
+    ]
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA's own class, and the CPU allocator's message, which has none."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text

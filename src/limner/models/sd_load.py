@@ -1,0 +1,60 @@
+"""Stable Diffusion's parts as torch modules, and pictures of unfinished latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import Module
+
+from limner.errors import ModelNotFound
+from limner.models.family import Files, Placement
+from limner.models.inspect import read_json
+from limner.models.nets.autoencoder import Autoencoder, AutoencoderConfig
+from limner.models.nets.clip import ClipText, ClipTextConfig
+from limner.models.nets.unet import UNet, UNetConfig
+from limner.models.weights import load_into
+from limner.types import Pixels
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+PREVIEW_SIDE = 16  # latent cells; larger latents are shrunk to it before they are decoded
+
+
+def load_part(part: str, files: Files, placement: Placement) -> Module:
+    """Read text_encoder, unet or vae. Raises ``ModelError``."""
+    config = read_json(_one(files, f"{part}/config.json"))
+    paths = files.part(part, ".safetensors")
+    if not paths:
+        raise ModelNotFound(f"{part}/ holds no safetensors file", hint="fetch the model again, or another version of it")
+    dtype = DTYPES[placement.dtype]
+    if part == "text_encoder":
+        text = ClipTextConfig.from_json(config)
+        return load_into(lambda: ClipText(text), paths, part, dtype, placement.device)
+    if part == "unet":
+        unet = UNetConfig.from_json(config)
+        return load_into(lambda: UNet(unet), paths, part, dtype, placement.device)
+    vae = AutoencoderConfig.from_json(config)
+    return load_into(lambda: Autoencoder(vae), paths, part, dtype, placement.device)
+
+
+def _one(files: Files, name: str) -> Path:
+    try:
+        return files.paths[name]
+    except KeyError:
+        raise ModelNotFound(f"the checkpoint has no {name}", hint="it is not a whole diffusers folder") from None
+
+
+def preview(latent: Tensor, vae: Module) -> Pixels:
+    """A latent decoded at a small size: latents of an autoencoder with local structure survive being averaged."""
+    assert isinstance(vae, Autoencoder)
+    z = latent[None].float()
+    factor = max(1, max(z.shape[-2:]) // PREVIEW_SIDE)
+    if factor > 1:
+        z = torch.nn.functional.avg_pool2d(z, factor)
+    dtype = next(vae.parameters()).dtype
+    scaled = z / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
+    out = vae.decode(scaled.to(dtype)).float()[0]
+    shown = (out / 2 + 0.5).nan_to_num(0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
+    pixels: Pixels = shown.permute(1, 2, 0).contiguous().cpu().numpy()
+    return pixels

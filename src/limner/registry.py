@@ -1,0 +1,44 @@
+"""Names of the things that can be added to Limner, importing none of them until it is used.
+
+Built-in names are listed here as ``module:attribute``; other packages add theirs through entry points of the group
+``limner.<kind>`` (``limner.families``, ``limner.checks`` ...). A built-in name cannot be replaced by an entry point.
+Nothing else is ever imported by name: no dotted path comes from configuration or HTTP.
+"""
+
+from __future__ import annotations
+
+import importlib
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Literal
+
+from limner.errors import UnknownName
+
+Kind = Literal["families", "checks"]
+
+BUILT_IN: dict[Kind, dict[str, str]] = {
+    "families": {"sd": "limner.models.sd:StableDiffusion"},
+    "checks": {},
+}
+
+
+@cache
+def _plugins(kind: Kind) -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=f"limner.{kind}") if point.name not in BUILT_IN[kind]}
+
+
+def names(kind: Kind) -> tuple[str, ...]:
+    """All names of a kind, sorted; imports nothing."""
+    return tuple(sorted({*BUILT_IN[kind], *_plugins(kind)}))
+
+
+def load(kind: Kind, name: str) -> object:
+    """The thing itself, imported now. Raises ``UnknownName``."""
+    if target := BUILT_IN[kind].get(name):
+        module, attribute = target.split(":")
+        found: object = getattr(importlib.import_module(module), attribute)
+        return found
+    if point := _plugins(kind).get(name):
+        plugin: object = point.load()
+        return plugin
+    raise UnknownName(kind.removesuffix("s"), name, names(kind))

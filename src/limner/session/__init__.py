@@ -1,0 +1,9 @@
+"""The composer: plan, draw, check, store. Everything above it (CLI, server, notebooks) is a face on this."""
+
+from __future__ import annotations
+
+from limner.session.composer import Session, draw, generate
+from limner.session.generation import Generation
+from limner.session.replay import Replay
+
+__all__ = ["Generation", "Replay", "Session", "draw", "generate"]

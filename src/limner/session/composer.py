@@ -1,0 +1,205 @@
+"""The Session: everything a picture goes through, in order, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from limner.config import Settings
+from limner.engine.backend import Backend, Local
+from limner.errors import PictureNotFound
+from limner.image import Image
+from limner.library.files import decode, pixel_hash
+from limner.library.metadata import read
+from limner.library.store import Library
+from limner.models.catalog import Catalog
+from limner.models.family import Family, Files
+from limner.models.machine import probe
+from limner.models.resolve import resolve
+from limner.prompts.expand import Wildcards
+from limner.prompts.styles import load_all
+from limner.session import hooks
+from limner.session.generation import Generation
+from limner.session.planning import BUILT_IN_MODEL, Means, load_family, plans
+from limner.session.replay import Replay, compare, request_of
+from limner.types import Drawn, Notice, Plan, Record, Request, now
+
+
+class Session:
+    """Plans, draws, checks, stores.
+
+    ``keep=False`` writes nothing to the library. ``offline`` forbids the network for this session. A session keeps its
+    models loaded: make one and use it often; ``close`` it, or use it in a ``with``.
+    """
+
+    def __init__(
+        self,
+        *,
+        settings: Settings | None = None,
+        backend: Backend | None = None,
+        keep: bool = True,
+        offline: bool | None = None,
+        batching: str = "alone",
+    ) -> None:
+        self.settings = settings or Settings.load()
+        self.keep = keep
+        self.offline = self.settings.offline if offline is None else offline
+        self._batching = batching
+        self._backend = backend or Local(self._locate)
+        self._where: dict[str, Files] = {}
+        self._files = ThreadPoolExecutor(max_workers=1, thread_name_prefix="limner-files")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Finish what is being written, cancel what is being drawn, let go of the models."""
+        self._backend.close()
+        self._files.shutdown(wait=True)
+
+    @cached_property
+    def library(self) -> Library:
+        """The history of pictures, opened when first used."""
+        return Library(self.settings.library_root)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        return Catalog.load()
+
+    @cached_property
+    def _means(self) -> Means:
+        return Means(
+            settings=self.settings,
+            catalog=self.catalog,
+            machine=probe(),
+            styles=load_all(self.settings.styles_file),
+            wildcards=Wildcards(self.settings.wildcards),
+            offline=self.offline,
+            batching=self._batching,
+        )
+
+    def plan(self, request: Request, *, literal: bool = False, parent: str | None = None) -> tuple[Plan, ...]:
+        """Resolve everything, load nothing: one Plan for each run of images with the same words (one, unless the
+        prompt has variants or wildcards). Torch-free. Raises ``InvalidRequest``, ``ModelError``, ``ConfigError``."""
+        made = plans(request, self._means, literal=literal, parent=parent)
+        for check in self._checks:
+            for plan in made:
+                check.check_prompt(plan.prompt, plan.negative)
+        return made
+
+    def generate(
+        self, request: Request, *, previews: bool = False, literal: bool = False, parent: str | None = None
+    ) -> Generation:
+        """Plan now, draw as the result is iterated. Raises what ``plan`` raises."""
+        if isinstance(self._backend, Local):
+            self._backend.warm()
+        return self.run(self.plan(request, literal=literal, parent=parent), previews=previews)
+
+    def run(self, planned: Sequence[Plan], *, previews: bool = False) -> Generation:
+        """Draw Plans as they are."""
+        return Generation(planned, self._backend, self._finish, previews=previews)
+
+    def draw(self, prompt: str, **fields: object) -> Image:
+        """One picture, now: ``fields`` are the Request's. Raises any ``LimnerError``."""
+        return self.generate(Request.of(prompt=prompt, **fields)).result()[0]
+
+    def replay(self, path: str | Path) -> Replay:
+        """Draw an image of ours again and compare. Raises ``PictureNotFound`` where it has no Record."""
+        record, where = self.record_of(path)
+        image = Session(settings=self.settings, backend=self._backend, keep=False, offline=self.offline)._again(record)
+        return compare(decode(where), record, image)
+
+    def record_of(self, picture: str | Path) -> tuple[Record, Path]:
+        """The birth Record of a file, or of a picture in the library by id. Raises ``PictureNotFound``."""
+        path = Path(picture)
+        if not path.is_file():
+            path = self.library.get(str(picture)).path
+        found = read(path)
+        if found.record is None:
+            raise PictureNotFound(
+                f"{path.name} carries no Record of Limner's",
+                hint="limner inspect shows what it does carry; only pictures made by Limner can be drawn again",
+            )
+        return found.record, path
+
+    def _again(self, record: Record) -> Image:
+        return self.generate(request_of(record), literal=True).result()[0]
+
+    @cached_property
+    def _checks(self) -> tuple[hooks.Check, ...]:
+        return hooks.checks()
+
+    def _locate(self, plan: Plan) -> tuple[Family, Files]:
+        key = plan.model.weights_hash()
+        if key not in self._where:
+            name = plan.model.name or BUILT_IN_MODEL
+            self._where[key] = resolve(name, self.settings, self.catalog, offline=self.offline).files
+        return load_family(plan.recipe.family), self._where[key]
+
+    def _finish(self, plan: Plan, drawn: Drawn) -> Future[Image]:
+        return self._files.submit(self._finished, plan, drawn)
+
+    def _finished(self, plan: Plan, drawn: Drawn) -> Image:
+        """Check, record, store: on the files thread, which never touches torch."""
+        found: list[Notice] = []
+        for check in self._checks:
+            found.extend(check.check_pixels(drawn.pixels))
+        record = birth(plan, drawn, tuple(found))
+        if not self.keep:
+            return Image(drawn.pixels, record)
+        entry = self.library.add(drawn.pixels, record, parent=plan.parent)
+        return Image(drawn.pixels, record, entry.id, str(entry.path))
+
+
+def birth(plan: Plan, drawn: Drawn, checks: tuple[Notice, ...] = ()) -> Record:
+    """The Record of a picture just drawn."""
+    k = drawn.index - plan.first
+    facts = drawn.facts
+    return Record(
+        request=plan.request,
+        prompt=plan.prompt,
+        negative=plan.negative,
+        identity=plan.identity,
+        image_key=plan.image_key(k),
+        index=drawn.index,
+        seed=plan.seeds[k],
+        model=plan.model,
+        numerics=plan.numerics,
+        recipe=plan.recipe,
+        device_name=facts.device_name,
+        threads=facts.threads,
+        timings=facts.timings,
+        peak_bytes=facts.peak_bytes,
+        versions=facts.versions,
+        notices=(*plan.notices, *facts.notices),
+        checks=checks,
+        parent=plan.parent,
+        pixel_hash=pixel_hash(drawn.pixels),
+        created=now(),
+    )
+
+
+def draw(prompt: str, **fields: object) -> Image:
+    """One picture: ``limner.draw("a red fox")``. Models stay loaded between calls. Raises any ``LimnerError``."""
+    return _shared().draw(prompt, **fields)
+
+
+def generate(prompt: str, **fields: object) -> list[Image]:
+    """Several pictures: ``limner.generate("a red fox", n=4)``. Raises any ``LimnerError``."""
+    return _shared().generate(Request.of(prompt=prompt, **fields)).result()
+
+
+_SHARED: list[Session] = []
+
+
+def _shared() -> Session:
+    if not _SHARED:
+        _SHARED.append(Session())
+    return _SHARED[0]

@@ -1,0 +1,207 @@
+"""From a Request to Plans: the only place where values merge.
+
+Order, weakest first: built-in default < user ``[defaults]`` < family < card < user ``[models.NAME]`` < environment <
+flag or body. Every value that was not said remembers where it came from (``Plan.origins``).
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+
+from limner import registry
+from limner.config import Settings, Sourced
+from limner.errors import ConfigError, UnsupportedField
+from limner.models.catalog import Card, Catalog
+from limner.models.family import Family, Files
+from limner.models.machine import Machine, choose_device, choose_dtype
+from limner.models.resolve import Resolved, resolve
+from limner.prompts.expand import Wildcards, expand
+from limner.prompts.lint import lint
+from limner.prompts.styles import Style, apply, choose
+from limner.types import Notice, Numerics, Plan, Request, Seed
+
+BUILT_IN_MODEL = "pocket"
+QUIET_FIELDS = frozenset({"prompt", "n", "styles", "variation", "morph"})  # set on every Request; never "not said"
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What planning draws on. ``styles`` and ``wildcards`` are the user's; ``offline`` forbids the network."""
+
+    settings: Settings
+    catalog: Catalog
+    machine: Machine
+    styles: Mapping[str, Style]
+    wildcards: Wildcards
+    offline: bool
+    batching: str = "alone"
+
+
+def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | None = None) -> tuple[Plan, ...]:
+    """One Plan for each run of images with the same words. ``literal`` takes braces as they are (replay).
+
+    Raises ``InvalidRequest``, ``ModelError``, ``ConfigError``.
+    """
+    merged, origins = merge(asked, means.settings)
+    resolved = resolve(merged.model or BUILT_IN_MODEL, means.settings, means.catalog, offline=means.offline)
+    family = load_family(resolved.card.family)
+    merged = _weak_defaults(merged, resolved.card, means.settings, origins)
+    merged = _seeded(merged)
+    _refuse_unsupported(asked, family, resolved.card)
+    made = []
+    for words, indexes in _worded(merged, means, literal):
+        made.append(_plan(asked, merged, words, indexes, resolved, family, means, origins, parent))
+    return tuple(made)
+
+
+def merge(asked: Request, settings: Settings) -> tuple[Request, dict[str, str]]:
+    """Fill unset fields from the environment and from ``[models.NAME]``; say where each came from."""
+    said = {name for name in asked.model_fields_set if getattr(asked, name) is not None}
+    origins = dict.fromkeys(said, "request")
+    environment = settings.environment()
+    merged = _fill(asked, environment, said, origins)
+    name = merged.model
+    if name is None:
+        merged = _fill(merged, _only(settings.defaults(), "model"), said, origins)
+        name = merged.model or BUILT_IN_MODEL
+    return _fill(merged, settings.model_defaults(name), {*said, *environment}, origins), origins
+
+
+def _fill(request: Request, values: Mapping[str, Sourced], said: set[str], origins: dict[str, str]) -> Request:
+    new = {name: value for name, value in values.items() if name not in said and name != "prompt"}
+    origins.update({name: sourced.origin for name, sourced in new.items()})
+    return request.but(**{name: sourced.value for name, sourced in new.items()}) if new else request
+
+
+def _only(values: Mapping[str, Sourced], name: str) -> Mapping[str, Sourced]:
+    return {name: values[name]} if name in values else {}
+
+
+def _weak_defaults(request: Request, card: Card, settings: Settings, origins: dict[str, str]) -> Request:
+    """The user's ``[defaults]`` are weaker than the card: they fill what neither request nor card says."""
+    said = {name for name in origins if origins[name] != "card"}
+    told = {name for name in Request.model_fields if getattr(card, name, None) is not None}
+    origins.update({name: "card" for name in told - said})
+    return _fill(request, settings.defaults(), said | told, origins)
+
+
+def _seeded(request: Request) -> Request:
+    """Draw the seeds that were left open: 32 bits, so that every other tool can take them."""
+    changes: dict[str, object] = {}
+    if request.seed is None:
+        changes["seed"] = secrets.randbelow(2**32 - request.n)
+    if request.variation > 0 and request.variation_seed is None:
+        changes["variation_seed"] = secrets.randbelow(2**32 - request.n)
+    return request.but(**changes) if changes else request
+
+
+def _refuse_unsupported(asked: Request, family: Family, card: Card) -> None:
+    for name in sorted(asked.model_fields_set - family.honours):
+        if getattr(asked, name) != Request.model_fields[name].default:
+            raise UnsupportedField(
+                f"{card.name} cannot honour {name!r}", field=name, hint=f"leave it out, or use another model than {card.name}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    prompt: str
+    negative: str
+
+
+def _worded(request: Request, means: Means, literal: bool) -> Iterator[tuple[Words, list[int]]]:
+    """The words of each image, with styles and wildcards applied, grouped where neighbours are equal."""
+    if literal:
+        yield Words(request.prompt, request.negative or ""), list(range(request.n))
+        return
+    styles = [choose(means.styles, name) for name in request.styles]
+    prompt, negative = apply(styles, request.prompt, request.negative or "")
+
+    def words(k: int) -> Words:
+        rng = random.Random((request.seed or 0) + k)
+        return Words(expand(prompt, rng, means.wildcards), expand(negative, rng, means.wildcards))
+
+    for found, group in groupby(range(request.n), key=words):
+        yield found, list(group)
+
+
+def _plan(
+    asked: Request,
+    merged: Request,
+    words: Words,
+    indexes: list[int],
+    resolved: Resolved,
+    family: Family,
+    means: Means,
+    origins: Mapping[str, str],
+    parent: str | None,
+) -> Plan:
+    worded = merged.but(prompt=words.prompt, negative=words.negative, n=len(indexes), seed=(merged.seed or 0) + indexes[0])
+    planned = family.plan(worded, resolved.card, resolved.files, means.machine)
+    device = choose_device(merged.device, means.machine)
+    dtype, _reason = choose_dtype(merged.dtype, device, means.machine)
+    kind = device.split(":")[0]
+    numerics = Numerics.model_validate(
+        {"device": kind, "dtype": dtype, "speed": merged.speed or "exact", "batching": merged.batching or means.batching}
+    )
+    notices = (*planned.notices, *_lint(words.prompt, family, resolved.files, resolved.card), *resolved.notices)
+    return Plan(
+        asked=asked,
+        request=planned.request.but(
+            prompt=merged.prompt, n=merged.n, seed=merged.seed, device=device, dtype=dtype,
+            model=resolved.ref.name, speed=numerics.speed, batching=numerics.batching,
+        ),
+        prompt=words.prompt,
+        negative=words.negative,
+        model=resolved.ref,
+        device=device,
+        numerics=numerics,
+        recipe=planned.recipe,
+        seeds=tuple(_seed(merged, k) for k in indexes),
+        first=indexes[0],
+        origins=dict(origins),
+        estimate=planned.estimate,
+        notices=notices,
+        parent=parent,
+    )
+
+
+def _seed(request: Request, k: int) -> Seed:
+    """Image k: the next seed; of a variation, the same seed with the next second seed."""
+    seed = request.seed or 0
+    if request.variation > 0:
+        return Seed(seed=seed, variation_seed=(request.variation_seed or 0) + k)
+    return Seed(seed=seed + k)
+
+
+def _lint(prompt: str, family: Family, files: Files, card: Card) -> tuple[Notice, ...]:
+    """Warn, before drawing, of words a closed vocabulary cannot see."""
+    vocabulary = family.vocabulary(files)
+    if vocabulary is None or vocabulary.open:
+        return ()
+    found = lint(prompt, vocabulary)
+    if found.main_noun_unknown and found.main_noun:
+        return (
+            Notice(
+                code="unknown-subject",
+                message=f"{card.name} does not know {found.main_noun!r}: it will draw something else",
+            ),
+        )
+    if found.unknown:
+        unknown = ", ".join(repr(word) for word in found.unknown)
+        return (Notice(code="unknown-words", message=f"{card.name} cannot see the words {unknown}"),)
+    return ()
+
+
+def load_family(name: str) -> Family:
+    """The family of that name, made anew: families hold no state. Raises ``UnknownName``."""
+    made = registry.load("families", name)
+    family = made() if callable(made) else None
+    if family is None or not hasattr(family, "course"):
+        raise ConfigError(f"the family {name!r} is not one", hint="it needs the methods of limner.models.family.Family")
+    result: Family = family
+    return result

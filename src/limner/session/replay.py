@@ -1,0 +1,77 @@
+"""Replay: draw an image again from its Record and say how near it came, and why not nearer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from limner.image import Image
+from limner.types import Pixels, Record, Request
+
+NEAR = 8.0  # mean absolute difference in 1/255 up to which two pictures are called near
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """``verdict``: identical (same pixels), near (mean absolute difference up to 8/255), different.
+
+    ``mean`` and ``most`` are absolute differences in 1/255 over all channels; ``None`` where the sizes differ.
+    ``reasons`` names every recorded circumstance that is not as it was.
+    """
+
+    verdict: Literal["identical", "near", "different"]
+    mean: float | None
+    most: int | None
+    reasons: tuple[str, ...]
+    image: Image
+
+
+def request_of(record: Record) -> Request:
+    """A Request that asks for the Record's one image again: its words as they were drawn, its seeds, its numerics."""
+    return record.request.but(
+        prompt=record.prompt,
+        negative=record.negative or None,
+        styles=(),
+        n=1,
+        seed=record.seed.seed,
+        variation_seed=record.seed.variation_seed,
+        model=record.model.name,
+    )
+
+
+def compare(before: Pixels, record: Record, after: Image) -> Replay:
+    """The verdict. Identity is judged by the Record's pixel hash, distance by the file's pixels."""
+    reasons = differences(record, after.record)
+    if record.pixel_hash == after.record.pixel_hash:
+        return Replay("identical", 0.0, 0, reasons, after)
+    if before.shape != after.pixels.shape:
+        return Replay("different", None, None, reasons, after)
+    gap = np.abs(before.astype(np.int16) - after.pixels.astype(np.int16))
+    mean = float(gap.mean())
+    return Replay("near" if mean <= NEAR else "different", round(mean, 3), int(gap.max()), reasons, after)
+
+
+def differences(then: Record, now: Record) -> tuple[str, ...]:
+    """Every circumstance of two Records that may move pixels and is not the same, in plain words."""
+    found = []
+    if then.model.weights_hash() != now.model.weights_hash():
+        found.append(f"the weights of {then.model.name} are not the same files as then")
+    if then.recipe != now.recipe:
+        old, new = then.recipe.model_dump(), now.recipe.model_dump()
+        found.append("the recipe differs in " + ", ".join(k for k in old if old[k] != new[k]))
+    facts: list[tuple[str, object, object]] = [
+        ("dtype", then.numerics.dtype, now.numerics.dtype),
+        ("device", then.device_name or then.numerics.device, now.device_name or now.numerics.device),
+        ("speed class", then.numerics.speed, now.numerics.speed),
+        ("batching", then.numerics.batching, now.numerics.batching),
+        ("threads", then.threads, now.threads),
+        *_versions(then.versions, now.versions),
+    ]
+    return (*found, *(f"{name}: {old} then, {new} now" for name, old, new in facts if old != new))
+
+
+def _versions(then: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, object, object]]:
+    return [(name, then.get(name, "unknown"), now.get(name, "unknown")) for name in sorted({*then, *now})]
