@@ -1,0 +1,271 @@
+"""Settings: a TOML file and environment variables, each value knowing where it came from.
+
+``config.toml`` has the sections ``[defaults]`` (fields of a Request), ``[models.NAME]`` (the same, for one model),
+``[library]`` (``root``) and ``[network]`` (``offline``). ``LIMNER_<FIELD>`` sets a field of a Request, as
+``LIMNER_STEPS`` does; ``LIMNER_LIBRARY`` and ``LIMNER_OFFLINE`` set the rest, and ``HF_HUB_OFFLINE`` is respected.
+``LIMNER_HOME`` moves all state into one folder. Only ``Session.plan`` merges these with other defaults.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple, Self, TypeAlias
+
+from limner.errors import ConfigError, InvalidRequest
+from limner.toml_lines import key_lines
+from limner.types import Request, parse_size
+
+Value: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
+
+FIELDS = frozenset(Request.model_fields) - {"prompt"}
+SIZE = "size"  # the CLI's word for width and height; accepted here too
+PLAIN: Mapping[str, frozenset[str]] = {"library": frozenset({"root"}), "network": frozenset({"offline"})}
+SECTIONS = ("defaults", "models", *PLAIN)
+RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY"})
+TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+class Sourced(NamedTuple):
+    """A value and where it came from: "built-in", "config.toml:12" or "environment LIMNER_STEPS"."""
+
+    value: Value
+    origin: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user set, checked. Built by ``load``; a ``Settings()`` of one's own has nothing set."""
+
+    home: Path
+    data: Path
+    cache_root: Path
+    _defaults: Mapping[str, Sourced] = field(default_factory=dict)
+    _models: Mapping[str, Mapping[str, Sourced]] = field(default_factory=dict)
+    _plain: Mapping[str, Sourced] = field(default_factory=dict)
+    _environment: Mapping[str, Sourced] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, home: Path | None = None, env: Mapping[str, str] | None = None) -> Self:
+        """Read ``config.toml`` in ``home`` (else in ``LIMNER_HOME``, else the user's own folder) and the environment.
+
+        Raises ``ConfigError`` naming the file and line, or the variable, and the nearest name that would be right.
+        """
+        environ = os.environ if env is None else env
+        folders = _folders(home, environ)
+        defaults, models, plain = _read_file(folders[0] / "config.toml")
+        fields, rest = _read_environment(environ)
+        return cls(*folders, defaults, models, {**plain, **rest}, fields)
+
+    @property
+    def config_file(self) -> Path:
+        return self.home / "config.toml"
+
+    @property
+    def library_root(self) -> Path:
+        """Folder of the library: the setting, ``~`` expanded and relative to the config file, else inside the data."""
+        root = self._plain.get("library.root")
+        if root is None:
+            return self.data / "library"
+        return self.home / Path(str(root.value)).expanduser()
+
+    @property
+    def wildcards(self) -> Path:
+        """Folder of the user's wildcard lists."""
+        return self.home / "wildcards"
+
+    @property
+    def styles_file(self) -> Path:
+        return self.home / "styles.toml"
+
+    @property
+    def offline(self) -> bool:
+        """True where no network may be touched."""
+        return bool(self.value("network.offline").value)
+
+    def defaults(self) -> Mapping[str, Sourced]:
+        """Request fields of ``[defaults]``."""
+        return self._defaults
+
+    def model_defaults(self, name: str) -> Mapping[str, Sourced]:
+        """Request fields of ``[models.NAME]``; empty where there is no such section."""
+        return self._models.get(name, {})
+
+    def environment(self) -> Mapping[str, Sourced]:
+        """Request fields of ``LIMNER_<FIELD>`` variables."""
+        return self._environment
+
+    def value(self, key: str) -> Sourced:
+        """The value in force for a Request field (``steps``) or a dotted key (``models.sd15.steps``).
+
+        Raises ``ConfigError`` for a key that does not exist.
+        """
+        if key.startswith("models."):
+            model, _, name = key.removeprefix("models.").rpartition(".")
+            found = self.model_defaults(model).get(name)
+            known = [f"models.{model}.{each}" for each in sorted(FIELDS)]
+            return found or (_unset(name) if name in FIELDS else _unknown(key, known, "setting", ""))
+        name = key.removeprefix("defaults.")
+        if name in FIELDS:
+            return self._environment.get(name) or self._defaults.get(name) or _unset(name)
+        plain = {"library.root": self.library_root, "network.offline": False}
+        if key in plain:
+            return self._plain.get(key) or Sourced(str(plain[key]) if key == "library.root" else False, "built-in")
+        return _unknown(key, [*FIELDS, *plain], "setting", "")
+
+    def items(self) -> Iterator[tuple[str, Sourced]]:
+        """All keys with their values in force, in a fixed order; for ``limner config show``."""
+        for name in (name for name in Request.model_fields if name in FIELDS):
+            yield f"defaults.{name}", self.value(name)
+        for model, fields in self._models.items():
+            yield from ((f"models.{model}.{name}", sourced) for name, sourced in fields.items())
+        yield "library.root", self.value("library.root")
+        yield "network.offline", self.value("network.offline")
+
+
+def _unset(name: str) -> Sourced:
+    return Sourced(Request.model_fields[name].default, "built-in")
+
+
+def _folders(home: Path | None, env: Mapping[str, str]) -> tuple[Path, Path, Path]:
+    """(config, data, cache): one folder under ``LIMNER_HOME``, else where the system wants each."""
+    if home is None and env.get("LIMNER_HOME"):
+        home = Path(env["LIMNER_HOME"]).expanduser().absolute()
+    if home is not None:
+        return home, home, home / "cache"
+    import platformdirs
+
+    kinds = (platformdirs.user_config_path, platformdirs.user_data_path, platformdirs.user_cache_path)
+    config, data, cache = (kind("limner", appauthor=False) for kind in kinds)
+    return config, data, cache
+
+
+Read: TypeAlias = "tuple[dict[str, Sourced], dict[str, dict[str, Sourced]], dict[str, Sourced]]"
+
+
+def _read_file(path: Path) -> Read:
+    try:
+        text = path.read_text("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}, {}, {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}", hint="make it a readable UTF-8 file") from None
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", hint='text needs quotes: model = "pocket"') from None
+    return _File(path, key_lines(text)).read(tables)
+
+
+@dataclass(frozen=True)
+class _File:
+    """A parsed settings file and the line of each key."""
+
+    path: Path
+    lines: Mapping[str, int]
+
+    def origin(self, key: str) -> str:
+        return f"{self.path.name}:{self.lines[key]}" if key in self.lines else self.path.name
+
+    def where(self, key: str) -> str:
+        return f"{self.path.parent / self.origin(key)}"
+
+    def read(self, tables: Mapping[str, object]) -> Read:
+        for name in tables.keys() - set(SECTIONS):
+            _unknown(name, SECTIONS, "section", f"{self.where(name)}: ")
+        defaults = self.fields("defaults", self.table("defaults", tables.get("defaults", {})), FIELDS)
+        models = {
+            name: self.fields(f"models.{name}", self.table(f"models.{name}", fields), FIELDS - {"model"})
+            for name, fields in self.table("models", tables.get("models", {})).items()
+        }
+        plain = {}
+        for section, known in PLAIN.items():
+            for name, value in self.table(section, tables.get(section, {})).items():
+                key = f"{section}.{name}"
+                if name not in known:
+                    _unknown(name, known, "setting", f"{self.where(key)}: ")
+                plain[key] = Sourced(self.plain(key, value), self.origin(key))
+        return defaults, models, plain
+
+    def table(self, key: str, value: object) -> Mapping[str, object]:
+        if not isinstance(value, dict):
+            raise ConfigError(f"{self.where(key)}: {key} is not a section", hint=f"write [{key}] on a line of its own")
+        return value
+
+    def plain(self, key: str, value: object) -> str | bool:
+        wanted = bool if key == "network.offline" else str
+        if not isinstance(value, str | bool) or type(value) is not wanted or value == "":
+            right = "true or false" if wanted is bool else "a folder in quotes"
+            raise ConfigError(f"{self.where(key)}: {key} is {value!r}", hint=f"it must be {right}")
+        return value
+
+    def fields(self, section: str, values: Mapping[str, object], known: frozenset[str]) -> dict[str, Sourced]:
+        checked: dict[str, Sourced] = {}
+        for name, value in values.items():
+            key = f"{section}.{name}"
+            if name not in known | {SIZE}:
+                _unknown(name, known | {SIZE}, "setting", f"{self.where(key)}: ")
+            for part, each in _check(name, value, self.where(key)).items():
+                checked[part] = Sourced(each, self.origin(key))
+        _whole_size(checked, f"{self.where(section)}: ")
+        return checked
+
+
+def _read_environment(env: Mapping[str, str]) -> tuple[dict[str, Sourced], dict[str, Sourced]]:
+    fields: dict[str, Sourced] = {}
+    known = {name.upper() for name in FIELDS | {SIZE}} | RESERVED
+    for variable, text in sorted(env.items()):
+        name = variable.removeprefix("LIMNER_")
+        if name == variable or not text or name in RESERVED:
+            continue
+        if name not in known:
+            _unknown(variable, [f"LIMNER_{each}" for each in known], "environment variable", "")
+        value = [part.strip() for part in text.split(",")] if name == "STYLES" else text
+        for part, each in _check(name.lower(), value, f"environment variable {variable}").items():
+            fields[part] = Sourced(each, f"environment {variable}")
+    _whole_size(fields, "environment: ")
+    return fields, _plain_environment(env)
+
+
+def _plain_environment(env: Mapping[str, str]) -> dict[str, Sourced]:
+    plain: dict[str, Sourced] = {}
+    if text := env.get("LIMNER_LIBRARY"):
+        plain["library.root"] = Sourced(str(Path(text).expanduser().absolute()), "environment LIMNER_LIBRARY")
+    if text := env.get("LIMNER_OFFLINE", "").strip().lower():
+        if text not in TRUE | FALSE:
+            raise ConfigError(f"environment variable LIMNER_OFFLINE: {text!r} is neither yes nor no", hint="use 1 or 0")
+        plain["network.offline"] = Sourced(text in TRUE, "environment LIMNER_OFFLINE")
+    if env.get("HF_HUB_OFFLINE", "").strip().lower() in TRUE:  # the hub's own library would refuse the network anyway
+        plain["network.offline"] = Sourced(True, "environment HF_HUB_OFFLINE")
+    return plain
+
+
+def _check(name: str, value: object, where: str) -> dict[str, Value]:
+    """A setting as Request fields of the right types: ``size`` becomes width and height. Raises ``ConfigError``."""
+    if isinstance(value, bool):  # pydantic would take true for 1
+        raise ConfigError(f"{where}: {name} is {str(value).lower()}", hint=f"{name} is not a yes-or-no setting")
+    try:
+        if name == SIZE:
+            width, height = parse_size(str(value))
+            return _check("width", width, where) | _check("height", height, where)
+        sides = {"width": value, "height": value} if name in ("width", "height") else {name: value}
+        return {name: getattr(Request.of(prompt="x", **sides), name)}
+    except InvalidRequest as error:
+        raise ConfigError(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def _whole_size(fields: Mapping[str, Sourced], where: str) -> None:
+    if ("width" in fields) != ("height" in fields):
+        raise ConfigError(f"{where}width and height go together", hint='set both, or size = "512x768"')
+
+
+def _unknown(name: str, known: Iterable[str], kind: str, where: str) -> Sourced:
+    """Always raises; the return type lets it end an expression."""
+    choices = sorted(known)
+    near = difflib.get_close_matches(name, choices, n=2, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(choices)}"
+    raise ConfigError(f"{where}there is no {kind} {name!r}", hint=hint)
