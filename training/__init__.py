@@ -1,0 +1,1 @@
+"""How the built-in pocket models are made. Nothing in ``limner`` imports this package."""

@@ -1,0 +1,79 @@
+"""The driver: ``python -m training.run --stage autoencoder --out DIR --device auto --minutes 10``.
+
+Every stage resumes from ``DIR/<stage>/state.pt`` when it is there and exports its averaged weights beside it.
+"""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from training import train_autoencoder
+from training.loop import Options, pick_device
+from training.sprites import Atlas
+from training.sprites import atlas as load_atlas
+
+STAGES = ("autoencoder",)
+_CPU = {"autoencoder": Options(Path(), batch=32, rate=1.2e-3, decay=1e-4, average=0.998)}
+_GPU = {"autoencoder": Options(Path(), batch=96, rate=1.2e-3, decay=1e-4, average=0.999, workers=12)}
+
+
+def defaults(stage: str, device: str) -> Options:
+    """A stage's settings for the kind of machine."""
+    return (_GPU if device.startswith("cuda") else _CPU)[stage]
+
+
+def train(stage: str, atlas: Atlas, options: Options, root: Path) -> None:
+    """Run one stage."""
+    if stage == "autoencoder":
+        train_autoencoder.train(atlas, options)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Parse and run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stage", required=True, choices=STAGES)
+    parser.add_argument("--out", type=Path, default=Path("training/runs/pocket"))
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--minutes", type=float, default=10.0, help="the whole run's budget over all resumptions")
+    parser.add_argument("--samples", type=int, help="the whole run's length; the schedule then follows it, not time")
+    parser.add_argument("--stop-after", type=float, help="minutes of this call; resume later")
+    parser.add_argument("--save-every", type=float, default=4.0, help="minutes between checkpoints")
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--rate", type=float)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--threads", type=int, default=0, help="torch threads; 0 leaves its own choice")
+    parser.add_argument("--atlas", type=Path, help="sprite atlas; default OUT/atlas.png, drawn when missing")
+    parser.add_argument("--everything", action="store_true", help="all usable emoji, when the atlas is drawn")
+    parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
+    parser.add_argument("--compile", action="store_true")
+    given = parser.parse_args(argv)
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    torch.backends.cuda.matmul.allow_tf32 = True
+    torch.backends.cudnn.allow_tf32 = True
+    device = pick_device(given.device)
+    options = defaults(given.stage, device)
+    options = replace(
+        options,
+        out=given.out / given.stage,
+        device=device,
+        minutes=given.minutes,
+        samples=given.samples,
+        stop_after=given.stop_after,
+        save_every=given.save_every,
+        seed=given.seed,
+        batch=given.batch or options.batch,
+        rate=given.rate or options.rate,
+        workers=options.workers if given.workers is None else given.workers,
+        resume=given.resume,
+        compile=given.compile,
+    )
+    atlas = load_atlas(given.atlas or given.out / "atlas.png", given.everything)
+    train(given.stage, atlas, options, given.out)
+
+
+if __name__ == "__main__":
+    main()
