@@ -37,6 +37,7 @@ CONVERT_HINT = (
     "ask its publisher for a .safetensors version, or convert it with the safetensors project's convert script "
     "in a throw-away environment without network access or secrets"
 )
+OTHER_HINT = "use the .safetensors version of this model"
 AGAIN_HINT = "delete it and download it again"
 UNTRUSTED_HINT = "do not use this file; get it again from a publisher you trust"
 
@@ -88,12 +89,14 @@ def read_header(path: Path) -> Header:
         CorruptFile: truncated, malformed, or no safetensors file.
     """
     refuse_pickle(path)
+    if sniff(path) == "gguf":
+        raise UnsafeFile(f"{_shown(path)} is a GGUF file, a format whose readers are not safe enough", hint=OTHER_HINT)
     start, size = _read_start(path, 8)
     length = int.from_bytes(start, "little")
     if size < 10 or sniff(path) != "safetensors":
-        raise CorruptFile(f"{_shown(path)} is no safetensors file", hint="name a .safetensors file, or " + AGAIN_HINT)
+        raise CorruptFile(f"{_shown(path)} is no safetensors file", hint=OTHER_HINT)
     if length > MAX_HEADER:
-        raise UnsafeFile(f"{_shown(path)} announces a header of {length:,} bytes; {MAX_HEADER:,} are allowed")
+        raise UnsafeFile(f"{_shown(path)} announces a header of {length:,} bytes", hint=UNTRUSTED_HINT)
     if length > size - 8:
         raise CorruptFile(f"{_shown(path)} ends inside its header", hint=AGAIN_HINT)
     raw = _read_start(path, 8 + length)[0][8:]

@@ -1,0 +1,142 @@
+"""Configs are honoured or refused by name; never half understood."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import limner
+from limner.errors import CorruptFile, MismatchedWeights
+from limner.models.nets.configs import AutoencoderConfig, ClipTextConfig, UNetConfig
+
+POCKET = Path(limner.__file__).parent / "assets" / "pocket"
+
+
+def pocket(part: str) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads((POCKET / part / "config.json").read_text())
+    return config
+
+
+def test_an_empty_config_means_the_documented_defaults() -> None:
+    assert UNetConfig.from_json({}) == UNetConfig()
+    assert AutoencoderConfig.from_json({}) == AutoencoderConfig()
+    assert ClipTextConfig.from_json({}) == ClipTextConfig()
+
+
+def test_pocket() -> None:
+    unet = UNetConfig.from_json(pocket("unet"))
+    assert (unet.in_channels, unet.heads, unet.downsample_factor, unet.sample_size) == (8, (8, 8, 8), 4, 16)
+    vae = AutoencoderConfig.from_json(pocket("vae"))
+    assert (vae.latent_channels, vae.downsample_factor, vae.shift_factor) == (8, 8, 0.0)
+    assert vae.scaling_factor == pytest.approx(1.0591761)
+    clip = ClipTextConfig.from_json(pocket("text_encoder"))
+    assert (clip.max_position_embeddings, clip.num_hidden_layers, clip.hidden_act) == (24, 3, "quick_gelu")
+
+
+def test_head_counts_by_either_name() -> None:
+    assert UNetConfig.from_json({"attention_head_dim": [5, 10, 20, 20]}).heads == (5, 10, 20, 20)
+    assert UNetConfig.from_json({"attention_head_dim": 64, "num_attention_heads": 4}).heads == (4, 4, 4, 4)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("addition_embed_type", "text_time"),
+        ("class_embed_type", "timestep"),
+        ("num_class_embeds", 10),
+        ("only_cross_attention", True),
+        ("only_cross_attention", [True, True, True, False]),
+        ("dual_cross_attention", True),
+        ("time_cond_proj_dim", 256),
+        ("resnet_time_scale_shift", "scale_shift"),
+        ("resnet_skip_time_act", True),
+        ("resnet_out_scale_factor", 0.7),
+        ("mid_block_type", "UNetMidBlock2DSimpleCrossAttn"),
+        ("mid_block_scale_factor", 2),
+        ("conv_in_kernel", 1),
+        ("time_embedding_type", "fourier"),
+        ("encoder_hid_dim_type", "ip_image_proj"),
+        ("attention_type", "gated"),
+        ("act_fn", "gelu"),
+        ("center_input_sample", True),
+        ("class_embeddings_concat", 1),
+        ("an_idea_of_next_year", "yes"),
+        ("down_block_types", ["DownBlock2D", "SimpleCrossAttnDownBlock2D"]),
+        ("up_block_types", ["UpBlock2D", "AttnUpBlock2D"]),
+        ("block_out_channels", [320, 640, 1280, 1281]),
+        ("attention_head_dim", 7),
+        ("norm_num_groups", 3),
+        ("layers_per_block", 10**9),
+        ("in_channels", 0),
+    ],
+)
+def test_a_unet_we_do_not_have_is_refused_by_name(key: str, value: object) -> None:
+    with pytest.raises(MismatchedWeights, match=r"UNet config sets \w+ = ") as caught:
+        UNetConfig.from_json({key: value})
+    if key != "block_out_channels":
+        assert key in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("in_channels", "4"),
+        ("in_channels", True),
+        ("in_channels", 4.5),
+        ("norm_eps", "small"),
+        ("norm_eps", float("inf")),
+        ("block_out_channels", []),
+        ("block_out_channels", 320),
+        ("block_out_channels", [320, "640"]),
+        ("down_block_types", ["DownBlock2D"]),
+        ("down_block_types", [1, 2, 3, 4]),
+        ("attention_head_dim", [8, 8]),
+        ("use_linear_projection", 1),
+    ],
+)
+def test_a_value_of_the_wrong_type_is_corrupt(key: str, value: object) -> None:
+    with pytest.raises(CorruptFile, match=key):
+        UNetConfig.from_json({key: value})
+
+
+@pytest.mark.parametrize("key", ["_class_name", "_whatever"])
+def test_notes_are_passed_over(key: str) -> None:
+    assert UNetConfig.from_json({key: "anything"}) == UNetConfig()
+
+
+def test_unknown_keys_that_ask_for_nothing_are_passed_over() -> None:
+    assert UNetConfig.from_json({"a": None, "b": False, "dropout": 0.1}) == UNetConfig()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("latents_mean", [0.1, 0.2]),
+        ("act_fn", "relu"),
+        ("down_block_types", ["AttnDownEncoderBlock2D"]),
+        ("scaling_factor", 0.0),
+        ("norm_num_groups", 48),
+    ],
+)
+def test_an_autoencoder_we_do_not_have_is_refused_by_name(key: str, value: object) -> None:
+    with pytest.raises(MismatchedWeights, match=key):
+        AutoencoderConfig.from_json({key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("model_type", "t5"), ("hidden_act", "relu"), ("use_attention_mask", True), ("num_attention_heads", 7)],
+)
+def test_a_text_encoder_we_do_not_have_is_refused_by_name(key: str, value: object) -> None:
+    with pytest.raises(MismatchedWeights, match=key):
+        ClipTextConfig.from_json({key: value})
+
+
+def test_configs_do_not_load_torch() -> None:
+    code = "import sys, limner.models.nets.configs; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
