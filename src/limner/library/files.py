@@ -1,0 +1,220 @@
+"""Picture files: encode, decode within limits, and write so that a file is whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import struct
+import tempfile
+from collections.abc import Iterator, Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from limner.errors import InvalidRequest, PictureNotFound, StorageError, UnreadablePicture
+from limner.library import embed
+from limner.library.a1111 import NO_NAMES
+from limner.types import Record
+
+if TYPE_CHECKING:
+    from limner.types import Pixels
+
+Format = Literal["png", "jpeg", "webp"]
+Metadata = Literal["full", "none"]
+
+SUFFIXES: Mapping[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+MAX_PIXELS = 80_000_000
+MAX_BYTES = 256 * 2**20
+PNG_LEVEL = 1  # zlib level 6 takes twice the time to save a seventh of the size
+_DAMAGE = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error)
+
+
+def format_of(path: Path) -> Format:
+    """The format that a file name's suffix asks for. Raises ``InvalidRequest`` for other suffixes."""
+    try:
+        return SUFFIXES[path.suffix.lower()]
+    except KeyError:
+        raise InvalidRequest(
+            f"output: {path.name!r} has no picture suffix that Limner writes",
+            field="output",
+            hint="use .png, .jpg or .webp",
+        ) from None
+
+
+def encode(
+    pixels: Pixels,
+    record: Record,
+    format: Format = "png",
+    *,
+    quality: int = 92,
+    metadata: Metadata = "full",
+    sampler_names: Mapping[str, str] = NO_NAMES,
+) -> bytes:
+    """A picture file's bytes: H x W x 3 uint8 ``pixels`` with their Record, infotext and source type.
+
+    ``quality`` (1-100) is JPEG's and WebP's; WebP at 100 is lossless. ``metadata="none"`` writes pixels alone. A Record
+    with ``marks="none"`` is written without the IPTC source type. Raises ``InvalidRequest`` for other formats.
+    """
+    if format not in get_args(Format):
+        raise InvalidRequest(f"format: {format!r} cannot be written", field="format", hint="use png, jpeg or webp")
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    out = BytesIO()
+    full = metadata == "full"
+    if format == "png":
+        chunks = embed.png_chunks(record, sampler_names) if full else None
+        image.save(out, "PNG", compress_level=PNG_LEVEL, pnginfo=chunks)
+    elif format == "jpeg":
+        packet, extended = embed.jpeg_xmp(record) if full else (b"", b"")
+        comment = embed.jpeg_exif(record, sampler_names) if full else b""
+        options = {"exif": comment} | ({"xmp": packet, "extra": extended} if full else {})
+        image.save(out, "JPEG", quality=min(quality, 100), subsampling=0, **options)
+    else:
+        options = {"exif": embed.exif(record, sampler_names), "xmp": embed.xmp(record)} if full else {}
+        image.save(out, "WEBP", quality=quality, lossless=quality >= 100, method=2, **options)
+    return out.getvalue()
+
+
+def pixel_hash(pixels: Pixels) -> str:
+    """``sha256:`` over the shape and the bytes of H x W x 3 uint8 pixels, before any file format."""
+    digest = hashlib.sha256(f"{'x'.join(map(str, pixels.shape))}:".encode())
+    digest.update(np.ascontiguousarray(pixels).data)
+    return "sha256:" + digest.hexdigest()
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An image opened for reading, its header checked against the limits before any pixel is decoded.
+
+    Damage found inside the ``with`` block, too, becomes ``UnreadablePicture``. Raises ``PictureNotFound``,
+    ``UnreadablePicture``, ``StorageError``.
+    """
+    _check_file(path)
+    try:
+        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise UnreadablePicture(
+                    f"{path} has {image.width} x {image.height} pixels; the limit is {MAX_PIXELS / 1e6:.0f} million",
+                    hint="make it smaller first",
+                )
+            yield image
+    except PermissionError as error:
+        raise StorageError(f"{path} may not be read", hint="check the file's permissions") from error
+    except UnidentifiedImageError as error:
+        raise UnreadablePicture(f"{path} is not a PNG, JPEG or WebP picture", hint="convert it first") from error
+    except (*_DAMAGE, Image.DecompressionBombError) as error:
+        raise UnreadablePicture(f"{path} is damaged: {error}", hint="copy it again from where it came") from error
+
+
+def _check_file(path: Path) -> None:
+    try:
+        status = path.stat()
+    except (OSError, ValueError):
+        raise PictureNotFound(f"there is no file {path}", hint="check the path") from None
+    if not path.is_file():
+        raise UnreadablePicture(f"{path} is not a file", hint="name a PNG, JPEG or WebP picture")
+    if status.st_size > MAX_BYTES:
+        raise UnreadablePicture(f"{path} is larger than {MAX_BYTES // 2**20} MB", hint="make it smaller first")
+
+
+def decode(path: Path) -> Pixels:
+    """A PNG, JPEG or WebP file as H x W x 3 uint8, turned upright by its EXIF orientation; transparency is dropped.
+
+    Raises ``UnreadablePicture`` (other formats, damage, more than 80 million pixels or 256 MB), ``PictureNotFound``.
+    """
+    with opened(path) as image:
+        return to_pixels(image)
+
+
+def to_pixels(image: Image.Image) -> Pixels:
+    """H x W x 3 uint8 of an open image; 16-bit grey is scaled down, not clipped."""
+    upright = ImageOps.exif_transpose(image) if "exif" in image.info else image
+    if upright.mode.startswith("I"):
+        grey = (np.asarray(upright).astype(np.uint32) // 257).clip(0, 255).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.asarray(upright.convert("RGB"))
+
+
+def write_atomic(path: Path, data: bytes) -> None:
+    """Write ``data`` under ``path`` so that a reader, or a power cut, meets the whole file or none.
+
+    The bytes go to a temporary file in the same folder, to the disk, then under their name. Missing folders are made.
+    Raises ``StorageError`` naming the path; the temporary file is removed then.
+    """
+    temporary: str | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", suffix=".tmp", dir=path.parent)
+        try:
+            _write_all(handle, data)
+            if hasattr(os, "fchmod"):  # mkstemp makes files private; give what an ordinary save would
+                os.fchmod(handle, 0o666 & ~_UMASK)
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+        os.replace(temporary, path)  # noqa: PTH105
+        temporary = None
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise storage_error(error, path) from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108
+
+
+def _write_all(handle: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        written = os.write(handle, view)
+        if written == 0:
+            raise OSError(errno.EIO, "nothing was written")
+        view = view[written:]
+
+
+def _read_umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+_UMASK = _read_umask()
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # Windows cannot open a folder for fsync
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network filesystems have no folder fsync
+            raise
+    finally:
+        os.close(handle)
+
+
+def storage_error(error: OSError, path: Path) -> StorageError:
+    """A ``StorageError`` that says in plain words what the system said about ``path``."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StorageError(
+            f"the disk is full: {path} could not be written", hint="free some space, or set LIMNER_HOME to another disk"
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StorageError(
+            f"{path.parent} is not writable: {path.name} could not be written there",
+            hint="choose another folder, or set LIMNER_HOME",
+        )
+    if error.errno == errno.ENAMETOOLONG:
+        return StorageError(f"the file name {path.name[:60]!r}... is too long", hint="choose a shorter name")
+    if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EISDIR):
+        return StorageError(
+            f"{path} could not be written: {error.strerror}", hint="another file is in the way; choose another name"
+        )
+    return StorageError(
+        f"{path} could not be written: {error.strerror or error}", hint="check the disk (limner doctor)"
+    )

@@ -1,0 +1,80 @@
+"""Find one picture from what a person types: an id, a piece of one, or a path."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+from limner.errors import LibraryError, LimnerError, PictureNotFound
+from limner.library.database import Database
+from limner.library.entries import COLUMNS, ID, ID_PART, Entry, of_row, stored_path
+from limner.library.files import SUFFIXES
+from limner.library.metadata import read
+
+_SHOWN = 5
+
+
+class Lookup:
+    """``get`` over one library's rows."""
+
+    def __init__(self, database: Database, root: Path) -> None:
+        self._database = database
+        self._root = root
+
+    def get(self, what: str) -> Entry:
+        """See ``Library.get``."""
+        text = what.strip()
+        if ID.fullmatch(text.lower()) and (found := self._where("id = ?", text.lower())):
+            return found[0]
+        if _is_path(text):
+            return self._by_path(Path(text).expanduser())
+        return self._by_piece(text.lower())
+
+    def _by_piece(self, piece: str) -> Entry:
+        if not ID_PART.fullmatch(piece):
+            raise PictureNotFound(
+                f"there is no picture {piece!r}", hint="give an id, its beginning or end, or a path (limner gallery)"
+            )
+        for where, pattern in (("id GLOB ?", f"{piece}*"), ("id GLOB ?", f"*{piece}")):
+            found = self._where(f"{where} ORDER BY n DESC LIMIT 50", pattern)
+            if len(found) == 1:
+                return found[0]
+            if found:
+                names = ", ".join(entry.id for entry in found[:_SHOWN])
+                more = " ..." if len(found) > _SHOWN else ""
+                raise PictureNotFound(f"{piece!r} fits {len(found)} pictures", hint=f"which one: {names}{more}")
+        raise PictureNotFound(f"there is no picture {piece!r}", hint=self._nearest(piece))
+
+    def _by_path(self, path: Path) -> Entry:
+        resolved = path.absolute()
+        for candidate in dict.fromkeys((resolved, resolved.resolve())):
+            if found := self._where("path = ?", stored_path(candidate, self._root)):
+                return found[0]
+        if not resolved.is_file():
+            raise PictureNotFound(
+                f"there is no file {path}", hint="check the path, or give a picture's id (limner gallery)"
+            )
+        try:
+            record = read(resolved).record
+        except LimnerError as error:
+            raise PictureNotFound(f"{path} is not in the library: {error.message}", hint=error.hint) from error
+        where = "image_key = ? AND pixel_hash = ? ORDER BY n DESC"
+        if record is not None and (found := self._where(where, record.image_key, record.pixel_hash)):
+            return found[0]
+        raise PictureNotFound(f"{path} is not in the library", hint=f"limner gallery import {path.parent} takes it up")
+
+    def _nearest(self, piece: str) -> str:
+        recent = self._database.query("SELECT id FROM pictures ORDER BY n DESC LIMIT 1000")
+        near = difflib.get_close_matches(piece, [row["id"] for row in recent], n=3, cutoff=0.6)
+        return f"did you mean {' or '.join(near)}?" if near else "limner gallery lists them"
+
+    def _where(self, where: str, *values: str) -> list[Entry]:
+        try:
+            rows = self._database.query(f"SELECT {COLUMNS} FROM pictures WHERE {where}", values)
+        except UnicodeEncodeError as error:
+            raise LibraryError("that name holds bytes that are not UTF-8", hint="rename the file") from error
+        return [of_row(row, self._root) for row in rows]
+
+
+def _is_path(text: str) -> bool:
+    return "/" in text or "\\" in text or Path(text).suffix.lower() in SUFFIXES or text.startswith("~")

@@ -1,0 +1,213 @@
+"""The Library: a folder with a SQLite history, the picture files and the inputs.
+
+::
+
+    root/limner.db                     what is known of every picture
+    root/images/2026/11/<id>.png       the pictures, each with its Record inside
+    root/inputs/                       pictures given to requests, by content hash
+
+The file is written before its row, so a row never promises a file that was not there; a file whose row did not come
+about is adopted by ``reconcile``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from limner.errors import InvalidRequest, LibraryError, PictureNotFound, StorageError
+from limner.library import entries, queries
+from limner.library.a1111 import NO_NAMES
+from limner.library.database import Database
+from limner.library.entries import COLUMNS, Entry, IdClock, Query
+from limner.library.files import SUFFIXES, Format, encode, storage_error, write_atomic
+from limner.library.lookup import Lookup
+from limner.library.metadata import fields_of
+from limner.types import Record, Score
+
+if TYPE_CHECKING:
+    from limner.types import Pixels
+
+IMAGES = "images"
+INPUTS = "inputs"
+_SUFFIX: Mapping[Format, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
+
+
+class Library:
+    """History and files under ``root``. Nothing is opened or created before the first use.
+
+    Safe to use from several threads and several processes at once. ``sampler_names`` maps our solver names to the
+    A1111 web UI's, for the text in files. Every method may raise ``LibraryError`` (the database is damaged, in use, or
+    newer than this Limner) and ``StorageError`` (disk full, not writable).
+    """
+
+    def __init__(self, root: Path, *, sampler_names: Mapping[str, str] = NO_NAMES) -> None:
+        self.root = root.expanduser().absolute()
+        self.database = Database(self.root)
+        self._sampler_names = sampler_names
+        self._clock = IdClock()
+        self._lookup = Lookup(self.database, self.root)
+        self._full_text: bool | None = None
+
+    def close(self) -> None:
+        """Close the database; the next use opens it again."""
+        self.database.close()
+
+    def add(
+        self,
+        pixels: Pixels,
+        record: Record,
+        *,
+        format: Format = "png",
+        parent: str | None = None,
+        quality: int = 92,
+    ) -> Entry:
+        """Store a finished picture: H x W x 3 uint8 pixels and their Record. The file is on the disk on return."""
+        data = encode(pixels, record, format, quality=quality, sampler_names=self._sampler_names)
+        return self.add_encoded(data, record, format, size=(pixels.shape[1], pixels.shape[0]), parent=parent)
+
+    def add_encoded(
+        self, data: bytes, record: Record, format: Format, *, size: tuple[int, int], parent: str | None = None
+    ) -> Entry:
+        """As ``add``, for a file already encoded (and, where wanted, signed). ``size`` is width, height in pixels."""
+        name = self._clock.next()
+        path = self.root / IMAGES / record.created[:4] / record.created[5:7] / f"{name}{_SUFFIX[format]}"
+        entry = entry_of(name, path, record, format, size, parent=parent)
+        write_atomic(path, data)
+        try:
+            self.insert([entry])
+        except (LibraryError, StorageError) as error:
+            error.hint = f"{error.hint}; the picture itself is safe: {path}"
+            raise
+        return entry
+
+    def insert(self, new: Iterable[Entry]) -> None:
+        """Rows for files that are already there, in one transaction."""
+        self.database.write_many(entries.INSERT, [entries.to_row(entry, self.root) for entry in new])
+
+    def new_id(self) -> str:
+        """A fresh picture id."""
+        return self._clock.next()
+
+    def get(self, what: str) -> Entry:
+        """A picture by id, by a unique beginning or end of an id (3 characters or more), or by its file's path.
+
+        A copy elsewhere is found by the Record it carries. Raises ``PictureNotFound`` naming the candidates.
+        """
+        return self._lookup.get(what)
+
+    def find_by_key(self, image_key: str) -> Entry | None:
+        """The newest picture with this image key whose file is still there."""
+        for entry in self._entries("image_key = ? AND lost = 0 ORDER BY n DESC", image_key):
+            if entry.path.is_file():
+                return entry
+        return None
+
+    def list(self, query: Query | None = None) -> list[Entry]:
+        """A page of pictures. Raises ``InvalidRequest`` for an unknown order."""
+        sql, values = queries.select(query or Query(), full_text=self._has_text_index())
+        return [entries.of_row(row, self.root) for row in self.database.query(sql, values)]
+
+    def count(self, query: Query | None = None) -> int:
+        """How many pictures a query finds on all its pages."""
+        sql, values = queries.count(query or Query(), full_text=self._has_text_index())
+        return int(self.database.query(sql, values)[0][0])
+
+    def rate(self, what: str, rating: int | None) -> Entry:
+        """Rate a picture 1 to 5, or take its rating back. Raises ``InvalidRequest``, ``PictureNotFound``."""
+        if rating is not None and not 1 <= rating <= 5:
+            raise InvalidRequest(f"rating: {rating} is not between 1 and 5", field="rating", hint="rate 1 to 5")
+        entry = self.get(what)
+        self.database.write("UPDATE pictures SET rating = ? WHERE id = ?", (rating, entry.id))
+        return self.get(entry.id)
+
+    def delete(self, ids: Sequence[str], *, keep_file: bool = False) -> Sequence[Entry]:
+        """Forget pictures and remove their files; files outside the library (imported in place) always stay.
+
+        All ids are looked up before anything is deleted. Raises ``PictureNotFound``, ``StorageError``.
+        """
+        found = {entry.id: entry for entry in map(self.get, ids)}.values()
+        with self.database.writing() as connection:
+            connection.executemany("DELETE FROM pictures WHERE id = ?", [(entry.id,) for entry in found])
+        for entry in found:
+            if not keep_file and entry.path.is_relative_to(self.root / IMAGES):
+                _unlink(entry.path)
+        return tuple(found)
+
+    def score(self, what: str, score: Score) -> None:
+        """Store a score of a picture; the same scorer and revision replaces its earlier one."""
+        values = (self.get(what).id, score.scorer, score.revision, score.value, score.scale, score.domain)
+        self.database.write("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def scores(self, what: str) -> tuple[Score, ...]:
+        """All scores of a picture, by scorer."""
+        sql = "SELECT scorer, revision, value, scale, domain FROM scores WHERE picture = ? ORDER BY scorer, revision"
+        return tuple(Score(**dict(row)) for row in self.database.query(sql, (self.get(what).id,)))
+
+    def export(self, ids: Sequence[str], folder: Path) -> Sequence[Path]:
+        """Copy pictures' files, byte for byte, into ``folder`` as ``<id>.<suffix>``. Nothing there is overwritten."""
+        paths: list[Path] = []
+        for entry in [self.get(name) for name in ids]:
+            target = folder / f"{entry.id}{_suffix(entry)}"
+            try:
+                data = entry.path.read_bytes()
+            except OSError as error:
+                raise PictureNotFound(
+                    f"the file of picture {entry.id} is gone: {entry.path}",
+                    hint=f"limner replay {entry.id} draws it anew",
+                ) from error
+            if not target.exists():
+                write_atomic(target, data)
+            paths.append(target)
+        return paths
+
+    def _entries(self, where: str, *values: str) -> Sequence[Entry]:
+        rows = self.database.query(f"SELECT {COLUMNS} FROM pictures WHERE {where}", values)
+        return [entries.of_row(row, self.root) for row in rows]
+
+    def _has_text_index(self) -> bool:
+        if self._full_text is None:
+            self._full_text = self.database.has_table("pictures_text")
+        return self._full_text
+
+
+def entry_of(
+    name: str, path: Path, record: Record, format: Format, size: tuple[int, int], *, parent: str | None = None
+) -> Entry:
+    """The Entry of one of our own pictures. ``size`` is width, height in pixels."""
+    return Entry(
+        id=name,
+        path=path,
+        record=record,
+        fields=fields_of(record),
+        source="limner",
+        created=record.created,
+        rating=None,
+        width=size[0],
+        height=size[1],
+        format=format,
+        pixel_hash=record.pixel_hash,
+        image_key=record.image_key,
+        prompt=record.prompt,
+        negative=record.negative,
+        model=record.model.name,
+        seed=record.seed.seed,
+        parent=parent or record.parent,
+    )
+
+
+def _suffix(entry: Entry) -> str:
+    suffix = entry.path.suffix.lower()
+    return suffix if suffix in SUFFIXES else ".png"
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise storage_error(error, path) from error
