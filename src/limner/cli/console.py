@@ -1,0 +1,90 @@
+"""Words to the terminal: human text on stderr, results on stdout, never a control character from a file or a prompt."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from limner.errors import LimnerError
+
+# C0 (but tab and newline), DEL and C1, and the marks that turn the direction of text round: a prompt read from somebody
+# else's picture must not be able to move the cursor, set the clipboard or hide what it says.
+_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def clean(text: str) -> str:
+    """Text that is safe to print: what could steer the terminal becomes ``\\x1b`` and the like."""
+    return _UNSAFE.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def one_line(text: str, limit: int = 80) -> str:
+    """``clean`` text on one line, cut with an ellipsis after ``limit`` characters."""
+    flat = " ".join(clean(text).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A rich Console that takes text literally: brackets in prompts are no markup."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=False)
+
+
+def say(text: str, *, dim: bool = False, warn: bool = False) -> None:
+    """A line for people, on stderr."""
+    click.secho(clean(text), err=True, dim=dim or None, fg="yellow" if warn else None)
+
+
+def out(text: str) -> None:
+    """A line of the result, on stdout. File names that are not Unicode go out as the bytes they are."""
+    sys.stdout.flush()
+    try:
+        click.echo(text)
+    except UnicodeEncodeError:
+        sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
+        sys.stdout.buffer.flush()
+
+
+def fail(error: LimnerError, *, as_json: bool = False) -> None:
+    """Say what went wrong, on stderr: a line, and a line of what to do next. Does not exit."""
+    if as_json:
+        import json
+
+        found = {"code": error.code, "message": error.message, "hint": error.hint}
+        click.echo(json.dumps({"error": found}), err=True)
+        return
+    click.echo(f"limner: {one_line(error.message, 400)}", err=True)
+    if error.hint:
+        click.echo(f"  {one_line(error.hint, 600)}", err=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
+    """A table on stdout: drawn and wrapped in a terminal, plain aligned columns in full width elsewhere."""
+    cells = [[clean("" if value is None else str(value)) for value in row] for row in rows]
+    if not sys.stdout.isatty():
+        _plain(columns, cells)
+        return
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    for name in columns:
+        drawn.add_column(name, overflow="fold")
+    for row in cells:
+        drawn.add_row(*map(Text, row))
+    console().print(drawn)
+
+
+def _plain(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    lines = [list(columns), *([" ".join(cell.split()) for cell in row] for row in cells)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        out("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
