@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     Pixels: TypeAlias = NDArray[np.uint8]
     """Height x width x 3, uint8, sRGB."""
+else:
+    Pixels = object  # numpy is not worth its import time to requests that fail validation
 
 SCHEMA = 1
 MAX_PROMPT = 20_000

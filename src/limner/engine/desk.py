@@ -43,8 +43,9 @@ class Open:
 class Desk:
     def __init__(self, locate: Locate) -> None:
         self._locate = locate
-        budget = int(probe().memory_bytes * RESIDENT_SHARE)
-        self.runner = TorchRunner(budget, self._tell_loading)
+        machine = probe()
+        memory = min(machine.ram_total, machine.ram_limit or machine.ram_total)
+        self.runner = TorchRunner(int(memory * RESIDENT_SHARE), self._tell_loading)
         self.engine = Engine(self.runner, Scheduler(), self._finished)
         self._open: dict[str, Open] = {}
         self._owner: dict[str, tuple[Open, int]] = {}

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
-from limner.models.catalog import Card
-from limner.models.machine import Machine
-from limner.prompts.lint import Vocabulary
-from limner.sampling.course import Course, Solver, Weights
-from limner.types import Estimate, Notice, Plan, Recipe, Request
+from limner.types import Estimate, Notice, Pixels, Plan, Recipe, Request
 
 if TYPE_CHECKING:
     from torch import Tensor, device
     from torch.nn import Module
 
-    from limner.types import Pixels
+    from limner.models.catalog import Card
+    from limner.models.machine import Machine
+    from limner.prompts.lint import Vocabulary
+    from limner.sampling.course import Course, Solver, Weights
 
 
 @dataclass(frozen=True, slots=True)

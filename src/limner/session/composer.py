@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from limner.models.family import Family, Files
 from limner.models.machine import probe
 from limner.models.resolve import resolve
 from limner.prompts.expand import Wildcards
-from limner.prompts.styles import load_all
+from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.session import hooks
 from limner.session.generation import Generation
 from limner.session.planning import BUILT_IN_MODEL, Means, load_family, plans
@@ -74,12 +74,18 @@ class Session:
         return Catalog.load()
 
     @cached_property
+    def styles(self) -> Mapping[str, Style]:
+        """Presets by name: the built-in ones and the user's, which win."""
+        own = self.settings.styles_file
+        return {**builtin_styles(), **(load_styles(own) if own.is_file() else {})}
+
+    @cached_property
     def _means(self) -> Means:
         return Means(
             settings=self.settings,
             catalog=self.catalog,
             machine=probe(),
-            styles=load_all(self.settings.styles_file),
+            styles=self.styles,
             wildcards=Wildcards(self.settings.wildcards),
             offline=self.offline,
             batching=self._batching,

@@ -118,7 +118,7 @@ def _worded(request: Request, means: Means, literal: bool) -> Iterator[tuple[Wor
     if literal:
         yield Words(request.prompt, request.negative or ""), list(range(request.n))
         return
-    styles = [choose(means.styles, name) for name in request.styles]
+    styles = choose(request.styles, means.styles)
     prompt, negative = apply(styles, request.prompt, request.negative or "")
 
     def words(k: int) -> Words:

@@ -1,0 +1,63 @@
+# The newcomer's door. Needs only Python >= 3.11, make and a C compiler; everything goes into ./.venv.
+#
+#   make try                          set up, then draw a picture
+#   make try PROMPT="two cats on the beach"
+#   make test                         set up, then run every check and test
+
+PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+PROMPT ?= a red fox in the snow
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+# A torch that is already importable is reused; otherwise constraints.txt names the CPU build's version.
+WORKERS ?= 2
+
+.PHONY: try test setup check unit lint types imports format bench clean help train-pocket
+
+try: $(VENV)/.installed
+	@$(BIN)/limner draw -- $(PROMPT)
+
+test: $(VENV)/.dev-installed
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory unit
+
+check: lint types imports
+
+lint: $(VENV)/.dev-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev-installed
+	$(BIN)/mypy
+
+imports: $(VENV)/.dev-installed
+	$(BIN)/lint-imports
+
+unit: $(VENV)/.dev-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered
+
+format: $(VENV)/.dev-installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev-installed
+	$(BIN)/python -m benchmarks.first_picture
+
+setup: $(VENV)/.installed
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "limner: no Python >= 3.11 was found; install one, or: make PYTHON=/path/to/python"; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "limner: $(PYTHON) is older than 3.11; use: make PYTHON=/path/to/python3.11"; exit 1; }
+	"$(PYTHON)" -c 'import importlib.util as u, subprocess, sys; subprocess.check_call([sys.executable, "-m", "venv", *(["--system-site-packages"] if u.find_spec("torch") else []), "$(VENV)"])'
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install --quiet --constraint constraints.txt torch
+	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.dev-installed: $(VENV)/.installed
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .coverage
