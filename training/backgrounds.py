@@ -18,7 +18,11 @@ _SKY: dict[str, tuple[Rgb, Rgb]] = {
     "night": ((10, 14, 48), (48, 54, 112)),
     "sunset": ((84, 60, 134), (252, 160, 92)),
 }
-_SHADE: dict[str, tuple[float, Rgb]] = {"day": (0.0, (0, 0, 0)), "night": (0.62, (14, 20, 58)), "sunset": (0.34, (120, 50, 70))}
+_SHADE: dict[str, tuple[float, Rgb]] = {
+    "day": (0.0, (0, 0, 0)),
+    "night": (0.62, (14, 20, 58)),
+    "sunset": (0.34, (120, 50, 70)),
+}
 
 
 def kinds() -> list[tuple[str, str]]:

@@ -8,7 +8,21 @@ from training.world import COLOURS, COUNTS, OPEN, PLACES, PLAIN, RELATIONS, SIZE
 
 WORD = r"[a-z0-9'\-]+"  # what the tokenizer takes for a word, in lower case
 _OPENERS = ("a picture of", "a drawing of", "an image of", "a photo of", "an illustration of", "draw", "paint")
-_FILLERS = ("background", "against", "wall", "colour", "color", "at", "plain", "scene", "very", "the", "grey", "there", "is")
+_FILLERS = (
+    "background",
+    "against",
+    "wall",
+    "colour",
+    "color",
+    "at",
+    "plain",
+    "scene",
+    "very",
+    "the",
+    "grey",
+    "there",
+    "is",
+)
 
 
 def article(phrase: str) -> str:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -115,7 +114,7 @@ class Trainer:
         self.options.out.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".part")
         torch.save(state, partial)
-        os.replace(partial, self.path)
+        partial.replace(self.path)
 
     def _load(self) -> None:
         state = torch.load(self.path, map_location=self.options.device, weights_only=True)

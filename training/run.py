@@ -9,14 +9,20 @@ from pathlib import Path
 
 import torch
 
-from training import train_autoencoder
+from training import train_autoencoder, train_unet
 from training.loop import Options, pick_device
 from training.sprites import Atlas
 from training.sprites import atlas as load_atlas
 
-STAGES = ("autoencoder",)
-_CPU = {"autoencoder": Options(Path(), batch=32, rate=1.2e-3, decay=1e-4, average=0.998)}
-_GPU = {"autoencoder": Options(Path(), batch=96, rate=1.2e-3, decay=1e-4, average=0.999, workers=12)}
+STAGES = ("autoencoder", "unet")
+_CPU = {
+    "autoencoder": Options(Path(), batch=32, rate=1.2e-3, decay=1e-4, average=0.998),
+    "unet": Options(Path(), batch=48, rate=6e-4, flat=0.6, average=0.999, warmup=200),
+}
+_GPU = {
+    "autoencoder": Options(Path(), batch=96, rate=1.2e-3, decay=1e-4, average=0.999, workers=12),
+    "unet": Options(Path(), batch=1024, rate=8e-4, flat=0.5, average=0.9995, warmup=500, workers=12),
+}
 
 
 def defaults(stage: str, device: str) -> Options:
@@ -24,10 +30,15 @@ def defaults(stage: str, device: str) -> Options:
     return (_GPU if device.startswith("cuda") else _CPU)[stage]
 
 
-def train(stage: str, atlas: Atlas, options: Options, root: Path) -> None:
+def train(stage: str, atlas: Atlas, options: Options, root: Path, things: int | None) -> None:
     """Run one stage."""
+    fast = options.device.startswith("cuda")
     if stage == "autoencoder":
         train_autoencoder.train(atlas, options)
+    elif stage == "unet":
+        vae = train_unet.load_vae(root)
+        bank = {"room": 262_144, "curriculum": 60_000} if fast else {"room": 12_288, "curriculum": 6_000}
+        train_unet.train(atlas, options, vae, reuse=8, things=things, **bank)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -40,6 +51,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--samples", type=int, help="the whole run's length; the schedule then follows it, not time")
     parser.add_argument("--stop-after", type=float, help="minutes of this call; resume later")
     parser.add_argument("--save-every", type=float, default=4.0, help="minutes between checkpoints")
+    parser.add_argument("--things", type=int, help="only the first so many things of the world (unet)")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seed", type=int, default=0)
@@ -72,7 +84,7 @@ def main(argv: list[str] | None = None) -> None:
         compile=given.compile,
     )
     atlas = load_atlas(given.atlas or given.out / "atlas.png", given.everything)
-    train(given.stage, atlas, options, given.out)
+    train(given.stage, atlas, options, given.out, given.things)
 
 
 if __name__ == "__main__":

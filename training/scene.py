@@ -13,6 +13,7 @@ from training.world import COLOURS, COUNTS, OPEN, PLACES, PLAIN, RELATIONS, TIME
 
 HELD_OUT_SHARE = 16  # one combination in so many is never trained on
 
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A thing in a scene. ``colour`` and ``size`` are None when the caption names none."""
@@ -21,6 +22,7 @@ class Part:
     colour: str | None = None
     size: str | None = None
     count: int = 1
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -35,6 +37,7 @@ class Scene:
     time: str = "day"
     ground: str | None = None
 
+
 @dataclass(frozen=True, slots=True)
 class Mix:
     """How often each kind of scene is drawn: a curriculum moves from SINGLE to FULL."""
@@ -46,13 +49,16 @@ class Mix:
     sized: float
     plain: float
 
+
 SINGLE = Mix(single=1.0, counted=0.0, related=0.0, coloured=0.15, sized=0.1, plain=0.6)
 FULL = Mix(single=0.50, counted=0.18, related=0.32, coloured=0.3, sized=0.2, plain=0.4)
+
 
 def blend(a: Mix, b: Mix, t: float) -> Mix:
     """The mix a share ``t`` of the way from ``a`` to ``b``."""
     names = Mix.__slots__
     return Mix(**{n: (1 - t) * getattr(a, n) + t * getattr(b, n) for n in names})
+
 
 def combinations(scene: Scene, known: tuple[Thing, ...]) -> Iterator[str]:
     """The named pairings a scene shows, each as a stable text."""
@@ -68,13 +74,16 @@ def combinations(scene: Scene, known: tuple[Thing, ...]) -> Iterator[str]:
         first, second = (known[p.thing].name for p in scene.parts)
         yield f"relation|{scene.relation}|{first}|{second}"
 
+
 def held_out(combination: str) -> bool:
     """Whether training must not see this combination."""
     return hashlib.sha256(combination.encode()).digest()[0] % HELD_OUT_SHARE == 0
 
+
 def is_held_out(scene: Scene, known: tuple[Thing, ...]) -> bool:
     """Whether any combination of the scene is held out."""
     return any(held_out(c) for c in combinations(scene, known))
+
 
 def _surroundings(scene: Scene, rng: random.Random, plain: float) -> Scene:
     if rng.random() < plain:
@@ -84,6 +93,7 @@ def _surroundings(scene: Scene, rng: random.Random, plain: float) -> Scene:
         return replace(scene, place=OPEN, time=rng.choice(("night", "sunset")))
     time = "day" if place in TIMELESS or rng.random() < 0.6 else rng.choice(("night", "sunset"))
     return replace(scene, place=place, time=time)
+
 
 def draw(rng: random.Random, things: int, mix: Mix) -> Scene:
     """A scene of ``things`` known things, whatever its combinations."""
@@ -111,12 +121,14 @@ def draw(rng: random.Random, things: int, mix: Mix) -> Scene:
         scene = replace(scene, ground=None)
     return scene
 
+
 def training_scene(rng: random.Random, known: tuple[Thing, ...], mix: Mix, things: int | None = None) -> Scene:
     """A scene none of whose combinations is held out."""
     while True:
         scene = draw(rng, things or len(known), mix)
         if not is_held_out(scene, known):
             return scene
+
 
 def atoms(scene: Scene, known: tuple[Thing, ...]) -> dict[str, object]:
     """What can be asked of a picture of the scene, for the evaluation's prompt list."""
@@ -130,5 +142,6 @@ def atoms(scene: Scene, known: tuple[Thing, ...]) -> dict[str, object]:
         "time": scene.time,
         "ground": scene.ground,
     }
+
 
 assert set(TIMES) >= {"day", "night", "sunset"}

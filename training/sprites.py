@@ -22,7 +22,7 @@ _STRIKE = 109  # the font's only bitmap size
 
 @dataclass(frozen=True)
 class Atlas:
-    """``pixels``: [N, SIDE, SIDE, 4] uint8, straight alpha; ``gain``: [N] float32, brings each to one mean lightness."""
+    """``pixels``: [N, SIDE, SIDE, 4] uint8, straight alpha; ``gain``: [N] float32, evens their mean lightness."""
 
     things: tuple[Thing, ...]
     pixels: np.ndarray

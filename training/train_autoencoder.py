@@ -1,8 +1,8 @@
 """Stage 1: the KL autoencoder, 256x256 pictures to 16x16 latents of 16 channels.
 
 Layout: ``AutoencoderKL`` of diffusers, five levels (f16), 7.8 M parameters; the decoder takes 0.13 s on one core. Loss:
-L1 + squared error + gradients, a pull of the latents to unit scale, and a little noise on them, so that the UNet's small
-errors stay small in the picture. Early on it sees crops around things, later whole pictures' statistics: group norms
+L1 + squared error + gradients, a pull of the latents to unit scale, and a little noise on them, so that small errors of
+the UNet stay small in the picture. Early on it sees crops around things, later whole pictures' statistics: group norms
 otherwise drift between a crop and a picture.
 """
 

@@ -1,0 +1,47 @@
+"""The noise schedule, the loss weight and the DDIM sampler of the pocket models.
+
+v-prediction (Salimans & Ho 2022) on Stable Diffusion's scaled-linear betas rescaled to zero terminal SNR, trailing
+steps (Lin et al. 2023), min-SNR weights (Hang et al. 2023): what ``scheduler_config.json`` in the pack declares.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+STEPS = 1000
+
+
+def alphas() -> Tensor:
+    """alpha_bar at every training step: [STEPS] float64, 0 at the last."""
+    betas = torch.linspace(0.00085**0.5, 0.012**0.5, STEPS, dtype=torch.float64) ** 2
+    root = torch.cumprod(1 - betas, 0).sqrt()
+    first, last = root[0].item(), root[-1].item()
+    return ((root - last) * first / (first - last)) ** 2
+
+
+def noisy(clean: Tensor, noise: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tensor]:
+    """The noised latent and the v to predict for it; ``alpha_bar``: [B]."""
+    a, s = alpha_bar.sqrt().view(-1, 1, 1, 1), (1 - alpha_bar).sqrt().view(-1, 1, 1, 1)
+    return a * clean + s * noise, a * noise - s * clean
+
+
+def weight(alpha_bar: Tensor, gamma: float = 5.0) -> Tensor:
+    """min-SNR weight for v: min(snr, gamma) / (snr + 1), and a tenth more so that the noisiest steps count too."""
+    snr = alpha_bar / (1 - alpha_bar)
+    return torch.minimum(snr, torch.full_like(snr, gamma)) / (snr + 1) + 0.1
+
+
+@torch.no_grad()
+def ddim(predict: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int) -> Tensor:
+    """From noise to a clean latent in ``steps``; ``predict(x, t)`` gives v for a batch at one step t ([B] int64)."""
+    table = alphas().to(noise.device, torch.float32)
+    times = torch.arange(STEPS, 0, -STEPS / steps).round().long().sub(1).tolist()
+    x = noise
+    for k, t in enumerate(times):
+        a = table[t]
+        v = predict(x, torch.full((len(x),), t, device=x.device))
+        clean, eps = a.sqrt() * x - (1 - a).sqrt() * v, a.sqrt() * v + (1 - a).sqrt() * x
+        after = table[times[k + 1]] if k + 1 < len(times) else torch.ones_like(a)
+        x = after.sqrt() * clean + (1 - after).sqrt() * eps
+    return x
