@@ -1,0 +1,89 @@
+"""The hub library's exceptions as ours: what happened to which repo, and what to do next."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from limner.errors import LimnerError, ModelNotFound, NetworkError, OfflineError, StorageError
+from limner.models.hub_cache import RepoName, cache_folder
+
+LOG_IN = "accept the licence on the model's page if it has one, and log in with `hf auth login`"
+RETRY = "check the connection and run the same command again; what has arrived is kept"
+TRANSPORTS = ("httpx", "httpcore", "requests", "urllib3", "hf_xet", "ssl", "socket")
+
+
+@contextmanager
+def translated(name: RepoName, file: str = "") -> Iterator[None]:
+    """Turns whatever the hub's library raises inside into a ``LimnerError``; anything else passes."""
+    try:
+        yield
+    except Exception as error:
+        ours = _ours(error, name, file)
+        if ours is None:
+            raise
+        raise ours from error
+
+
+def _ours(error: Exception, name: RepoName, file: str) -> LimnerError | None:
+    from huggingface_hub import errors
+
+    what = f"{file} of {name.repo}" if file else name.repo
+    for each in _chain(error):
+        if isinstance(each, errors.OfflineModeIsEnabled):
+            return OfflineError(
+                f"{what} is needed, and HF_HUB_OFFLINE forbids the network", hint="unset it and try again"
+            )
+        if isinstance(each, errors.GatedRepoError):
+            return NetworkError(
+                f"{name.repo} is gated: the hub gives it to those who accepted its licence", hint=LOG_IN
+            )
+        if isinstance(each, errors.RevisionNotFoundError):
+            return ModelNotFound(f"{name.repo} has no revision {name.revision!r}", hint="look at the model's page")
+        if isinstance(each, errors.RepositoryNotFoundError):
+            return ModelNotFound(
+                f"the Hugging Face hub has no model {name.repo!r}, or it is private",
+                hint="check its spelling; for a private model log in with `hf auth login`",
+            )
+        if isinstance(each, errors.EntryNotFoundError) and not isinstance(each, errors.LocalEntryNotFoundError):
+            return ModelNotFound(f"there is no {what} on the hub", hint="try again, or choose another revision")
+        if isinstance(each, errors.HfHubHTTPError):
+            return _status(each.response.status_code, what)
+        if isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT):
+            return StorageError(f"the disk is full: {what} could not be stored", hint=f"make room in {cache_folder()}")
+        if isinstance(each, OSError) and each.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return StorageError(f"the hub's cache cannot be written: {each.strerror}", hint=f"look at {cache_folder()}")
+    return _unreached(error, what)
+
+
+def _unreached(error: Exception, what: str) -> LimnerError | None:
+    network = (ConnectionError, TimeoutError)
+    for each in _chain(error):
+        if isinstance(each, network) or type(each).__module__.split(".")[0].rstrip("2") in TRANSPORTS:
+            return NetworkError(f"the Hugging Face hub could not be reached for {what}: {_short(each)}", hint=RETRY)
+    if isinstance(error, OSError):  # a transfer whose length is wrong, and what else the library reports this way
+        return NetworkError(f"{what} could not be fetched: {_short(error)}", hint=RETRY)
+    if isinstance(error, RuntimeError):  # the Rust transfer library's only class
+        return NetworkError(f"{what} could not be fetched: {_short(error)}", hint=RETRY)
+    return None
+
+
+def _status(status: int, what: str) -> NetworkError:
+    if status in (401, 403):
+        return NetworkError(f"the hub refused {what} (HTTP {status})", hint=LOG_IN)
+    if status == 429:
+        return NetworkError(f"the hub asks to wait before fetching {what} (HTTP 429)", hint="try again in some minutes")
+    return NetworkError(f"the hub failed on {what} (HTTP {status})", hint="try again later; what has arrived is kept")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and its causes, the outermost first."""
+    seen: BaseException | None = error
+    while seen is not None:
+        yield seen
+        seen = seen.__cause__ or (None if seen.__suppress_context__ else seen.__context__)
+
+
+def _short(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]
