@@ -22,8 +22,9 @@ Value = str | int | float
 
 NO_NAMES: Mapping[str, str] = {}
 _NEGATIVE = "Negative prompt:"
-_PAIR = re.compile(r'\s*(\w[\w \-/]+):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
-_SIZE = re.compile(r"(\d+)x(\d+)")
+# a bounded key keeps the search linear in a long prompt that ends without settings
+_PAIR = re.compile(r'(\w[\w \-/]{1,80}):\s*("(?:\\.|[^\\"])+"|[^,]*)(?:,|$)')
+_SIZE = re.compile(r"(\d{1,6})x(\d{1,6})")
 _MIN_PAIRS = 3
 _NAMES = {
     "Steps": "steps",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from limner.errors import LibraryError, LimnerError, StorageError
 from limner.library.files import storage_error
-from limner.library.migrations import migrate
+from limner.library.migrations import migrate, version
 
 Cell = str | int | float | None
 NAME = "limner.db"
@@ -22,13 +22,15 @@ class Database:
     """``root/limner.db``: opened at first use, WAL, every commit on the disk before it returns.
 
     Threads take turns on one connection; processes wait up to ten seconds for each other. All methods raise
-    ``LibraryError`` (damaged, in use, too new) or ``StorageError`` (disk full, not writable).
+    ``LibraryError`` (damaged, in use, too new) or ``StorageError`` (disk full, not writable). ``on_created`` is called
+    once where the database did not exist, and may use it.
     """
 
-    def __init__(self, root: Path, *, busy_ms: int = BUSY_MS) -> None:
+    def __init__(self, root: Path, *, on_created: Callable[[], None] | None = None, busy_ms: int = BUSY_MS) -> None:
         self.root = root
         self.path = root / NAME
         self._busy_ms = busy_ms
+        self._on_created = on_created
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
 
@@ -85,11 +87,14 @@ class Database:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
+            fresh = version(connection) == 0
             migrate(connection)
         except BaseException:
             connection.close()
             raise
         self._connection = connection
+        if fresh and self._on_created is not None:
+            self._on_created()
         return connection
 
     @contextlib.contextmanager

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import struct
 from collections.abc import Iterable, Mapping
 from html import unescape
@@ -40,7 +39,7 @@ _EXIF_ROOM = 65_533 - 64
 _XMP_ROOM = 65_504 - 64
 _EXTENDED = b"http://ns.adobe.com/xmp/extension/\x00"
 _PIECE = 65_000
-_RECORD_ELEMENT = re.compile(rb"<limner:Record>(.*?)</limner:Record>", re.DOTALL)
+_RECORD_TAGS = b"<limner:Record>", b"</limner:Record>"
 
 
 def png_chunks(record: Record, sampler_names: Mapping[str, str]) -> PngInfo:
@@ -119,8 +118,9 @@ def _packet(body: str, *, marked: bool, continued: str = "") -> bytes:
 
 def record_in_xmp(packet: bytes) -> str | None:
     """The Record's JSON inside a packet. Read by pattern: no XML parser meets bytes from strangers."""
-    found = _RECORD_ELEMENT.search(packet)
-    return None if found is None else unescape(found[1].decode("utf-8", "replace"))
+    _, tag, rest = packet.partition(_RECORD_TAGS[0])
+    body, end, _ = rest.partition(_RECORD_TAGS[1])
+    return unescape(body.decode("utf-8", "replace")) if tag and end else None
 
 
 def extended_xmp(segments: Iterable[tuple[str, bytes]]) -> bytes:

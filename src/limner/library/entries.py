@@ -29,7 +29,8 @@ COLUMNS = (
     "id, path, format, source, created, width, height, pixel_hash, image_key, prompt, negative, model, seed, rating, "
     "parent, lost, record, fields"
 )
-INSERT = f"INSERT INTO pictures ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
+# a conflict means that another process adopted the file, under the same id, between its writing and its row
+INSERT = f"INSERT INTO pictures ({COLUMNS}) VALUES ({', '.join('?' * len(COLUMNS.split(',')))}) ON CONFLICT DO NOTHING"
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ def _check_file(path: Path) -> None:
     if not path.is_file():
         raise UnreadablePicture(f"{path} is not a file", hint="name a PNG, JPEG or WebP picture")
     if status.st_size > MAX_BYTES:
-        raise UnreadablePicture(f"{path} is larger than {MAX_BYTES // 2**20} MB", hint="make it smaller first")
+        raise _too_large(path)
 
 
 def decode(path: Path) -> Pixels:
@@ -137,6 +137,22 @@ def to_pixels(image: Image.Image) -> Pixels:
         grey = (np.asarray(upright).astype(np.uint32) // 257).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     return np.asarray(upright.convert("RGB"))
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes, at most 256 MB. Raises ``StorageError``, ``UnreadablePicture``."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise StorageError(f"{path} could not be read: {error.strerror}", hint="check the file") from error
+    if len(data) > MAX_BYTES:
+        raise _too_large(path)
+    return data
+
+
+def _too_large(path: Path) -> UnreadablePicture:
+    return UnreadablePicture(f"{path} is larger than {MAX_BYTES // 2**20} MB", hint="make it smaller first")
 
 
 def write_atomic(path: Path, data: bytes) -> None:

@@ -76,7 +76,7 @@ def _old_prompt(words: JSON) -> str:
 def _bracketed(text: str) -> dict[str, Value]:
     """InvokeAI 1 and 2 wrote the negative prompt in square brackets inside the prompt."""
     negative = " ".join(re.findall(r"\[([^\[\]]*)\]", text))
-    parts = {"prompt": re.sub(r"\s*\[[^\[\]]*\]", "", text).strip(), "negative": negative.strip()}
+    parts = {"prompt": re.sub(r"\s?\[[^\[\]]*\]", "", text).strip(), "negative": negative.strip()}
     return {name: words for name, words in parts.items() if words}
 
 

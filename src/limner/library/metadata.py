@@ -22,6 +22,8 @@ __all__ = ["Found", "Source", "infotext", "of_image", "read"]
 
 Source = Literal["limner", "a1111", "comfyui", "invokeai", "fooocus", "sdnext", "unknown", "none"]
 
+_MAX_TEXT = 4 * 2**20  # longer texts are no picture's settings, and costly to parse
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -46,7 +48,7 @@ def read(path: Path) -> Found:
 
 def of_image(image: Image.Image) -> Found:
     """As ``read``, of an image already open. May raise what Pillow raises for damaged files."""
-    raw = _texts(image)
+    raw = {name: text for name, text in _texts(image).items() if len(text) <= _MAX_TEXT}
     notices: tuple[Notice, ...] = ()
     if (text := raw.get(embed.PNG_RECORD)) is not None:
         record = _record(text)

@@ -23,8 +23,12 @@ from limner.library.a1111 import NO_NAMES
 from limner.library.database import Database
 from limner.library.entries import COLUMNS, Entry, IdClock, Query
 from limner.library.files import SUFFIXES, Format, encode, storage_error, write_atomic
+from limner.library.imports import Importer, ImportReport, OnProgress
+from limner.library.inputs import Inputs
 from limner.library.lookup import Lookup
 from limner.library.metadata import fields_of
+from limner.library.reconcile import Reconciled, reconcile
+from limner.library.runs import Runs
 from limner.types import Record, Score
 
 if TYPE_CHECKING:
@@ -45,11 +49,13 @@ class Library:
 
     def __init__(self, root: Path, *, sampler_names: Mapping[str, str] = NO_NAMES) -> None:
         self.root = root.expanduser().absolute()
-        self.database = Database(self.root)
+        self.database = Database(self.root, on_created=self._adopt_all)
         self._sampler_names = sampler_names
         self._clock = IdClock()
         self._lookup = Lookup(self.database, self.root)
         self._full_text: bool | None = None
+        self._runs = Runs(self.database, self.root)
+        self.inputs = Inputs(self.root / INPUTS)
 
     def close(self) -> None:
         """Close the database; the next use opens it again."""
@@ -162,6 +168,37 @@ class Library:
                 write_atomic(target, data)
             paths.append(target)
         return paths
+
+    def import_folder(self, folder: Path, *, copy: bool = False, on_progress: OnProgress | None = None) -> ImportReport:
+        """Take up all PNG, JPEG and WebP files below ``folder``, where they lie or (``copy``) copied into the library.
+
+        Resumable: unchanged files already seen are passed over, those deleted from the library since included. The same
+        pixels with the same words are taken up once. ``on_progress`` is called after each 500 files. Damaged files are
+        in the report. Raises ``PictureNotFound`` where there is no such folder.
+        """
+        importer = Importer(self.database, self.root, self._clock, self.root / IMAGES)
+        return importer.run(folder, copy=copy, on_progress=on_progress)
+
+    def missing(self) -> Sequence[Entry]:
+        """Pictures whose file is not there now."""
+        return [entry for entry in self._entries("1 = 1 ORDER BY n") if not entry.path.is_file()]
+
+    def reconcile(self) -> Reconciled:
+        """Adopt files without rows, mark rows without files lost, and take that mark back from files found again."""
+        return reconcile(self.database, self.root, self.root / IMAGES, self._clock)
+
+    def run_mark(self, run_id: str, item_id: str, image_ids: Sequence[str]) -> None:
+        """A line of a prompt file is finished: these are its pictures."""
+        self._runs.mark(run_id, item_id, image_ids)
+
+    def run_done(self, run_id: str) -> set[str]:
+        """The lines all of whose pictures are still here, file and row."""
+        return self._runs.done(run_id)
+
+    def _adopt_all(self) -> None:
+        """A new database beside old pictures: its predecessor was lost or moved away."""
+        if (self.root / IMAGES).is_dir():
+            self.reconcile()
 
     def _entries(self, where: str, *values: str) -> Sequence[Entry]:
         rows = self.database.query(f"SELECT {COLUMNS} FROM pictures WHERE {where}", values)

@@ -1,0 +1,50 @@
+"""The input store: pictures given to a request (start image, mask), kept under the hash of their bytes.
+
+A Request names its inputs ``sha256:...``, so no path travels over HTTP, and a replay finds what was used.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from limner.canonical import tagged
+from limner.errors import PictureNotFound
+from limner.library.files import decode, opened, read_bytes, write_atomic
+
+_HASH = re.compile(r"sha256:([0-9a-f]{64})")
+_SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
+
+
+class Inputs:
+    """Content-addressed files in one folder, which is made at the first ``ingest``."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def ingest(self, path: Path) -> str:
+        """Take a picture in, and return its ``sha256:`` name. The same bytes are kept once.
+
+        Raises ``UnreadablePicture`` (not PNG, JPEG or WebP; damaged; over 80 million pixels or 256 MB),
+        ``PictureNotFound``, ``StorageError``.
+        """
+        with opened(path) as image:
+            suffix = _SUFFIX[str(image.format)]
+        decode(path)  # every pixel: damage is found now, not when a long job starts
+        data = read_bytes(path)
+        name = tagged(data)
+        target = self.folder / f"{name.removeprefix('sha256:')}{suffix}"
+        if not target.is_file():
+            write_atomic(target, data)
+        return name
+
+    def path(self, name: str) -> Path:
+        """The file of an ingested picture. Raises ``PictureNotFound``, also for what is no such name."""
+        match = _HASH.fullmatch(name)
+        if match is None:
+            raise PictureNotFound(f"{name[:80]!r} is not the name of an input", hint="inputs are named sha256:...")
+        for suffix in _SUFFIX.values():
+            path = self.folder / f"{match[1]}{suffix}"
+            if path.is_file():
+                return path
+        raise PictureNotFound(f"the input {name[:19]}... is not here", hint="give the original file again")
