@@ -10,10 +10,13 @@ import importlib
 import re
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
-from limner.errors import UnknownName
+from limner.errors import InvalidRequest, UnknownName
 from limner.sampling.course import Solver, SolverCard
+
+if TYPE_CHECKING:
+    from limner.sampling.training import Training
 
 GROUP = "limner.solvers"
 _HOME = "limner.sampling.solvers"
@@ -143,10 +146,17 @@ def find(name: str) -> SolverCard:
     Case, spaces, hyphens and underscores do not matter. Raises ``UnknownName`` offering the nearest.
     """
     key = _key(name)
-    found = _INDEX.get(key) or _plugin(key)
+    found = _INDEX.get(key) or _plugin(name, key)
     if found is None:
         raise UnknownName("solver", name, SOLVERS, field="solver")
     return found
+
+
+def matching(training: Training) -> SolverCard | None:
+    """The solver that draws what the model's own scheduler draws; ``None`` where that one (PNDM, say) is not here."""
+    found = _INDEX.get(_key(training.scheduler))
+    spaced = f"{found.name}-karras" if found and training.use_karras_sigmas else ""
+    return SOLVERS.get(spaced, found) if found else None
 
 
 def load(card: SolverCard) -> Solver:
@@ -170,11 +180,17 @@ def _known_as(card: SolverCard) -> Iterator[str]:
 _INDEX: Mapping[str, SolverCard] = {_key(name): card for card in _CARDS for name in _known_as(card)}
 
 
-def _plugin(key: str) -> SolverCard | None:
+def _plugin(name: str, key: str) -> SolverCard | None:
     from importlib.metadata import entry_points  # here: scanning installed packages costs start-up time
 
     for point in entry_points(group=GROUP):
         if _key(point.name) == key:
             card: object = point.load()
-            return card if isinstance(card, SolverCard) else None
+            if isinstance(card, SolverCard):
+                return card
+            raise InvalidRequest(
+                f"the solver {name!r} comes from another package, which does not offer it as a SolverCard",
+                field="solver",
+                hint=f"its entry point is {point.value} in the group {GROUP}",
+            )
     return None

@@ -12,6 +12,8 @@ from collections.abc import Callable, Generator, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias
 
+from limner.errors import LimnerError
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -99,8 +101,8 @@ Denoise: TypeAlias = "Callable[[Tensor, Level], Course]"
 class Runner(Protocol):
     """Tensors, no policy."""
 
-    def forward(self, rows: Sequence[Row]) -> Sequence[Tensor]:
-        """Answers of rows of one bucket. Splits on out-of-memory and records it."""
+    def forward(self, rows: Sequence[Row]) -> Sequence[Tensor | LimnerError]:
+        """Answers of rows of one bucket, an error for a row that has none. Splits on out-of-memory and notes it."""
         ...
 
 

@@ -76,7 +76,8 @@ def karras(sigma_max: float, sigma_min: float, steps: int) -> Floats:
 
 def timestep_of(sigmas: Floats, table: Floats) -> Floats:
     """The fractional timestep at which training had each sigma: interpolated in log sigma over ``table`` (rising)."""
-    log, logs = np.log(np.maximum(sigmas, 1e-10)), np.log(table)
+    logs = np.log(table.astype(np.float32)).astype(np.float64)  # as the published code rounds it: it decides floors
+    log = np.log(np.maximum(sigmas, 1e-10))
     return np.interp(log, logs, np.arange(len(logs), dtype=np.float64))
 
 

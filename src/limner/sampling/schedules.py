@@ -21,6 +21,7 @@ __all__ = ["Levels", "Training", "levels"]
 Levels = tuple[tuple[Level, ...], float]
 
 CLIPPED_TERMINAL = 2.0**-24  # diffusers' stand-in for a zero terminal alpha^2 where sigma/alpha must be finite
+_LISTENS = frozenset({"EulerDiscreteScheduler", "DPMSolverMultistepScheduler", "UniPCMultistepScheduler"})
 ZERO_SNR = 1e-3  # an alpha below this carries no picture: x is noise and nothing else
 
 
@@ -68,7 +69,8 @@ def _wants_karras(training: Training, card: SolverCard, asked: bool) -> bool:
             field="schedule",
             hint="leave schedule out, or choose a solver such as dpmpp-2m",
         )
-    return able and (asked or card.karras or training.use_karras_sigmas)
+    inherits = card.scheduler != "EulerAncestralDiscreteScheduler"  # that class does not know the setting
+    return able and (asked or card.karras or (training.use_karras_sigmas and inherits))
 
 
 def _ve_table(training: Training) -> Floats:
@@ -104,9 +106,18 @@ def _from_ve(
     """Levels from sigma/alpha. Euler-type schedulers start ``linspace`` and ``trailing`` at sigma times noise, and
     ``leading`` at the full standard deviation, which here is 1."""
     found = [_level(sigma, time) for sigma, time in zip(_float32(sigmas), _float32(t), strict=True)]
-    final = Level(1.0, 0.0, 0.0) if training.final_sigma == "zero" else _level(float(sigma_min), 0.0)
+    final = _final(training, card, float(sigma_min))
     start = found[0].sigma if card.placement == "interpolated" and place != "leading" else 1.0
     return (*found, final), start
+
+
+def _final(training: Training, card: SolverCard, sigma_min: float) -> Level:
+    """Where it ends: clean, or with the least noise of training where the model says so and the scheduler listens."""
+    if training.final_sigma == "zero" or card.scheduler not in _LISTENS:
+        return Level(1.0, 0.0, 0.0)
+    if card.placement == "interpolated":  # handed on in units of sigma/alpha, so x = x0 + sigma * noise
+        return Level(1.0, sigma_min, 0.0)
+    return _level(sigma_min, 0.0)
 
 
 def _level(ve: float, t: float) -> Level:
@@ -164,7 +175,9 @@ def _too_many(steps: int) -> InvalidRequest:
 
 
 def _check(training: Training, made: tuple[Level, ...], steps: int) -> None:
-    falling = all(a.sigma * b.alpha > b.sigma * a.alpha for a, b in pairwise(made))
+    drops = [a.sigma * b.alpha - b.sigma * a.alpha for a, b in pairwise(made)]
+    # The last may stand still: some models end where their last step already is.
+    falling = all(drop > 0 for drop in drops[:-1]) and drops[-1] > -1e-9
     if len(made) != steps + 1 or not falling:
         raise _too_many(steps)
     if training.prediction_type == "epsilon" and training.rescale_betas_zero_snr and made[0].alpha < ZERO_SNR:

@@ -158,12 +158,20 @@ class Training:
         if self.trained_betas is not None:
             return np.asarray(self.trained_betas, dtype=np.float32)
         if self.beta_schedule == "linear":
-            return np.linspace(self.beta_start, self.beta_end, n, dtype=np.float32)
+            return _linspace(self.beta_start, self.beta_end, n)
         if self.beta_schedule == "scaled_linear":
-            roots: NDArray[np.float32] = np.linspace(self.beta_start**0.5, self.beta_end**0.5, n, dtype=np.float32)
-            return np.square(roots)
+            return np.square(_linspace(self.beta_start**0.5, self.beta_end**0.5, n))
         bars = [math.cos((i / n + 0.008) / 1.008 * math.pi / 2) ** 2 for i in range(n + 1)]
         return np.asarray([min(1 - after / before, 0.999) for before, after in pairwise(bars)], "f4")
+
+
+def _linspace(start: float, end: float, n: int) -> NDArray[np.float32]:
+    """torch's float32 linspace to the bit: a float32 step, counted from the nearer end. Numpy's differs in the last
+    place, which 1000 factors and the rescaling to zero SNR make visible."""
+    first, last = np.float32(start), np.float32(end)
+    step = float((last - first) / np.float32(max(n - 1, 1)))
+    k = np.arange(n)
+    return np.where(k < n // 2, float(first) + step * k, float(last) - step * (n - 1 - k)).astype(np.float32)
 
 
 def _cumprod(alphas: NDArray[np.float32]) -> NDArray[np.float32]:

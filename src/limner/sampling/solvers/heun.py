@@ -11,7 +11,7 @@ from limner.sampling.course import Course, Denoise, Level, Show
 if TYPE_CHECKING:
     from torch import Tensor
 
-_PURE_NOISE = 0.01  # below this alpha, sigma/alpha is too long a stretch for the trapezoid rule
+_PURE_NOISE = 1e-3  # below this alpha, sigma/alpha is too long a stretch for the trapezoid rule
 _FLOW = 1e-6
 
 
