@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from limner.errors import CorruptFile, MismatchedWeights
 from limner.models.inspect import TensorInfo, read_header
 from limner.models.nets.aliases import canonical_names, may_be_convolution
+from limner.models.nets.packing import pack
 
 __all__ = ["load_into"]
 
@@ -32,6 +33,8 @@ def load_into(
     part: str,
     dtype: torch.dtype,
     device: torch.device,
+    *,
+    packed: bool = False,
 ) -> ModuleT:
     """Build a module and fill it with the weights in one or more safetensors files.
 
@@ -44,6 +47,8 @@ def load_into(
         part: ``unet``, ``vae`` or ``text_encoder``; chooses the aliases of older files.
         dtype: floating dtype of the loaded weights.
         device: where they go.
+        packed: on the CPU, arrange weights for its kernels (:mod:`limner.models.nets.packing`); faster from the second
+            call on, but the module can then be neither moved, converted nor saved.
 
     Returns:
         The module in evaluation mode, without gradients; convolutions of ``unet`` and ``vae`` in channels-last.
@@ -61,7 +66,10 @@ def load_into(
     _compare(found, wanted, part)
     module.load_state_dict(_read(found, wanted, part, dtype, device), assign=True)
     _refuse_leftovers(module)
-    return module.eval().requires_grad_(False)
+    module.eval().requires_grad_(False)
+    if packed:
+        pack(module)
+    return module
 
 
 class _Unfilled(TorchFunctionMode):

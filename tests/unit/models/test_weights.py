@@ -162,11 +162,12 @@ def pocket_state(part: str) -> tuple[Path, dict[str, Tensor]]:
     return path, load_file(path)
 
 
-def test_the_pocket_unet_loads_and_runs() -> None:
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_pocket_unet_loads_and_runs(packed: bool) -> None:
     config = UNetConfig.from_json(read_json(POCKET / "unet" / "config.json"))
     path, tensors = pocket_state("unet")
-    unet = load_into(lambda: UNet(config), [path], "unet", torch.bfloat16, CPU)
-    assert torch.equal(unet.conv_in.weight, tensors["conv_in.weight"].bfloat16())
+    unet = load_into(lambda: UNet(config), [path], "unet", torch.bfloat16, CPU, packed=packed)
+    assert torch.equal(unet.conv_in.bias, tensors["conv_in.bias"].bfloat16())
     with torch.inference_mode():
         x = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
         y = unet(x, torch.tensor([999.0]), torch.zeros(1, 24, 256, dtype=torch.bfloat16))

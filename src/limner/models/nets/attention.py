@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from limner.models.nets.blocks import GroupNorm
+
 TRANSFORMER_NORM_EPS = 1e-6
 
 
@@ -76,6 +78,16 @@ class TransformerBlock(nn.Module):
         return result
 
 
+class Pointwise(nn.Conv2d):
+    """A 1x1 convolution of channels-last positions ``[N, ..., C]``: the same as a matrix, stored as a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.flatten(1), self.bias)
+
+
 class SpatialTransformer(nn.Module):
     """Transformer blocks over the positions of a feature map ``[N, C, H, W]``, added to it.
 
@@ -86,21 +98,16 @@ class SpatialTransformer(nn.Module):
         self, channels: int, heads: int, context_channels: int, *, layers: int, groups: int, linear: bool
     ) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(groups, channels, eps=TRANSFORMER_NORM_EPS)
-        self.proj_in = nn.Linear(channels, channels) if linear else nn.Conv2d(channels, channels, 1)
+        self.norm = GroupNorm(groups, channels, eps=TRANSFORMER_NORM_EPS)
+        self.proj_in = nn.Linear(channels, channels) if linear else Pointwise(channels)
         self.transformer_blocks = nn.ModuleList(
             TransformerBlock(channels, heads, context_channels) for _ in range(layers)
         )
-        self.proj_out = nn.Linear(channels, channels) if linear else nn.Conv2d(channels, channels, 1)
+        self.proj_out = nn.Linear(channels, channels) if linear else Pointwise(channels)
 
     def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        h = _project(self.proj_in, self.norm(x).permute(0, 2, 3, 1)).flatten(1, 2)
+        h: Tensor = self.proj_in(self.norm(x).permute(0, 2, 3, 1)).flatten(1, 2)
         for block in self.transformer_blocks:
             h = block(h, context)
-        h = _project(self.proj_out, h)
+        h = self.proj_out(h)
         return x + h.reshape(x.shape[0], *x.shape[2:], -1).permute(0, 3, 1, 2)
-
-
-def _project(layer: nn.Linear | nn.Conv2d, x: Tensor) -> Tensor:
-    """Apply ``layer`` to the last axis; a 1x1 convolution is the same matrix, and as such needs no layout change."""
-    return F.linear(x, layer.weight.flatten(1), layer.bias)

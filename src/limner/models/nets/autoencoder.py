@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from limner.models.nets.blocks import Downsample, ResnetBlock, Upsample
+from limner.models.nets.blocks import Downsample, GroupNorm, ResnetBlock, Upsample
 from limner.models.nets.configs import AutoencoderConfig
 
 __all__ = ["Autoencoder", "AutoencoderConfig"]
@@ -19,7 +19,7 @@ class SpatialAttention(nn.Module):
 
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
-        self.group_norm = nn.GroupNorm(groups, channels, eps=NORM_EPS)
+        self.group_norm = GroupNorm(groups, channels, eps=NORM_EPS)
         self.to_q = nn.Linear(channels, channels)
         self.to_k = nn.Linear(channels, channels)
         self.to_v = nn.Linear(channels, channels)
@@ -86,7 +86,7 @@ class Encoder(nn.Module):
             for i, width in enumerate(widths)
         )
         self.mid_block = MidBlock(widths[-1], config)
-        self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, widths[-1], eps=NORM_EPS)
+        self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[-1], eps=NORM_EPS)
         # Mean and log-variance, stacked along the channels.
         self.conv_out = nn.Conv2d(widths[-1], 2 * config.latent_channels, 3, padding=1)
 
@@ -109,7 +109,7 @@ class Decoder(nn.Module):
             DecoderBlock(widths[max(i - 1, 0)], width, config, last=i == len(widths) - 1)
             for i, width in enumerate(widths)
         )
-        self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, widths[-1], eps=NORM_EPS)
+        self.conv_norm_out = GroupNorm(config.norm_num_groups, widths[-1], eps=NORM_EPS)
         self.conv_out = nn.Conv2d(widths[-1], config.out_channels, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -9,16 +9,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+SMALL_MAP = 1024
+"""Positions below which torch's half-precision group norm of channels-last maps on the CPU is slower than float32's:
+up to sevenfold at 16x16, measured with torch 2.13."""
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation that takes the faster way, and the more precise one, for small maps on the CPU."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or x.dtype == torch.float32 or x.shape[2] * x.shape[3] >= SMALL_MAP:
+            return super().forward(x)
+        return F.group_norm(x.float(), self.num_groups, self.weight.float(), self.bias.float(), self.eps).to(x.dtype)
+
 
 class ResnetBlock(nn.Module):
     """Two normalised convolutions beside a shortcut; the time embedding ``[N, T]``, if any, is added between them."""
 
     def __init__(self, inputs: int, outputs: int, *, groups: int, eps: float, time_channels: int | None = None) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(groups, inputs, eps=eps)
+        self.norm1 = GroupNorm(groups, inputs, eps=eps)
         self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1)
         self.time_emb_proj = None if time_channels is None else nn.Linear(time_channels, outputs)
-        self.norm2 = nn.GroupNorm(groups, outputs, eps=eps)
+        self.norm2 = GroupNorm(groups, outputs, eps=eps)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1)
         self.conv_shortcut = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else None
 

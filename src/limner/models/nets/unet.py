@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limner.models.nets.attention import SpatialTransformer
-from limner.models.nets.blocks import Downsample, ResnetBlock, Upsample
+from limner.models.nets.blocks import Downsample, GroupNorm, ResnetBlock, Upsample
 from limner.models.nets.configs import UNetConfig
 
 __all__ = ["UNet", "UNetConfig", "timestep_embedding"]
@@ -142,7 +142,7 @@ class UNet(nn.Module):
         ):
             self.up_blocks.append(UpBlock(config, level, block_type, width, skips))
             width = config.block_out_channels[level]
-        self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, first, eps=config.norm_eps)
+        self.conv_norm_out = GroupNorm(config.norm_num_groups, first, eps=config.norm_eps)
         self.conv_out = nn.Conv2d(first, config.out_channels, 3, padding=1)
 
     def forward(self, sample: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
