@@ -91,3 +91,17 @@ def load(root: Path, device: str) -> Pocket:
         facts["vocab"],
         facts["scale"],
     )
+
+
+def load_pack(folder: Path, device: str) -> Pocket:
+    """A packed folder, in float32 arithmetic on its float16 weights."""
+    vae = AutoencoderKL.from_pretrained(folder / "vae", torch_dtype=torch.float32)
+    unet = UNet2DConditionModel.from_pretrained(folder / "unet", torch_dtype=torch.float32)
+    vocab = json.loads((folder / "tokenizer" / "tokenizer.json").read_text())["model"]["vocab"]
+    return Pocket(
+        CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32).to(device).eval(),
+        unet.to(device, memory_format=torch.channels_last).eval(),
+        vae.to(device).eval(),
+        vocab,
+        float(vae.config.scaling_factor),
+    )

@@ -9,18 +9,18 @@ from pathlib import Path
 
 import torch
 
-from training import train_autoencoder, train_unet
+from training import train_autoencoder, train_classifier, train_unet
 from training.loop import Options, pick_device
 from training.sprites import Atlas
 from training.sprites import atlas as load_atlas
 
-STAGES = ("autoencoder", "unet")
+STAGES = ("autoencoder", "unet", "classifier")
 _CPU = {
-    "autoencoder": Options(Path(), batch=32, rate=1.2e-3, decay=1e-4, average=0.998),
+    "autoencoder": Options(Path(), batch=8, rate=1.2e-3, decay=1e-4, average=0.998),
     "unet": Options(Path(), batch=48, rate=6e-4, flat=0.6, average=0.999, warmup=200),
 }
 _GPU = {
-    "autoencoder": Options(Path(), batch=96, rate=1.2e-3, decay=1e-4, average=0.999, workers=12),
+    "autoencoder": Options(Path(), batch=48, rate=1.2e-3, decay=1e-4, average=0.999, workers=12),
     "unet": Options(Path(), batch=1024, rate=8e-4, flat=0.5, average=0.9995, warmup=500, workers=12),
 }
 
@@ -39,6 +39,8 @@ def train(stage: str, atlas: Atlas, options: Options, root: Path, things: int | 
         vae = train_unet.load_vae(root)
         bank = {"room": 262_144, "curriculum": 60_000} if fast else {"room": 12_288, "curriculum": 6_000}
         train_unet.train(atlas, options, vae, reuse=8, things=things, **bank)
+    elif stage == "classifier":
+        train_classifier.train(atlas, options)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -1,0 +1,1 @@
+"""Measures the pocket models on prompts that training never saw."""

@@ -1,0 +1,182 @@
+"""All figures of the model card: ``python -m training.evaluate.measure PACK --run RUN --out DIR``.
+
+PACK is a packed folder; RUN holds the atlas and the classifier. Writes ``figures.json``, ``figures.md`` and the contact
+sheet of the first 64 held-out prompts at their first seed.
+"""
+
+import argparse
+import json
+import math
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from training import pocket, train_classifier
+from training.data import held_out_scenes
+from training.evaluate.prompts import LIST
+from training.loop import pick_device
+from training.render import Renderer
+from training.sprites import Atlas
+from training.train_autoencoder import psnr
+from training.train_classifier import SETTINGS, Answer, Classifier, accuracy, answers
+from training.train_unet import look
+from training.world import PLAIN
+
+
+def relation_holds(relation: str, first: tuple[float, float], second: tuple[float, float]) -> bool:
+    """Whether two centres (x, y as shares, y down) stand as the relation says."""
+    dx, dy = second[0] - first[0], second[1] - first[1]
+    level = abs(dx) > abs(dy)
+    return {
+        "left": level and dx > 0,
+        "right": level and dx < 0,
+        "beside": level,
+        "above": not level and dy > 0,
+        "below": not level and dy < 0,
+        "on": not level and 0 < dy < 0.45,
+    }[relation]
+
+
+def marks(row: dict[str, object], answer: Answer, names: list[str]) -> dict[str, bool]:
+    """Which figures a picture of a prompt counts for, and whether it passes."""
+    things = [names.index(str(t)) for t in row["things"]]  # type: ignore[attr-defined]
+    if row["kind"] == "relation":
+        both = set(answer.things[:2]) == set(things)
+        if not both:
+            return {"both": False, "relation": False}
+        centres = [answer.centres[answer.things.index(t)] for t in things]
+        return {"both": True, "relation": relation_holds(str(row["relation"]), centres[0], centres[1])}
+    top = answer.things[0] == things[0]
+    if row["kind"] == "count":
+        return {"count": answer.count == row["counts"][0]}  # type: ignore[index]
+    if row["kind"] == "colour":
+        return {"single": top, "colour": answer.colours[0] == row["colours"][0]}  # type: ignore[index]
+    place = f"{PLAIN}|{row['ground']}" if row["place"] == PLAIN else f"{row['place']}|{row['time']}"
+    return {"single": top, "place": SETTINGS[answer.setting] == place}
+
+
+def wilson(passed: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The 95 % Wilson interval of a share."""
+    share = passed / n
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    return middle - half, middle + half
+
+
+def kid(a: Tensor, b: Tensor) -> float:
+    """Unbiased squared MMD with the kernel (x.y / d + 1)^3 (Binkowski et al. 2018), times 1000, on our own features."""
+    spread = torch.cat([a, b]).std(0).clamp(min=1e-6)
+    a, b = a / spread, b / spread
+    d = a.shape[1]
+
+    def kernel(x: Tensor, y: Tensor) -> Tensor:
+        return (x @ y.T / d + 1) ** 3
+
+    def within(x: Tensor) -> Tensor:
+        k, n = kernel(x, x), len(x)
+        return (k.sum() - k.diagonal().sum()) / (n * (n - 1))
+
+    return float(1000 * (within(a) + within(b) - 2 * kernel(a, b).mean()))
+
+
+def measure(
+    drawn: pocket.Pocket,
+    judge: Classifier,
+    atlas: Atlas,
+    rows: list[dict[str, object]],
+    *,
+    batch: int = 64,
+    steps: int = 20,
+    guidance: float = 4.0,
+    variants: int = 16,
+) -> dict[str, object]:
+    """Every figure: shares with their intervals, PSNR, KID, the classifier's own marks."""
+    device = str(next(judge.parameters()).device)
+    names = [t.name for t in atlas.things]
+    tally: dict[str, list[bool]] = defaultdict(list)
+    features = []
+    for begin in range(0, len(rows), batch):
+        part = rows[begin : begin + batch]
+        seeds = list(range(begin, begin + len(part)))
+        pictures = drawn.draw([str(r["prompt"]) for r in part], seeds, steps, guidance)
+        said, seen = answers(judge, pictures)
+        features.append(seen)
+        for row, answer in zip(part, said, strict=True):
+            for name, passed in marks(row, answer, names).items():
+                tally[name].append(passed)
+    renderer = Renderer(atlas, variants).to(device)
+    scenes, layout = held_out_scenes(2 * len(rows), 3, atlas.things)
+    real = renderer(layout)
+    own = answers(judge, real)[1]
+    half = len(rows)
+    shares = {
+        name: {"share": sum(v) / len(v), "interval": wilson(sum(v), len(v)), "n": len(v)} for name, v in tally.items()
+    }
+    return {
+        "drawn": shares,
+        "classifier_on_renders": accuracy(judge, real, scenes),
+        "psnr": psnr(drawn.vae.float(), real[:64]),
+        "kid": kid(torch.cat(features), own[:half]),
+        "kid_real": kid(own[half:], own[:half]),
+        "steps": steps,
+        "guidance": guidance,
+    }
+
+
+def markdown(figures: dict[str, object]) -> str:
+    """The figures as the card shows them."""
+    lines = ["| figure | share | 95 % interval | n |", "| --- | --- | --- | --- |"]
+    for name, row in sorted(figures["drawn"].items()):  # type: ignore[attr-defined]
+        low, high = row["interval"]
+        lines.append(f"| {name} | {row['share']:.1%} | {low:.1%} to {high:.1%} | {row['n']} |")
+    own = ", ".join(f"{k} {v:.1%}" for k, v in figures["classifier_on_renders"].items())  # type: ignore[attr-defined]
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"Held-out prompts, first seed, {figures['steps']} steps, guidance {figures['guidance']}, judged by a",
+            f"classifier whose own marks on held-out renders are: {own}.",
+            f"Autoencoder PSNR on held-out scenes {figures['psnr']:.1f} dB. KID (x1000, on that classifier's features)",
+            f"against fresh renders {figures['kid']:.2f}; renders against renders {figures['kid_real']:.2f}.",
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """Measure a pack."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pack", type=Path)
+    parser.add_argument("--run", type=Path, required=True, help="the run's folder: atlas.png, classifier/")
+    parser.add_argument("--atlas", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--things", type=int, help="only prompts about the first so many things")
+    parser.add_argument("--limit", type=int, help="at most so many prompts, spread over the kinds")
+    parser.add_argument("--guidance", type=float, default=4.0)
+    parser.add_argument("--steps", type=int, default=20)
+    given = parser.parse_args()
+    device = pick_device(given.device)
+    atlas = Atlas.load(given.atlas or given.run / "atlas.png")
+    rows = [json.loads(line) for line in LIST.read_text().splitlines()]
+    if given.things:
+        known = {t.name for t in atlas.things[: given.things]}
+        rows = [r for r in rows if known.issuperset(r["things"])]
+    if given.limit:
+        rows = rows[:: max(1, len(rows) // given.limit)]
+    drawn = pocket.load_pack(given.pack, device)
+    judge = train_classifier.load(given.run / "classifier", device)
+    given.out.mkdir(parents=True, exist_ok=True)
+    figures = measure(drawn, judge, atlas, rows, steps=given.steps, guidance=given.guidance)
+    (given.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (given.out / "figures.md").write_text(markdown(figures))
+    print(markdown(figures))
+    picked = rows[:: max(1, len(rows) // 64)][:64]
+    look(drawn, given.out / "heldout-64.png", tuple(str(r["prompt"]) for r in picked), columns=8)
+    (given.out / "heldout-64.txt").write_text("".join(f"{r['prompt']}\n" for r in picked))
+
+
+if __name__ == "__main__":
+    main()
