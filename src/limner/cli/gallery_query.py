@@ -1,0 +1,70 @@
+"""The options that choose pictures, shared by ``gallery list`` and ``gallery export``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import click
+
+from limner.cli.gallery_find import moment
+from limner.library.entries import Query, Sort
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+SORTS: dict[str, tuple[Sort, bool]] = {
+    "newest": ("created", True),
+    "oldest": ("created", False),
+    "rating": ("rating", True),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the options said; an option that was not given does not restrict."""
+
+    search: str | None = None
+    model: str | None = None
+    rating: int | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def __bool__(self) -> bool:
+        return any(value is not None for value in (self.search, self.model, self.rating, self.since, self.until))
+
+    def query(self, *, sort: str = "newest", limit: int | None = None) -> Query:
+        """Raises ``InvalidRequest`` for a time that is none."""
+        order, descending = SORTS[sort]
+        return Query(
+            text=self.search or "",
+            model=None if self.model is None else model_name(self.model),
+            rating=self.rating,
+            since=None if self.since is None else moment(self.since, "since"),
+            until=None if self.until is None else moment(self.until, "until", end=True),
+            sort=order,
+            descending=descending,
+            limit=limit,
+        )
+
+
+def choosing(command: Command) -> Command:
+    """Add the options; the command takes them as ``search``, ``model``, ``rating``, ``since`` and ``until``."""
+    options = (
+        click.option("-s", "--search", metavar="TEXT", help="all these words in prompt, negative prompt or model"),
+        click.option("-m", "--model", metavar="NAME", help="made by this model"),
+        click.option("--rating", type=click.IntRange(1, 5), metavar="1-5", help="rated at least this"),
+        click.option("--since", metavar="WHEN", help="a date, yesterday, or an age: 12h, 7d, 2w"),
+        click.option("--until", metavar="WHEN", help="the same; a date counts to its end"),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def model_name(name: str) -> str:
+    """A model's name as Records have it: an alias is followed, any other name is taken as it stands."""
+    from limner.models.catalog import Catalog
+
+    card = Catalog.load().find(name)
+    return name if card is None else card.name

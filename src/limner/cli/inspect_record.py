@@ -1,0 +1,86 @@
+"""A Record as facts for people, and whether it agrees with itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from limner.cli.sheet import Fact, size, when
+from limner.types import Plan, Record
+
+_SHOWN_VERSIONS = ("limner", "torch", "python")
+
+
+def words(record: Record) -> Iterator[Fact]:
+    """What was asked: prompt as drawn, as written where that differs, and the rest of the words."""
+    yield "prompt", record.prompt
+    if record.request.prompt != record.prompt:
+        yield "as written", record.request.prompt
+    yield "negative", record.negative
+    yield "styles", ", ".join(record.request.styles)
+    yield "morphed to", record.request.morph_to and f"{record.request.morph_to} (share {record.request.morph:g})"
+
+
+def making(record: Record) -> Iterator[Fact]:
+    """How it was drawn."""
+    recipe, numerics = record.recipe, record.numerics
+    yield "model", _model(record)
+    yield "seed", record.seed.text() + _variation(record)
+    yield "size", f"{recipe.width}x{recipe.height}"
+    yield "steps", max(len(recipe.levels) - 1, 0) or record.request.steps
+    yield "guidance", f"{recipe.guidance:g}"
+    yield "solver", _solver(record)
+    yield "numbers", f"{numerics.dtype}, speed class {numerics.speed}, batching {numerics.batching}"
+    yield "device", _device(record)
+    yield "time", ", ".join(f"{name} {seconds:.2f} s" for name, seconds in record.timings.items())
+    yield "peak memory", size(record.peak_bytes)
+    yield "versions", _versions(record)
+
+
+def birth(record: Record) -> Iterator[Fact]:
+    """When it was made, what was said then, and its hashes."""
+    yield "made", when(record.created, seconds=True)
+    yield "marks", record.marks
+    yield "warnings", "\n".join(notice.message for notice in record.notices)
+    yield "checks", "\n".join(notice.message for notice in record.checks)
+    yield "made from", record.parent
+    yield "identity", record.identity
+    yield "image key", record.image_key
+    yield "pixels", record.pixel_hash
+
+
+def consistent(record: Record) -> bool:
+    """Whether the hashes in a Record are those of its own contents: an edited Record's are not."""
+    plan = Plan.model_construct(
+        model=record.model, numerics=record.numerics, recipe=record.recipe, seeds=(record.seed,)
+    )
+    return plan.identity == record.identity and plan.image_key(0) == record.image_key
+
+
+def _model(record: Record) -> str:
+    model = record.model
+    where = f", {model.repo}" if model.repo else ""
+    commit = f" at {model.commit[:12]}" if model.commit else ""
+    return f"{model.name} (family {model.family}{where}{commit})"
+
+
+def _variation(record: Record) -> str:
+    share = record.request.variation
+    return f" (share of the second noise: {share:g})" if share else ""
+
+
+def _solver(record: Record) -> str | None:
+    schedule = record.request.schedule
+    karras = f", {schedule} noise levels" if schedule and schedule != "model" else ""
+    return record.recipe.solver and record.recipe.solver + karras
+
+
+def _device(record: Record) -> str:
+    name = record.device_name if record.device_name != record.numerics.device else ""
+    threads = f"{record.threads} threads" if record.threads else ""
+    return ", ".join(part for part in (record.numerics.device, name, threads) if part)
+
+
+def _versions(record: Record) -> str:
+    first = [name for name in _SHOWN_VERSIONS if name in record.versions]
+    names = [*first, *sorted(record.versions.keys() - set(first))]
+    return ", ".join(f"{name} {record.versions[name]}" for name in names)

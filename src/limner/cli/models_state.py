@@ -1,0 +1,82 @@
+"""What stands between a catalog card and a picture here: bytes to fetch, memory needed. Asks no network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from limner.errors import LimnerError
+from limner.models import layout
+from limner.models.catalog import Card
+from limner.models.hub_cache import RepoName, cached
+from limner.models.inspect import read_json
+from limner.models.machine import Fit, Machine, choose_device, choose_dtype, fits
+from limner.types import Dtype
+
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+# The autoencoder's last layers decide the peak: some hundreds of channels at full size, a few of them at once.
+ACTIVATIONS_PER_PIXEL = 4096  # bytes in float32; an estimate, to be replaced by what plans measure
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A card on this machine. Bytes. ``here``: its files are on this machine; ``fetch`` is 0 then, ``None`` not known.
+
+    ``memory`` is what drawing one picture of the native size takes, about; ``fit`` is ``None`` where that is not known.
+    """
+
+    card: Card
+    here: bool
+    fetch: int | None
+    memory: int | None
+    fit: Fit | None
+
+
+def state(card: Card, machine: Machine) -> State:
+    """Look at the package, the folder or the hub's cache, and at the machine."""
+    here = is_here(card)
+    device = choose_device(None, machine)
+    memory = memory_needed(card, choose_dtype(None, device, machine).dtype)
+    fit = None if memory is None else fits(memory, device, machine)
+    return State(card, here, 0 if here else _to_fetch(card), memory, fit)
+
+
+def memory_needed(card: Card, dtype: Dtype) -> int | None:
+    """Bytes to draw one picture of the native size: the card's figure, else weights and activations at ``dtype``.
+
+    Cards give sizes of float32 weights.
+    """
+    if card.memory_bytes is not None:
+        return card.memory_bytes
+    if card.size_bytes is None:
+        return None
+    pixels = (card.width or 512) * (card.height or 512)
+    return (card.size_bytes + ACTIVATIONS_PER_PIXEL * pixels) * BYTES[dtype] // BYTES["float32"]
+
+
+def is_here(card: Card) -> bool:
+    """Whether every file that drawing needs is on this machine."""
+    found = files_here(card)
+    try:
+        layout.needed(found, lambda name: read_json(found[name]), card.name)
+    except LimnerError:
+        return False
+    return layout.INDEX in found
+
+
+def files_here(card: Card) -> dict[str, Path]:
+    """Files of a model that are on this machine, by their names in it."""
+    if card.repo is not None:
+        there = cached(RepoName(card.repo, card.commit or "main"))
+        return {} if there is None else dict(there.files())
+    folder = card.asset_path() if card.built_in else Path(card.folder or "")
+    paths = (path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else ()
+    return {path.relative_to(folder).as_posix(): path for path in paths}
+
+
+def _to_fetch(card: Card) -> int | None:
+    """Bytes still to come, about: a download that was cut has left some of them here."""
+    if card.repo is None or card.size_bytes is None:
+        return None
+    held = sum(path.stat().st_size for name, path in files_here(card).items() if name.endswith(".safetensors"))
+    return max(card.size_bytes - held, 0)
