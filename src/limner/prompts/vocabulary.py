@@ -1,0 +1,66 @@
+"""What a model can read, as `limner.prompts.lint` asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Protocol, runtime_checkable
+
+from limner.prompts.nouns import words
+
+
+class Vocabulary(Protocol):
+    """What a text encoder knows. ``limit`` is in tokens a chunk, markers not counted (CLIP 75, pocket 22)."""
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def open(self) -> bool:
+        """Whether any word can be spelled, as with CLIP's byte pairs; then no word is unknown."""
+        ...
+
+    def knows(self, word: str) -> bool: ...
+
+    def count(self, text: str) -> int:
+        """Tokens of ``text``, markers not counted."""
+        ...
+
+
+@runtime_checkable
+class Listed(Protocol):
+    """A vocabulary that can be searched for near words."""
+
+    @property
+    def words(self) -> Collection[str]: ...
+
+
+class WordVocabulary:
+    """A word-level tokenizer's vocabulary, such as pocket's: a word is a token, others are not seen."""
+
+    open = False
+
+    def __init__(self, words: Collection[str], limit: int) -> None:
+        self.words: Collection[str] = frozenset(word.lower() for word in words)
+        self.limit = limit
+
+    def knows(self, word: str) -> bool:
+        return word.lower() in self.words
+
+    def count(self, text: str) -> int:
+        return len(words(text))
+
+
+class OpenVocabulary:
+    """A byte-pair vocabulary: ``count`` gives the tokens of a text without markers."""
+
+    open = True
+
+    def __init__(self, count: Callable[[str], int], limit: int) -> None:
+        self._count = count
+        self.limit = limit
+
+    def knows(self, word: str) -> bool:
+        return True
+
+    def count(self, text: str) -> int:
+        return self._count(text)
