@@ -38,7 +38,7 @@ class Inputs:
             write_atomic(target, data)
         return name
 
-    def path(self, name: str) -> Path:
+    def open_input(self, name: str) -> Path:
         """The file of an ingested picture. Raises ``PictureNotFound``, also for what is no such name."""
         match = _HASH.fullmatch(name)
         if match is None:

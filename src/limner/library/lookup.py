@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from limner.errors import LibraryError, LimnerError, PictureNotFound
+from limner.errors import LimnerError, PictureNotFound
 from limner.library.database import Database
 from limner.library.entries import COLUMNS, ID, ID_PART, Entry, of_row, stored_path
 from limner.library.files import SUFFIXES
@@ -27,13 +27,17 @@ class Lookup:
         if ID.fullmatch(text.lower()) and (found := self._where("id = ?", text.lower())):
             return found[0]
         if _is_path(text):
-            return self._by_path(Path(text).expanduser())
+            try:
+                return self._by_path(Path(text).expanduser())
+            except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, not UTF-8, nobody's home
+                raise PictureNotFound(f"{text[:80]!r} is no path here", hint="limner gallery lists ids") from error
         return self._by_piece(text.lower())
 
     def _by_piece(self, piece: str) -> Entry:
         if not ID_PART.fullmatch(piece):
             raise PictureNotFound(
-                f"there is no picture {piece!r}", hint="give an id, its beginning or end, or a path (limner gallery)"
+                f"there is no picture {piece[:80]!r}",
+                hint="give an id, its beginning or end, or a path (limner gallery)",
             )
         for where, pattern in (("id GLOB ?", f"{piece}*"), ("id GLOB ?", f"*{piece}")):
             found = self._where(f"{where} ORDER BY n DESC LIMIT 50", pattern)
@@ -69,10 +73,7 @@ class Lookup:
         return f"did you mean {' or '.join(near)}?" if near else "limner gallery lists them"
 
     def _where(self, where: str, *values: str) -> list[Entry]:
-        try:
-            rows = self._database.query(f"SELECT {COLUMNS} FROM pictures WHERE {where}", values)
-        except UnicodeEncodeError as error:
-            raise LibraryError("that name holds bytes that are not UTF-8", hint="rename the file") from error
+        rows = self._database.query(f"SELECT {COLUMNS} FROM pictures WHERE {where}", values)
         return [of_row(row, self._root) for row in rows]
 
 

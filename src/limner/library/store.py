@@ -78,6 +78,8 @@ class Library:
         self, data: bytes, record: Record, format: Format, *, size: tuple[int, int], parent: str | None = None
     ) -> Entry:
         """As ``add``, for a file already encoded (and, where wanted, signed). ``size`` is width, height in pixels."""
+        with contextlib.suppress(LibraryError, StorageError):
+            self.database.query("SELECT 1")  # a new database adopts the files it finds: let it look before this one
         name = self._clock.next()
         path = self.root / IMAGES / record.created[:4] / record.created[5:7] / f"{name}{_SUFFIX[format]}"
         entry = entry_of(name, path, record, format, size, parent=parent)
@@ -194,6 +196,10 @@ class Library:
     def run_done(self, run_id: str) -> set[str]:
         """The lines all of whose pictures are still here, file and row."""
         return self._runs.done(run_id)
+
+    def run_pictures(self, run_id: str, item_id: str) -> Sequence[str]:
+        """The ids of the pictures that a line made; empty where it is not marked."""
+        return self._runs.pictures(run_id, item_id)
 
     def _adopt_all(self) -> None:
         """A new database beside old pictures: its predecessor was lost or moved away."""
