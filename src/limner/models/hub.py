@@ -6,9 +6,11 @@ import and is imported only when the network is to be used; with ``offline`` not
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -91,7 +93,7 @@ def _absent(listing: Listing, names: Iterable[str]) -> tuple[str, ...]:
 def fetch(listing: Listing, names: Iterable[str], hashes: Hashes, report: Report | None = None) -> dict[str, Path]:
     """Names to paths in the cache, fetched where needed and every one of them checked.
 
-    A transfer that is cut is taken up where it stopped; files that arrived are kept for the next attempt. Raises
+    A transfer that is cut is taken up again, and files that arrived are kept for the next attempt. Raises
     ``CorruptFile``, ``NetworkError``, ``StorageError``.
     """
     wanted = tuple(names)
@@ -113,7 +115,7 @@ def _download(listing: Listing, name: str, meter: _Meter) -> Path:
     class Bar(_Bar):
         report = staticmethod(meter.add)
 
-    with translated(listing.name, name):
+    with translated(listing.name, name), _quiet():
         path = hf_hub_download(
             listing.name.repo,
             name,
@@ -154,6 +156,18 @@ def _check_disk(total: int) -> None:
             f"{gigabytes(total)} are to be fetched and {gigabytes(free)} are free in {folder}",
             hint="make room, or set HF_HOME to a folder on another disk",
         )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the hub library's warnings of retries off stderr: it is the progress bar's, and errors are raised."""
+    log = logging.getLogger("huggingface_hub")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _endpoint() -> str | None:

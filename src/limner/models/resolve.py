@@ -101,10 +101,14 @@ def _from_card(card: Card, revision: str, means: Means) -> Resolved:
 def _path(name: str) -> Path | None:
     """The folder or file that a name means, if it means one. Raises for files that are not model folders."""
     text = name.strip()
-    path = Path(text).expanduser()
-    if path.is_dir() and text:
+    try:
+        path = Path(text).expanduser()
+        folder, file = path.is_dir(), path.is_file()
+    except (OSError, RuntimeError, ValueError):  # too long for a path, no such user, a null character
+        return None
+    if folder and text:
         return path.absolute()
-    if path.is_file():
+    if file:
         if path.suffix.lower() in PICKLES:
             refuse_pickle(path)
             raise UnsafeFile(f"{path.name} is of a kind that can run code when it is loaded", hint=CONVERT_HINT)
