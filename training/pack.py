@@ -84,6 +84,7 @@ def scheduler() -> DDIMScheduler:
         timestep_spacing="trailing",
         clip_sample=False,
         set_alpha_to_one=True,
+        steps_offset=1,  # unused by trailing steps; diffusers asks for it
     )
 
 

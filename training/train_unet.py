@@ -107,7 +107,7 @@ def train(
     unet = pocket.build_unet(channels, widths, hidden).to(device, memory_format=torch.channels_last)
     trainer = Trainer({"text_encoder": text, "unet": unet}, options)
     body: nn.Module = torch.compile(unet) if options.compile else unet
-    scale = latent_scale(vae, renderer, atlas)
+    scale = latent_scale(vae, renderer, atlas, min(128, room))
     table = diffusion.alphas().to(device, torch.float32)
     empty = torch.tensor(captions.encode("", vocab, pocket.LENGTH), device=device)
 

@@ -1,0 +1,120 @@
+"""Every stage at toy size: it trains, resumes as if never stopped, and its pack draws in diffusers."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from training import captions, diffusion, pack, pocket, train_autoencoder, train_classifier, train_unet
+from training.evaluate import measure, prompts
+from training.loop import Options
+from training.sprites import Atlas
+
+_TINY = (8, 8, 8, 8, 16)
+
+
+def _options(out: Path, samples: int) -> Options:
+    return Options(out=out, samples=samples, batch=4, warmup=2, save_every=60.0)
+
+
+def _autoencoder(atlas: Atlas, out: Path, samples: int) -> dict[str, torch.Tensor]:
+    options = _options(out, samples)
+    return train_autoencoder.train(atlas, options, variants=1, widths=_TINY).modules["vae"].state_dict()
+
+
+@pytest.fixture(scope="module")
+def run(atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with an autoencoder and a UNet of a few steps."""
+    root = tmp_path_factory.mktemp("run")
+    _autoencoder(atlas, root / "autoencoder", 8)
+    vae = train_unet.load_vae(root)
+    _unet(atlas, root / "unet", 8, vae)
+    return root
+
+
+def _unet(atlas: Atlas, out: Path, samples: int, vae: torch.nn.Module) -> dict[str, torch.Tensor]:
+    trainer = train_unet.train(
+        atlas, _options(out, samples), vae, room=16, reuse=2, variants=1, widths=(16, 32), hidden=32
+    )  # fmt: skip
+    return trainer.modules["unet"].state_dict()
+
+
+def test_a_resumed_stage_ends_where_an_unbroken_one_does(atlas: Atlas, tmp_path: Path, run: Path) -> None:
+    vae = train_unet.load_vae(run)
+    whole = _unet(atlas, tmp_path / "whole", 16, vae)
+    halves = _options(tmp_path / "halves", 16)
+    settings = {"room": 16, "reuse": 2, "variants": 1, "widths": (16, 32), "hidden": 32}
+    first = train_unet.train(atlas, replace(halves, stop_after=0.0), vae, **settings)
+    assert first.step < 4
+    second = train_unet.train(atlas, halves, vae, **settings)
+    assert second.step == 4
+    for name, value in second.modules["unet"].state_dict().items():
+        assert torch.equal(value, whole[name]), name
+
+
+def test_the_pack_draws_in_diffusers_as_it_does_here(run: Path, tmp_path: Path) -> None:
+    from diffusers import StableDiffusionPipeline
+
+    pack.pack(pocket.load(run, "cpu"), tmp_path, {"things": 6, "places": 11, "seen": 8})
+    pipe = StableDiffusionPipeline.from_pretrained(tmp_path, torch_dtype=torch.float32)
+    pipe.set_progress_bar_config(disable=True)
+    drawn = pocket.load_pack(tmp_path, "cpu")
+    ids = pipe.tokenizer("A fox, underwater zyx", padding="max_length", max_length=pocket.LENGTH).input_ids
+    assert ids == captions.encode("A fox, underwater zyx", drawn.vocab, pocket.LENGTH)
+    noise = torch.randn((1, 16, 16, 16), generator=torch.Generator().manual_seed(3))
+    theirs = pipe("a fox", num_inference_steps=3, guidance_scale=4.0, latents=noise, output_type="pt").images[0]
+    with torch.autocast("cpu", enabled=False):
+        ours = drawn.draw(["a fox"], [3], steps=3)[0]
+    assert (theirs - (ours + 1) / 2).abs().mean() < 0.02  # bfloat16 here, float32 there
+
+
+def test_the_evaluation_gives_every_figure(atlas: Atlas, run: Path, tmp_path: Path) -> None:
+    options = _options(tmp_path, 8)
+    train_classifier.train(atlas, options, variants=1, widths=(8, 8, 8, 16), checked=8)
+    judge = train_classifier.load(tmp_path, "cpu")
+    rows = prompts.prompts(atlas.things, {"place": 3, "colour": 2, "count": 1, "relation": 3})
+    figures = measure.measure(pocket.load(run, "cpu"), judge, atlas, rows, steps=2, variants=1)
+    assert set(figures["drawn"]) == {"single", "place", "colour", "count", "both", "relation"}
+    assert "single" in measure.markdown(json.loads(json.dumps(figures)))
+
+
+def test_the_schedule_ends_in_pure_noise() -> None:
+    table = diffusion.alphas()
+    assert table[-1] == 0
+    assert bool((table.diff() < 0).all())
+
+
+def test_ddim_with_a_perfect_predictor_finds_the_clean_latent() -> None:
+    clean, noise = torch.randn(2, 4, 8, 8), torch.randn(2, 4, 8, 8)
+    table = diffusion.alphas().float()
+
+    def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        a = table[t].view(-1, 1, 1, 1)
+        eps = (x - a.sqrt() * clean) / (1 - a).sqrt()
+        return a.sqrt() * eps - (1 - a).sqrt() * clean
+
+    assert torch.allclose(diffusion.ddim(predict, noise, 20), clean, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("relation", "first", "second", "holds"),
+    [
+        ("left", (0.2, 0.5), (0.8, 0.5), True),
+        ("left", (0.8, 0.5), (0.2, 0.5), False),
+        ("above", (0.5, 0.2), (0.5, 0.8), True),
+        ("on", (0.5, 0.35), (0.5, 0.68), True),
+        ("on", (0.5, 0.1), (0.5, 0.9), False),
+        ("beside", (0.8, 0.5), (0.2, 0.5), True),
+    ],
+)
+def test_relations_are_read_off_centres(
+    relation: str, first: tuple[float, float], second: tuple[float, float], holds: bool
+) -> None:
+    assert measure.relation_holds(relation, first, second) is holds
+
+
+def test_kid_of_a_sample_with_itself_is_small_and_grows_with_a_shift() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a, b = torch.randn(200, 8, generator=generator), torch.randn(200, 8, generator=generator)
+    assert abs(measure.kid(a, b)) < measure.kid(a, b + 1)
