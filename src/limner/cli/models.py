@@ -95,7 +95,7 @@ def as_json(found: State) -> dict[str, object]:
 def _row(found: State) -> Sequence[object]:
     card = found.card
     licence = f"{card.licence} *" if card.restrictions else card.licence
-    return (card.name, _draws(card), _native(card), card.steps, licence, _here(found), _fits(found))
+    return (card.name, _draws(card), _native(card), card.steps, licence, here(found), _fits(found))
 
 
 def _draws(card: Card) -> str:
@@ -106,11 +106,12 @@ def _native(card: Card) -> str:
     return f"{card.width}x{card.height}" if card.width and card.height else "not known"
 
 
-def _here(found: State) -> str:
+def here(found: State) -> str:
+    """Whether its files are on this machine, or how many bytes are to be fetched, in words."""
     if found.card.built_in:
         return "built in" if found.here else "MISSING"
     if found.here:
-        return "yes"
+        return "fetched"
     return f"{size(found.fetch)} to fetch" if found.fetch else "to be fetched"
 
 
@@ -151,7 +152,7 @@ def _of_card(card: Card) -> Iterator[Fact]:
 def _of_machine(found: State) -> Iterator[Fact]:
     device = choose_device(None, probe())
     chosen = choose_dtype(None, device, probe())
-    yield "files", _here(found) if not found.here or found.card.built_in else "here, nothing to fetch"
+    yield "files", here(found)
     yield "memory", f"about {size(found.memory)} in {chosen.dtype} on {device}" if found.memory else "not known"
     yield "fits", "not known" if found.fit is None else found.fit.reason.removeprefix("fits: ")
     yield "numbers", f"{chosen.dtype}: {chosen.reason}"
