@@ -7,13 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner.errors import InvalidRequest
 from limner.types import Picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
-
-FORMATS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,16 +37,11 @@ class Image(Picture):
 
     def encode(self, suffix: str = ".png") -> bytes:
         """The file's bytes, Record and A1111 text included."""
-        from limner.library.files import encode
+        from limner.library.files import encode, format_of
         from limner.sampling.catalog import SOLVERS
 
-        if suffix not in FORMATS:
-            raise InvalidRequest(
-                f"{suffix or 'a name without ending'} is not a picture format Limner writes",
-                hint="use .png, .jpg or .webp",
-            )
         names = {name: card.a1111 for name, card in SOLVERS.items()}
-        return encode(self.pixels, self.record, FORMATS[suffix], sampler_names=names)
+        return encode(self.pixels, self.record, format_of(Path(f"picture{suffix}")), sampler_names=names)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

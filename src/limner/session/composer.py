@@ -11,7 +11,7 @@ from typing import Self
 
 from limner.config import Settings
 from limner.engine.backend import Backend, Local
-from limner.errors import PictureNotFound
+from limner.errors import MismatchedWeights, PictureNotFound
 from limner.image import Image
 from limner.library.files import decode, pixel_hash
 from limner.library.metadata import read
@@ -19,12 +19,12 @@ from limner.library.store import Library
 from limner.models.catalog import Catalog
 from limner.models.family import Family, Files
 from limner.models.machine import probe
-from limner.models.resolve import resolve
+from limner.models.resolve import pinned, resolve
 from limner.prompts.expand import Wildcards
 from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.session import hooks
 from limner.session.generation import Generation
-from limner.session.planning import BUILT_IN_MODEL, Means, load_family, plans
+from limner.session.planning import Means, load_family, plans
 from limner.session.replay import Replay, compare, request_of
 from limner.types import Drawn, Notice, Plan, Record, Request, now
 
@@ -50,7 +50,6 @@ class Session:
         self.offline = self.settings.offline if offline is None else offline
         self._batching = batching
         self._backend = backend or Local(self._locate)
-        self._where: dict[str, Files] = {}
         self._files = ThreadPoolExecutor(max_workers=1, thread_name_prefix="limner-files")
 
     def __enter__(self) -> Self:
@@ -143,11 +142,17 @@ class Session:
         return hooks.checks()
 
     def _locate(self, plan: Plan) -> tuple[Family, Files]:
-        key = plan.model.weights_hash()
-        if key not in self._where:
-            name = plan.model.name or BUILT_IN_MODEL
-            self._where[key] = resolve(name, self.settings, self.catalog, offline=self.offline).files
-        return load_family(plan.recipe.family), self._where[key]
+        """The family and files of a Plan, also of one that another session made."""
+        found, key = self._means.found, plan.model.weights_hash()
+        if key not in found:
+            resolved = resolve(pinned(plan.model), self.settings, self.catalog, offline=self.offline)
+            found[resolved.ref.weights_hash()] = resolved.files
+        if key not in found:
+            raise MismatchedWeights(
+                f"the weights of {plan.model.name} here are not those of the plan",
+                hint="plan again, or bring the files the plan was made with",
+            )
+        return load_family(plan.recipe.family), found[key]
 
     def _finish(self, plan: Plan, drawn: Drawn) -> Future[Image]:
         return self._files.submit(self._finished, plan, drawn)

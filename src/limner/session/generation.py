@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TypeAlias
 
 from limner.engine.backend import Backend, Ticket
 from limner.errors import Cancelled as CancelledError
-from limner.errors import LimnerError
 from limner.image import Image
 from limner.types import Cancelled, Done, Drawn, Event, Failed, Made, Plan, Queued, Warned
 
@@ -70,7 +69,7 @@ class Generation:
                 return
         yield Done(tuple(self.images))
 
-    def _follow(self, plan: Plan) -> Iterator[Event]:
+    def _follow(self, plan: Plan) -> Generator[Event, None, Event]:
         """One plan's events; returns how it ended."""
         if self._cancelled:
             return Cancelled(tuple(self.images))
@@ -104,5 +103,3 @@ class Generation:
             self.images.append(image)
             yield Made(index, image)
 
-
-__all__ = ["Generation", "LimnerError"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
 from limner import registry
@@ -30,7 +30,8 @@ QUIET_FIELDS = frozenset({"prompt", "n", "styles", "variation", "morph"})  # set
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What planning draws on. ``styles`` and ``wildcards`` are the user's; ``offline`` forbids the network."""
+    """What planning draws on. ``styles`` and ``wildcards`` are the user's; ``offline`` forbids the network; ``found`` keeps
+    where the files of planned checkpoints lie, by weights hash."""
 
     settings: Settings
     catalog: Catalog
@@ -39,6 +40,7 @@ class Means:
     wildcards: Wildcards
     offline: bool
     batching: str = "alone"
+    found: dict[str, Files] = field(default_factory=dict)
 
 
 def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | None = None) -> tuple[Plan, ...]:
@@ -48,6 +50,7 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
     """
     merged, origins = merge(asked, means.settings)
     resolved = resolve(merged.model or BUILT_IN_MODEL, means.settings, means.catalog, offline=means.offline)
+    means.found[resolved.ref.weights_hash()] = resolved.files
     family = load_family(resolved.card.family)
     merged = _weak_defaults(merged, resolved.card, means.settings, origins)
     merged = _seeded(merged)

@@ -44,7 +44,7 @@ class FakeFamily:
 
 
 def net(value: float, *, key: str | None = None, weights: Weights = NET) -> Row:
-    return Row(weights, {"x": torch.tensor([value])}, cost=1.0, key=key)
+    return Row(weights, {"x": torch.tensor([float(value)])}, cost=1.0, key=key)
 
 
 def doubling(start: float, steps: int, rows: int = 1) -> Course:
