@@ -1,0 +1,127 @@
+"""``limner PROMPT...`` and ``limner draw PROMPT...``: pictures of a prompt, or of a file of prompts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from limner.cli.options import fields_of, request_options
+from limner.errors import InvalidRequest
+from limner.types import Request
+
+if TYPE_CHECKING:
+    from limner.cli.drawing import Telling
+    from limner.cli.targets import Target
+    from limner.session import Session
+
+EPILOG = "The path of each picture goes to stdout, everything else to stderr. Ctrl-C keeps what is finished."
+
+
+@click.command(name="draw", epilog=EPILOG)
+@click.argument("words", nargs=-1, metavar="PROMPT...")
+@request_options()
+@click.option(
+    "-o", "--output", metavar="PATH", help="write a copy here: a file, or a folder; the library keeps its own"
+)
+@click.option("--from", "file", metavar="FILE", help="prompts from a .txt, .csv, .tsv or .jsonl file, one a line")
+@click.option("--again", is_flag=True, help="with --from: draw also the lines that are already drawn")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a picture on stdout, nothing else")
+@click.option("--preview", is_flag=True, help="show the picture in the terminal as it forms")
+@click.option("--show/--no-show", default=None, help="show the picture in the terminal; default: where stdout is one")
+@click.option("--no-keep", is_flag=True, help="keep nothing in the library; needs -o")
+@click.option("--offline", is_flag=True, help="never touch the network")
+@click.option("-q", "--quiet", is_flag=True, help="only paths and warnings")
+def command(
+    words: tuple[str, ...],
+    output: str | None,
+    file: str | None,
+    again: bool,
+    as_json: bool,
+    preview: bool,
+    show: bool | None,
+    no_keep: bool,
+    offline: bool,
+    quiet: bool,
+    **values: object,
+) -> int:
+    """Draw pictures of a prompt. Words are joined: quotes are only needed around what your shell would change."""
+    # Everything that can be wrong with the words is found before a module is imported that would take time.
+    fields = fields_of(values)
+    if file is None:
+        request: Request | None = checked(Request.of(prompt=" ".join(words), **fields))
+    else:
+        request = None
+        _check_file_words(words, fields)
+    several = file is not None or (request is not None and request.n > 1)
+    target = _target(output, several=several, keep=not no_keep)
+
+    from limner.cli.drawing import Telling
+    from limner.session import Session
+
+    telling = Telling.of(as_json=as_json, quiet=quiet, preview=preview, show=show)
+    with Session(keep=not no_keep, offline=True if offline else None) as session:
+        if file is not None:
+            from limner.cli.promptfile import draw_file
+
+            return draw_file(session, Path(file), fields, target, telling, again=again)
+        assert request is not None
+        return draw_one(session, request, target, telling)
+
+
+def draw_one(session: Session, request: Request, target: Target | None, telling: Telling) -> int:
+    """Draw one request and tell of it. Raises any ``LimnerError``."""
+    from limner.cli.drawing import Follower
+
+    planned = session.plan(request)
+    prepare(session, telling, welcome=all(plan.model.name == "pocket" for plan in planned))
+    follower = Follower(telling, total=request.n, target=target)
+    with follower.watching():
+        follower.follow(session.run(planned, previews=telling.preview))
+    return 0
+
+
+def prepare(session: Session, telling: Telling, *, welcome: bool = False) -> None:
+    """Before the first picture: is there room to keep it; and, the very first time, the welcome."""
+    if not session.keep:
+        return
+    from limner.cli.targets import check_library
+
+    root = session.settings.library_root
+    check_library(root)
+    if welcome and not root.exists():
+        from limner.cli.firstscreen import first_screen
+        from limner.models.machine import probe
+
+        for line in first_screen(session.catalog, probe()).splitlines():
+            telling.say(line)
+
+
+def checked(request: Request) -> Request:
+    """The request, its solver's name known too. Raises ``UnknownName``."""
+    if request.solver is not None:
+        from limner.sampling.catalog import find
+
+        find(request.solver)
+    return request
+
+
+def _check_file_words(words: tuple[str, ...], fields: dict[str, object]) -> None:
+    if words:
+        raise InvalidRequest(
+            f"prompt: both --from and the words {' '.join(words)[:40]!r} were given",
+            field="prompt",
+            hint="a style (--style) adds words to every line",
+        )
+    checked(Request.of(prompt="checks the options", **fields))
+
+
+def _target(output: str | None, *, several: bool, keep: bool) -> Target | None:
+    if output is None:
+        if not keep:
+            raise InvalidRequest("--no-keep without -o would throw the picture away", hint="say where: -o picture.png")
+        return None
+    from limner.cli.targets import Target
+
+    return Target.of(output, several=several)

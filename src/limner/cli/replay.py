@@ -1,0 +1,63 @@
+"""``limner replay``: draw one of your pictures again from its Record, and say how near it came."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from limner.session import Replay
+
+
+@click.command(name="replay")
+@click.argument("picture", metavar="IMAGE|ID")
+@click.option("-o", "--output", metavar="PATH", help="write the picture drawn now here")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout")
+@click.option("--offline", is_flag=True, help="never touch the network")
+def command(picture: str, output: str | None, as_json: bool, offline: bool) -> int:
+    """Draw a picture of yours again: identical, near or different, and why. Nothing is kept.
+
+    Exit code 0 for identical or near, 1 for different.
+    """
+    from limner.cli.targets import Target
+
+    target = Target.of(output) if output is not None else None
+    from limner.session import Session
+
+    with Session(keep=False, offline=True if offline else None) as session:
+        found = session.replay(picture)
+    copy = target.write(found.image, "1") if target is not None else None
+    if as_json:
+        _json(found, None if copy is None else str(copy))
+    else:
+        _tell(found)
+        if copy is not None:
+            click.echo(str(copy))
+    return 1 if found.verdict == "different" else 0
+
+
+def _json(found: Replay, copy: str | None) -> None:
+    from limner.cli.console import out
+
+    said = {"verdict": found.verdict, "mean": found.mean, "most": found.most, "reasons": list(found.reasons)}
+    out(json.dumps(said | {"copy": copy, "pixel_hash": found.image.record.pixel_hash}, ensure_ascii=False))
+
+
+def _tell(found: Replay) -> None:
+    from limner.cli.console import out, say
+
+    out(_verdict(found))
+    for reason in found.reasons:
+        say(f"  {reason}")
+    if found.verdict != "identical" and not found.reasons:
+        say("  nothing recorded differs; the file's pixels may have been changed since")
+
+
+def _verdict(found: Replay) -> str:
+    if found.verdict == "identical":
+        return "identical: the same pixels"
+    if found.mean is None:
+        return f"{found.verdict}: the sizes differ"
+    return f"{found.verdict}: {found.mean:g}/255 apart on average, {found.most} at most"

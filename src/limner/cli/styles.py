@@ -1,0 +1,80 @@
+"""``limner styles``: presets added to prompts; A1111's can be taken over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from limner.cli.default_group import DefaultGroup
+
+if TYPE_CHECKING:
+    from limner.config import Settings
+    from limner.prompts.styles import Style
+
+
+@click.group(cls=DefaultGroup, name="styles")
+def command() -> None:
+    """Presets added to prompts: limner PROMPT --style NAME."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object a style on stdout")
+def list_styles(as_json: bool) -> None:
+    """List the styles: the built-in ones and yours, which win."""
+    from limner.cli.console import out, table
+    from limner.config import Settings
+    from limner.prompts.styles import builtin_styles
+
+    own = _own(Settings.load())
+    rows = []
+    for name, style in sorted({**builtin_styles(), **own}.items()):
+        whose = "yours" if name in own else "built-in"
+        rows.append((name, whose, style.prompt, style.negative, style.description))
+    columns = ("name", "from", "prompt", "negative", "description")
+    if as_json:
+        for row in rows:
+            out(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False))
+    else:
+        table(columns, rows)
+
+
+@command.command("import")
+@click.argument("file", metavar="STYLES.CSV", type=click.Path(path_type=Path))
+@click.option("--replace", is_flag=True, help="also those whose name you have already")
+def import_styles(file: Path, replace: bool) -> None:
+    """Take over the styles of A1111's styles.csv."""
+    from limner.cli.console import out, say
+    from limner.config import Settings
+    from limner.library.files import write_atomic
+    from limner.prompts.styles import import_a1111
+
+    settings = Settings.load()
+    own, found = _own(settings), {style.name: style for style in import_a1111(file)}
+    known = [name for name in found if name in own and own[name] != found[name]]
+    new = {name: style for name, style in found.items() if name not in own or (replace and name in known)}
+    if new:
+        write_atomic(settings.styles_file, _merged(settings, own, new).encode())
+    out(str(settings.styles_file))
+    say(f"{len(new)} styles taken over, {len(found) - len(new)} left as they were")
+    if known and not replace:
+        say(f"  yours differ and stay: {', '.join(known)} (--replace takes the file's)", warn=True)
+
+
+def _own(settings: Settings) -> Mapping[str, Style]:
+    from limner.prompts.styles import load_styles
+
+    return load_styles(settings.styles_file) if settings.styles_file.is_file() else {}
+
+
+def _merged(settings: Settings, own: Mapping[str, Style], new: Mapping[str, Style]) -> str:
+    """The style file's text with the new ones. Only a replaced style makes it be written anew: comments are kept."""
+    from limner.prompts.styles import to_toml
+
+    if own.keys() & new.keys():
+        return to_toml({**own, **new}.values())
+    before = settings.styles_file.read_text("utf-8").rstrip("\n") + "\n\n" if own else ""
+    return before + to_toml(new.values())
