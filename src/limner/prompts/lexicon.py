@@ -9,6 +9,8 @@ from enum import StrEnum
 from functools import cache
 from importlib.resources import files
 
+_NONE: frozenset[str] = frozenset()
+
 
 class Slot(StrEnum):
     """What a prompt for a picture can say."""
@@ -22,7 +24,7 @@ class Slot(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Lexicon:
-    """``grammar``: word classes. ``slots``: phrases by slot, and "quality". The others map a word to alternatives."""
+    """``grammar``: the classes of a word. ``slots``: phrases by slot, and "quality". The rest: a word to others."""
 
     grammar: Mapping[str, frozenset[str]]
     slots: Mapping[str, frozenset[str]]
@@ -31,7 +33,7 @@ class Lexicon:
     contradictions: Mapping[str, tuple[str, ...]]
 
     def is_a(self, word: str, *classes: str) -> bool:
-        return any(word in self.grammar[name] for name in classes)
+        return not self.grammar.get(word, _NONE).isdisjoint(classes)
 
 
 @cache
@@ -39,12 +41,20 @@ def lexicon() -> Lexicon:
     data = tomllib.loads(files("limner.prompts").joinpath("lexicon.toml").read_text("utf-8"))
     lists = {table: {key: _listed(words) for key, words in data[table].items()} for table in data}
     return Lexicon(
-        grammar={key: frozenset(words) for key, words in lists["grammar"].items()},
+        grammar=_turned(lists["grammar"]),
         slots={key: frozenset(words) for key, words in lists["slots"].items()},
         fillers=lists["fillers"],
         synonyms=lists["synonyms"],
         contradictions=lists["contradictions"],
     )
+
+
+def _turned(lists: Mapping[str, tuple[str, ...]]) -> Mapping[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for name, words in lists.items():
+        for word in words:
+            found.setdefault(word, set()).add(name)
+    return {word: frozenset(names) for word, names in found.items()}
 
 
 def _listed(words: str) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ __all__ = ["Lint", "OpenVocabulary", "Slot", "Vocabulary", "WordVocabulary", "li
 _ALIKE: Final = 0.84  # difflib ratio: finds "pengiun", but takes no moose for a mouse
 _LOOKED_UP: Final = 20  # unknown words for which a near one is sought
 _FILLED: Final = 2  # slots that a proposal fills at most
+_LETTERING = re.compile(r"\"[^\"]*\"|“[^”]*”|(?<!\w)'[^'\n]{1,80}'(?!\w)")
 _TAG = re.compile(r"<[^<>]*>")  # <lora:name:0.8>
 
 
@@ -51,7 +52,7 @@ def lint(prompt: str, vocabulary: Vocabulary) -> Lint:
     spans = [span for span in parse_weights(texts[0]) if isinstance(span, Span)]
     said = "".join(span.text for span in spans)
     unknown = () if vocabulary.open else _unknown(texts, vocabulary)
-    noun = main_noun(clauses(said))
+    noun = main_noun(clauses(_unquoted(said)))
     slots = _slots(said, noun)
     tokens, chunks = _size(texts, vocabulary)
     return Lint(
@@ -69,6 +70,12 @@ def lint(prompt: str, vocabulary: Vocabulary) -> Lint:
 
 def _plain(text: str) -> str:
     return "".join(" " if isinstance(piece, Break) else piece.text for piece in parse_weights(text))
+
+
+def _unquoted(said: str) -> str:
+    """Without the lettering that a picture shall show: it names no thing."""
+    rest = _LETTERING.sub(" , ", said)
+    return rest if words(rest) else said
 
 
 def _unknown(texts: Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:
@@ -93,11 +100,11 @@ def _size(texts: Sequence[str], vocabulary: Vocabulary) -> tuple[int, int]:
 
 def _slots(said: str, noun: str | None) -> Mapping[Slot, tuple[str, ...]]:
     lex = lexicon()
-    parts = clauses(said)
+    parts = clauses(_unquoted(said))
     spoken = words(said)
     things = [head.noun for part in parts for head in heads(part) if not is_frame(head) and not is_manner(head.noun)]
     subjects = [thing for thing in things if thing == noun or thing not in lex.slots["place"]]
-    if noun is not None and not is_manner(noun):
+    if noun is not None and noun not in lex.slots["style"] | lex.slots["quality"]:
         subjects.insert(0, noun)
     found = {
         Slot.SUBJECT: subjects,

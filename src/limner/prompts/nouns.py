@@ -41,12 +41,7 @@ def clauses(text: str) -> list[list[str]]:
 
 def heads(clause: Sequence[str]) -> list[Head]:
     """The heads of a clause's noun phrases, in order. Phrases such as "golden hour" or "depth of field" have none."""
-    kept: list[str] = []
-    for start, end in _places(clause, _manners()):
-        kept += clause[len(kept) : start]
-        # Each word is blanked, except that "in the style of" still binds what follows.
-        kept += ["in" if clause[start] == "in" else ""] * (end - start)
-    return list(_Chunker(lexicon()).read([*kept, *clause[len(kept) :]]))
+    return list(_Chunker(lexicon()).read(_blanked(clause, _several("style", "light", "quality"))))
 
 
 def phrases(said: Sequence[str], wanted: frozenset[str]) -> list[str]:
@@ -65,11 +60,19 @@ def _places(said: Sequence[str], wanted: frozenset[str]) -> Iterator[tuple[int, 
         index += size or 1
 
 
+def _blanked(clause: Sequence[str], unwanted: frozenset[str]) -> list[str]:
+    """``clause`` with the words of these phrases empty, except that "in the style of" still binds what follows."""
+    kept: list[str] = []
+    for start, end in _places(clause, unwanted):
+        kept += clause[len(kept) : start]
+        kept += ["in" if clause[start] == "in" else ""] * (end - start)
+    return [*kept, *clause[len(kept) :]]
+
+
 @cache
-def _manners() -> frozenset[str]:
-    """Phrases of several words that say how, not what."""
-    slots = lexicon().slots
-    return frozenset(phrase for name in ("style", "light", "quality") for phrase in slots[name] if " " in phrase)
+def _several(*slots: str) -> frozenset[str]:
+    """The phrases of these slots that have several words."""
+    return frozenset(phrase for name in slots for phrase in lexicon().slots[name] if " " in phrase)
 
 
 def main_noun(parts: Iterable[Sequence[str]]) -> str | None:
@@ -99,6 +102,7 @@ def is_manner(noun: str) -> bool:
 def doings(clause: Sequence[str]) -> list[str]:
     """Words that say what is being done ("riding", "jumps")."""
     lex = lexicon()
+    clause = _blanked(clause, _several("place", "style", "light", "quality"))
     return [w for w in clause if w in lex.slots["action"] or (_is_doing(w, lex) and not lex.is_a(w, "adjectives"))]
 
 

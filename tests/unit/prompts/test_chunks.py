@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.errors import InvalidRequest
@@ -85,6 +85,7 @@ SPANS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(SPANS, st.integers(3, 12), st.integers(0, 8))
 def test_nothing_is_lost(spans: list[Piece], length: int, backtrack: int) -> None:
     chunks = _chunks(tuple(spans), length, backtrack)
@@ -99,6 +100,7 @@ def test_nothing_is_lost(spans: list[Piece], length: int, backtrack: int) -> Non
         assert len(chunks) == max(1, math.ceil(len(wanted) / (length - 2)))
 
 
+@settings(deadline=None)
 @given(SPANS, SPANS)
 def test_pad_to_evens_the_counts(first: list[Piece], second: list[Piece]) -> None:
     a, b = _chunks(tuple(first)), _chunks(tuple(second))

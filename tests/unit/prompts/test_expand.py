@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.errors import InvalidRequest, UnknownName
@@ -179,6 +179,7 @@ def test_a_missing_folder_holds_nothing(tmp_path: Path) -> None:
     assert expand("a fox", random.Random(0), Wildcards(tmp_path / "none")) == "a fox"
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=r"ab {}|[]$$:12-_\\", max_size=60), st.integers(0, 5))
 def test_any_string_expands_or_says_why(text: str, seed: int) -> None:
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.prompts.nouns import clauses, main_noun, words
@@ -53,6 +53,12 @@ MAIN = {
     "golden hour, a fox, shallow depth of field": "fox",
     "in the style of ukiyo-e, a great wave": "wave",
     "low poly fox": "fox",
+    "a neon sign that glows": "sign",
+    "a swirling, multicolored portal emerges from the depths of an ocean": "portal",
+    "a photograph of the inside of a subway train. There are frogs on the seats": "train",
+    "A raccoon wearing formal clothes, wearing a tophat and holding a cane": "raccoon",
+    "Portrait of a gecko wearing a train conductor's hat": "gecko",
+    "happy birthday card with a dog": "card",
     "ein roter Fuchs": "fuchs",
 }
 
@@ -72,6 +78,7 @@ def test_words_and_clauses() -> None:
     assert clauses("a fox, big (red) - new. 1.5 m") == [["a", "fox"], ["big"], ["red"], ["new"], ["15", "m"]]
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.text(alphabet="aorfinxgsed ,'-", max_size=80))
 def test_any_text_has_a_main_noun_from_its_own_words(text: str) -> None:
     noun = main_noun(clauses(text))

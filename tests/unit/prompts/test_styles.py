@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.errors import InvalidRequest, UnknownName
@@ -115,6 +115,7 @@ def test_import_refuses_other_tables(tmp_path: Path, content: str) -> None:
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
+@settings(deadline=None)
 @given(st.lists(st.builds(Style, WORDS, WORDS, WORDS, WORDS), max_size=5, unique_by=lambda style: style.name))
 def test_toml_round_trip(styles: list[Style]) -> None:
     from limner.prompts.styles import _parsed

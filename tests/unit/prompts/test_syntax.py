@@ -106,6 +106,7 @@ def test_problems_name_the_bracket_and_its_place() -> None:
     assert len(problems("(" * 500)) == 6
 
 
+@settings(deadline=None)
 @given(ANY)
 def test_any_string_parses_to_finite_weights_and_no_word_is_lost(text: str) -> None:
     pieces = parse_weights(text)
@@ -120,6 +121,7 @@ def test_any_string_parses_to_finite_weights_and_no_word_is_lost(text: str) -> N
     assert kept >= {mark for mark in text if mark.isalpha() and mark not in "BREAK"}
 
 
+@settings(deadline=None)
 @given(ANY, st.integers(1, 12))
 def test_any_string_schedules(text: str, steps: int) -> None:
     found = schedule(text, steps)
@@ -130,6 +132,7 @@ def test_any_string_schedules(text: str, steps: int) -> None:
     assert all(a.text != b.text for a, b in itertools.pairwise(found))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300).filter(lambda text: "BREAK" not in text))
 def test_escape_round_trip(text: str) -> None:
     assert parse_weights(escape(text)) == ((Span(text),) if text else ())
@@ -137,6 +140,7 @@ def test_escape_round_trip(text: str) -> None:
     assert problems(escape(text)) == ()
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.1, 9.0).map(lambda w: round(w, 2)), min_size=1, max_size=6))
 def test_nested_weights_multiply(weights: list[float]) -> None:
     text = "fox"
@@ -147,6 +151,7 @@ def test_nested_weights_multiply(weights: list[float]) -> None:
     assert span.weight == pytest.approx(min(max(math.prod(weights), 1e-6), 1e6))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 30), st.integers(0, 30))
 def test_depth_is_a_power(round_: int, square: int) -> None:
     (span,) = parse_weights("(" * round_ + "[" * square + "x" + "]" * square + ")" * round_)
@@ -175,7 +180,7 @@ def test_break_is_one_value() -> None:
     assert parse_weights("BREAK") == (BREAK,)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(1, 50))
 def test_alternation_takes_turns(steps: int) -> None:
     options = "red", "green", "blue"
