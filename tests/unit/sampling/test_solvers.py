@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import pytest
@@ -68,6 +69,20 @@ def test_order_of_accuracy(name: str, order: int) -> None:
     coarse, fine = error(name, 40), error(name, 160)
     assert fine < coarse
     assert coarse / fine > 4**order * 0.7
+
+
+@pytest.mark.parametrize("steps", [2, 5, 20])
+def test_heun_leaves_pure_noise_without_a_leap(steps: int) -> None:
+    """Out of zero SNR sigma/alpha falls by thousands; predictions that disagree by 1 must not be worth that much."""
+    made, start = levels(Training.from_json(ZERO_SNR), find("heun"), steps)
+    asked: list[Tensor] = []
+
+    def x0_of(x: Tensor, level: Level) -> Tensor:
+        asked.append(x)
+        return torch.full_like(x, math.sin(level.t))
+
+    solve("heun", start * torch.linspace(-2, 2, 9), made, x0_of)
+    assert max(x.abs().max().item() for x in asked) < 2.5
 
 
 def test_second_order_beats_first_at_the_price() -> None:
