@@ -11,8 +11,8 @@
 ``[a|b]``              a and b by turns, a step each
 =====================  ==========================================================================================
 
-Brackets nest properly; one without a partner is text, and `problems` reports it. (A1111 instead lets an unclosed round
-bracket weigh everything after it.) All functions take any string, never recurse, and run in linear time.
+Brackets nest properly; one without a partner is text, and `problems` reports it. (In A1111 an unclosed round bracket
+weighs all that follows.) All functions take any string, never recurse, and run in linear time.
 Grammar: https://github.com/AUTOMATIC1111/stable-diffusion-webui/wiki/Features (attention, prompt editing, alternation).
 """
 
@@ -196,8 +196,7 @@ def _split_breaks(text: str, weight: float) -> Iterator[tuple[str, float] | Brea
 
 
 def _merged(pieces: Sequence[tuple[str, float] | Break]) -> Iterator[Piece]:
-    words: list[str] = []
-    weight = 1.0
+    words, weight = list[str](), 1.0
     for piece in [*pieces, None]:
         if isinstance(piece, tuple) and (not piece[0] or (words and piece[1] == weight)):
             words.append(piece[0])

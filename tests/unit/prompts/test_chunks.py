@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import random
+from importlib.resources import files
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Tokenizer
 
 from limner.errors import InvalidRequest
 from limner.prompts.chunks import Chunk, chunk, pad_to
@@ -98,6 +101,29 @@ def test_nothing_is_lost(spans: list[Piece], length: int, backtrack: int) -> Non
         assert part.ids.count(EOS) == 1
     if backtrack == 0 and BREAK not in spans:
         assert len(chunks) == max(1, math.ceil(len(wanted) / (length - 2)))
+
+
+def test_a_thousand_prompts_through_a_real_tokenizer() -> None:
+    """Pocket's own: what a long prompt would lose to truncation arrives, in order."""
+    tokenizer = Tokenizer.from_file(str(files("limner").joinpath("assets/pocket/tokenizer/tokenizer.json")))
+    vocabulary = tokenizer.get_vocab()
+    bos, eos, pad = vocabulary["<bos>"], vocabulary["<eos>"], vocabulary["<pad>"]
+    known = sorted(word for word in vocabulary if word.isalpha())
+    rng = random.Random(0)
+    for _ in range(1000):
+        said = [rng.choice(known) for _ in range(rng.randrange(120))]
+        text = " ".join(f"({word}:1.2)" if rng.random() < 0.2 else word for word in said)
+        ids = tokenizer.encode(" ".join(said), add_special_tokens=False).ids
+        chunks = chunk(
+            parse_weights(text),
+            lambda part: tokenizer.encode(part, add_special_tokens=False).ids,
+            bos=bos,
+            eos=eos,
+            pad=pad,
+            length=24,
+        )
+        assert [i for part in chunks for i in part.ids[1 : part.ids.index(eos)]] == ids
+        assert len(chunks) == max(1, math.ceil(len(said) / 22))
 
 
 @settings(deadline=None)
