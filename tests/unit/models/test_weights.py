@@ -138,6 +138,17 @@ def test_a_truncated_file_is_refused(tiny: tuple[Tiny, Path]) -> None:
         load_into(Tiny, [path], "unet", FP32, CPU)
 
 
+@pytest.mark.parametrize(("value", "dtype"), [(torch.nan, FP32), (-torch.inf, FP32), (1e6, torch.float16)])
+def test_weights_that_are_not_finite_are_refused(
+    value: float, dtype: torch.dtype, tiny: tuple[Tiny, Path], tmp_path: Path
+) -> None:
+    tensors = state(tiny[0])
+    tensors["conv.weight"][1, 2, 0, 1] = value
+    save_file(tensors, tmp_path / "bad.safetensors")
+    with pytest.raises(CorruptFile, match=r"1 weights of the unet are not finite as float\d\d: conv\.weight"):
+        load_into(Tiny, [tmp_path / "bad.safetensors"], "unet", dtype, CPU)
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
         load_into(Tiny, [tmp_path / "none.safetensors"], "unet", FP32, CPU)
