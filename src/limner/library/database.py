@@ -84,7 +84,7 @@ class Database:
         try:
             connection.row_factory = sqlite3.Row
             connection.execute(f"PRAGMA busy_timeout = {self._busy_ms}")
-            connection.execute("PRAGMA journal_mode = WAL")
+            _to_wal(connection, self.path)
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
             fresh = version(connection) == 0
@@ -103,6 +103,14 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise _worded(error, self.path) from error
+
+
+def _to_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """An empty file has nothing to roll back to: without a journal on disk its first page costs one fsync, not five."""
+    if not path.is_file() or path.stat().st_size == 0:
+        with contextlib.suppress(sqlite3.OperationalError):  # another process was quicker
+            connection.execute("PRAGMA journal_mode = MEMORY")
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _worded(error: sqlite3.Error, path: Path) -> LimnerError:

@@ -135,7 +135,10 @@ def extended_xmp(segments: Iterable[tuple[str, bytes]]) -> bytes:
 
 def user_comment(image: Image.Image) -> str | None:
     """EXIF UserComment as text, whatever of its three usual encodings was used; ``None`` where there is none."""
-    raw = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    try:
+        raw = image.getexif().get_ifd(_EXIF_IFD).get(_USER_COMMENT)
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, OverflowError, struct.error):
+        return None  # a broken EXIF block says nothing; the picture may be good all the same
     if isinstance(raw, str):
         return raw
     if not isinstance(raw, bytes) or len(raw) <= 8:

@@ -28,6 +28,7 @@ Format = Literal["png", "jpeg", "webp"]
 Metadata = Literal["full", "none"]
 
 SUFFIXES: Mapping[str, Format] = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp"}
+SUFFIX: Mapping[Format, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 MAX_PIXELS = 80_000_000
 MAX_BYTES = 256 * 2**20
 PNG_LEVEL = 1  # zlib level 6 takes twice the time to save a seventh of the size
@@ -130,9 +131,19 @@ def decode(path: Path) -> Pixels:
         return to_pixels(image)
 
 
+def format_name(image: Image.Image) -> Format:
+    """The format of an image from ``opened``; a phone's MPO is a JPEG with more behind it."""
+    formats: Mapping[str, Format] = {"PNG": "png", "WEBP": "webp"}
+    return formats.get(str(image.format), "jpeg")
+
+
 def to_pixels(image: Image.Image) -> Pixels:
     """H x W x 3 uint8 of an open image; 16-bit grey is scaled down, not clipped."""
-    upright = ImageOps.exif_transpose(image) if "exif" in image.info else image
+    upright = image
+    if "exif" in image.info:
+        image.load()
+        with contextlib.suppress(*_DAMAGE):  # the pixels are good also where the EXIF block is not
+            upright = ImageOps.exif_transpose(image)
     if upright.mode.startswith("I"):
         grey = (np.asarray(upright).astype(np.uint32) // 257).clip(0, 255).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)

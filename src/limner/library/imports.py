@@ -17,7 +17,7 @@ from pathlib import Path
 from limner.errors import LimnerError, PictureNotFound
 from limner.library.database import Database
 from limner.library.entries import INSERT, Entry, IdClock, to_row
-from limner.library.files import SUFFIXES, opened, pixel_hash, read_bytes, to_pixels, write_atomic
+from limner.library.files import SUFFIXES, format_name, opened, pixel_hash, read_bytes, to_pixels, write_atomic
 from limner.library.metadata import Found, Source, fields_of, of_image
 
 BATCH = 500
@@ -172,7 +172,7 @@ def read_entry(path: Path, name: str, *, created: str, ours: bool = False) -> En
         believed = ours and record is not None
         shown = None if believed else to_pixels(image)
         width, height = image.size if shown is None else (shown.shape[1], shown.shape[0])
-        format = str(image.format).lower()
+        format = format_name(image)
     true_hash = None if shown is None else pixel_hash(shown)
     claimed = None if record is None else record.pixel_hash
     fields = dict(found.fields) if record is None else fields_of(record)

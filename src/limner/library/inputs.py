@@ -10,10 +10,9 @@ from pathlib import Path
 
 from limner.canonical import tagged
 from limner.errors import PictureNotFound
-from limner.library.files import decode, opened, read_bytes, write_atomic
+from limner.library.files import SUFFIX, decode, format_name, opened, read_bytes, write_atomic
 
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
-_SUFFIX = {"PNG": ".png", "JPEG": ".jpg", "WEBP": ".webp"}
 
 
 class Inputs:
@@ -29,7 +28,7 @@ class Inputs:
         ``PictureNotFound``, ``StorageError``.
         """
         with opened(path) as image:
-            suffix = _SUFFIX[str(image.format)]
+            suffix = SUFFIX[format_name(image)]
         decode(path)  # every pixel: damage is found now, not when a long job starts
         data = read_bytes(path)
         name = tagged(data)
@@ -43,7 +42,7 @@ class Inputs:
         match = _HASH.fullmatch(name)
         if match is None:
             raise PictureNotFound(f"{name[:80]!r} is not the name of an input", hint="inputs are named sha256:...")
-        for suffix in _SUFFIX.values():
+        for suffix in SUFFIX.values():
             path = self.folder / f"{match[1]}{suffix}"
             if path.is_file():
                 return path

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from limner.errors import LimnerError
 from limner.library.database import Database
-from limner.library.entries import COLUMNS, ID, INSERT, Entry, IdClock, of_row, stored_path, to_row
+from limner.library.entries import ID, INSERT, Entry, IdClock, stored_path, to_row
 from limner.library.imports import Problem, picture_files, read_entry
 
 _STALE_S = 3600.0
@@ -30,19 +30,25 @@ class Reconciled:
 def reconcile(database: Database, root: Path, images: Path, clock: IdClock) -> Reconciled:
     """A file without a row is adopted by the Record it carries; a row without a file is marked lost; a file that is
     there again is no longer lost. Temporary files of a killed process go after an hour."""
-    rows = database.query(f"SELECT {COLUMNS} FROM pictures")
-    entries = [of_row(row, root) for row in rows]
-    lost = tuple(entry.id for entry in entries if not entry.lost and not entry.path.is_file())
-    found = tuple(entry.id for entry in entries if entry.lost and entry.path.is_file())
-    known = {stored_path(entry.path, root) for entry in entries}
+    rows = database.query("SELECT id, path, lost FROM pictures")
+    gone = set(absent(database, root))
+    lost = tuple(row["id"] for row in rows if not row["lost"] and row["id"] in gone)
+    found = tuple(row["id"] for row in rows if row["lost"] and row["id"] not in gone)
+    known = {row["path"] for row in rows}
     strays = [file.path for file in picture_files(images) if stored_path(file.path, root) not in known]
-    adopted, problems = _adopt(strays, {entry.id for entry in entries}, clock)
+    adopted, problems = _adopt(strays, {row["id"] for row in rows}, clock)
     with database.writing() as connection:
         connection.executemany("UPDATE pictures SET lost = 1 WHERE id = ?", [(name,) for name in lost])
         connection.executemany("UPDATE pictures SET lost = 0 WHERE id = ?", [(name,) for name in found])
         connection.executemany(INSERT, [to_row(entry, root) for entry in adopted])
     _sweep(images)
     return Reconciled(tuple(entry.id for entry in adopted), lost, found, tuple(problems))
+
+
+def absent(database: Database, root: Path) -> list[str]:
+    """Ids of the pictures whose file is not there, oldest first."""
+    rows = database.query("SELECT id, path FROM pictures ORDER BY n")
+    return [row["id"] for row in rows if not (root / row["path"]).is_file()]
 
 
 def _adopt(paths: Iterable[Path], taken: set[str], clock: IdClock) -> tuple[list[Entry], list[Problem]]:

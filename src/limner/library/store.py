@@ -22,12 +22,12 @@ from limner.library import entries, queries
 from limner.library.a1111 import NO_NAMES
 from limner.library.database import Database
 from limner.library.entries import COLUMNS, Entry, IdClock, Query
-from limner.library.files import SUFFIXES, Format, encode, storage_error, write_atomic
+from limner.library.files import SUFFIX, SUFFIXES, Format, encode, storage_error, write_atomic
 from limner.library.imports import Importer, ImportReport, OnProgress
 from limner.library.inputs import Inputs
 from limner.library.lookup import Lookup
 from limner.library.metadata import fields_of
-from limner.library.reconcile import Reconciled, reconcile
+from limner.library.reconcile import Reconciled, absent, reconcile
 from limner.library.runs import Runs
 from limner.types import Record, Score
 
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
 IMAGES = "images"
 INPUTS = "inputs"
-_SUFFIX: Mapping[Format, str] = {"png": ".png", "jpeg": ".jpg", "webp": ".webp"}
 
 
 class Library:
@@ -81,7 +80,7 @@ class Library:
         with contextlib.suppress(LibraryError, StorageError):
             self.database.query("SELECT 1")  # a new database adopts the files it finds: let it look before this one
         name = self._clock.next()
-        path = self.root / IMAGES / record.created[:4] / record.created[5:7] / f"{name}{_SUFFIX[format]}"
+        path = self.root / IMAGES / record.created[:4] / record.created[5:7] / f"{name}{SUFFIX[format]}"
         entry = entry_of(name, path, record, format, size, parent=parent)
         write_atomic(path, data)
         try:
@@ -183,7 +182,7 @@ class Library:
 
     def missing(self) -> Sequence[Entry]:
         """Pictures whose file is not there now."""
-        return [entry for entry in self._entries("1 = 1 ORDER BY n") if not entry.path.is_file()]
+        return [self.get(name) for name in absent(self.database, self.root)]
 
     def reconcile(self) -> Reconciled:
         """Adopt files without rows, mark rows without files lost, and take that mark back from files found again."""

@@ -15,7 +15,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from limner.errors import InvalidRequest, PictureNotFound, StorageError, UnreadablePicture
 from limner.library import files
-from limner.library.files import decode, encode, format_of, pixel_hash, write_atomic
+from limner.library.files import decode, encode, format_name, format_of, opened, pixel_hash, write_atomic
+from limner.library.metadata import read
 from tests.unit.library.making import pixels, record
 
 
@@ -195,3 +196,19 @@ def test_every_mode_becomes_rgb_and_orientation_is_applied(tmp_path: Path) -> No
     exif[0x0112] = 6
     Image.fromarray(pixels()).save(tmp_path / "turned.jpg", exif=exif)
     assert decode(tmp_path / "turned.jpg").shape == (48, 32, 3)
+
+
+def test_a_broken_exif_block_does_not_hide_good_pixels(tmp_path: Path) -> None:
+    image = pixels()
+    for name, exif in (("a.webp", b"Exif\x00\x00MM\x00*\xff\xff\xff\xff"), ("b.webp", b"\x00\x01rubbish")):
+        Image.fromarray(image).save(tmp_path / name, lossless=True, exif=exif)
+        assert np.array_equal(decode(tmp_path / name), image)
+        assert read(tmp_path / name).source == "none"
+
+
+def test_a_phones_two_picture_jpeg_is_a_jpeg(tmp_path: Path) -> None:
+    frames = [Image.fromarray(pixels(k)) for k in range(2)]
+    frames[0].save(tmp_path / "a.jpg", "MPO", save_all=True, append_images=frames[1:])
+    with opened(tmp_path / "a.jpg") as image:
+        assert format_name(image) == "jpeg"
+    assert decode(tmp_path / "a.jpg").shape == (32, 48, 3)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sqlite3
 import threading
+import time
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
@@ -286,6 +289,36 @@ def test_processes_share_a_library_even_in_its_making(tmp_path: Path) -> None:
     library = Library(tmp_path / "home")
     assert library.count() == 10
     assert library.missing() == []
+
+
+def _add_until_killed(root: str, told: Connection) -> None:
+    library = Library(Path(root))
+    for k in range(10_000):
+        told.send(add(library, k).id)
+
+
+def test_killed_at_any_moment_nothing_told_is_lost_and_nothing_is_torn(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    told: set[str] = set()
+    for pause in (0.0, 0.003, 0.011, 0.017):
+        mine, theirs = context.Pipe(duplex=False)
+        worker = context.Process(target=_add_until_killed, args=(str(tmp_path), theirs))
+        worker.start()
+        theirs.close()
+        told.add(mine.recv())
+        time.sleep(pause)
+        worker.kill()
+        worker.join()
+        with contextlib.suppress(EOFError, OSError):
+            while mine.poll():
+                told.add(mine.recv())
+    library = Library(tmp_path)
+    assert library.reconcile().problems == ()
+    entries = library.list(Query(limit=None))
+    assert {entry.id for entry in entries} >= told
+    for entry in entries:
+        assert decode(entry.path).shape == (32, 48, 3)
+        assert read(entry.path).record == entry.record
 
 
 def test_a_damaged_database_says_so_and_a_new_one_adopts_the_pictures(library: Library) -> None:

@@ -20,7 +20,7 @@ CREATE TABLE pictures (
     record TEXT,
     fields TEXT NOT NULL DEFAULT '{}'
 );
-CREATE INDEX pictures_created ON pictures (created);
+CREATE INDEX pictures_created ON pictures (created, id);
 CREATE INDEX pictures_image_key ON pictures (image_key);
 CREATE INDEX pictures_pixel_hash ON pictures (pixel_hash);
 CREATE INDEX pictures_model ON pictures (model);
