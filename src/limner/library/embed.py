@@ -19,8 +19,7 @@ import hashlib
 import json
 import struct
 from collections.abc import Iterable, Mapping
-from html import unescape
-from xml.sax.saxutils import escape
+from html import escape, unescape
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -95,7 +94,7 @@ def jpeg_xmp(record: Record) -> tuple[bytes, bytes]:
 
 def _element(record: Record) -> str:
     ascii_json = json.dumps(json.loads(record.to_json()), separators=(",", ":"))
-    return f"<limner:Record>{escape(ascii_json)}</limner:Record>"
+    return f"<limner:Record>{escape(ascii_json, quote=False)}</limner:Record>"
 
 
 def _packet(body: str, *, marked: bool, continued: str = "") -> bytes:

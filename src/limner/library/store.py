@@ -13,6 +13,7 @@ about is adopted by ``reconcile``.
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -182,7 +183,8 @@ class Library:
 
     def missing(self) -> Sequence[Entry]:
         """Pictures whose file is not there now."""
-        return [self.get(name) for name in absent(self.database, self.root)]
+        names = json.dumps(absent(self.database, self.root))
+        return self._entries("id IN (SELECT value FROM json_each(?)) ORDER BY n", names)
 
     def reconcile(self) -> Reconciled:
         """Adopt files without rows, mark rows without files lost, and take that mark back from files found again."""
