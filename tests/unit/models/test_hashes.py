@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from limner.canonical import file_hash
 from limner.errors import ModelNotFound
-from limner.models import hashes
 from limner.models.hashes import Hashes, git_blob_hash
 
 
@@ -23,13 +23,12 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     seen: list[Path] = []
-    real = hashes.file_hash
 
     def counting(path: Path) -> str:
         seen.append(path)
-        return real(path)
+        return file_hash(path)
 
-    monkeypatch.setattr(hashes, "file_hash", counting)
+    monkeypatch.setattr("limner.models.hashes.file_hash", counting)
     return seen
 
 

@@ -201,7 +201,7 @@ def test_the_librarys_own_offline_switch_becomes_our_error(
 def test_a_full_disk_is_said_before_anything_is_fetched(
     server: HubServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hub.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 1000})())
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 1000})())
     with pytest.raises(StorageError, match="free"):
         resolve("org/tiny", settings, CATALOG)
     assert server.fetched() == []

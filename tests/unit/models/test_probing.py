@@ -52,7 +52,7 @@ def test_odd_tool_output_is_left_out() -> None:
 
 
 def test_linux_facts_come_from_proc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing.platform, "system", lambda: "Linux")
+    monkeypatch.setattr("platform.system", lambda: "Linux")
     root = write(
         tmp_path,
         {
@@ -100,7 +100,7 @@ def test_control_groups_of_version_1(tmp_path: Path) -> None:
 
 
 def test_a_containers_limit_bounds_what_is_available(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probing.platform, "system", lambda: "Linux")
+    monkeypatch.setattr("platform.system", lambda: "Linux")
     root = write(
         tmp_path,
         {
