@@ -72,6 +72,14 @@ def fill(root: Path, *prompts: str, **changes: object) -> list[str]:
     return ids
 
 
+def file_of(home: Path, name: str) -> Path:
+    """Where the library under a home keeps a picture."""
+    library = Library(home / "library")
+    path = library.get(name).path
+    library.close()
+    return path
+
+
 def png(path: Path, texts: dict[str, str], seed: int = 99) -> Path:
     """A PNG with text chunks and nothing of ours."""
     path.parent.mkdir(parents=True, exist_ok=True)
