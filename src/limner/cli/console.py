@@ -52,15 +52,15 @@ def out(text: str) -> None:
         sys.stdout.buffer.flush()
 
 
-def fail(error: LimnerError, *, as_json: bool = False) -> None:
-    """Say what went wrong, on stderr: a line, and a line of what to do next. Does not exit."""
+def fail(error: LimnerError, *, as_json: bool = False, where: str = "") -> None:
+    """Say what went wrong (and ``where``), on stderr: a line, and a line of what to do next. Does not exit."""
     if as_json:
         import json
 
-        found = {"code": error.code, "message": error.message, "hint": error.hint}
+        found = {"code": error.code, "message": f"{where}{error.message}", "hint": error.hint}
         click.echo(json.dumps({"error": found}), err=True)
         return
-    click.echo(f"limner: {one_line(error.message, 400)}", err=True)
+    click.echo(f"limner: {one_line(where + error.message, 400)}", err=True)
     if error.hint:
         click.echo(f"  {one_line(error.hint, 600)}", err=True)
 

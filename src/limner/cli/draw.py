@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from limner.cli.options import fields_of, request_options
-from limner.errors import InvalidRequest
+from limner.errors import InvalidRequest, UnknownName
 from limner.types import Request
 
 if TYPE_CHECKING:
@@ -99,12 +100,24 @@ def prepare(session: Session, telling: Telling, *, welcome: bool = False) -> Non
 
 
 def checked(request: Request) -> Request:
-    """The request, its solver's name known too. Raises ``UnknownName``."""
+    """The request, its solver and model looked up where that takes no time. Raises ``UnknownName``."""
     if request.solver is not None:
         from limner.sampling.catalog import find
 
         find(request.solver)
+    if request.model is not None:
+        _check_model(request.model)
     return request
+
+
+def _check_model(name: str) -> None:
+    """A plain word must be a catalog's name. Repos and folders are for ``resolve``, which takes longer to import."""
+    from limner.models.catalog import Catalog
+
+    catalog = Catalog.load()
+    plain = re.fullmatch(r"[^/\\~.]+", name) is not None and not Path(name).exists()
+    if plain and catalog.find(name.partition("@")[0]) is None:
+        raise UnknownName("model", name, catalog.known())
 
 
 def _check_file_words(words: tuple[str, ...], fields: dict[str, object]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from limner.cli.console import one_line, out, say
+from limner.cli.console import out, say
 from limner.cli.faults import INTERRUPTED
 from limner.cli.progress import Progress, progress
 from limner.cli.targets import Target
@@ -63,8 +63,7 @@ class Follower:
     target: Target | None = None
     paths: bool = True
     extra: dict[str, object] = field(default_factory=dict)
-    pictures: list[Picture] = field(default_factory=list)
-    stopped: bool = False
+    made: int = 0
     _warned: set[Notice] = field(default_factory=set)
     _progress: Progress | None = None
 
@@ -81,8 +80,8 @@ class Follower:
         Raises the error that stopped it, ``errors.Cancelled`` after Ctrl-C.
         """
         assert self._progress is not None
-        shown, before = self._progress, len(self.pictures)
-        with self._interruptible(generation.cancel):
+        shown, pictures = self._progress, list[Picture]()
+        with _interruptible(generation.cancel, shown):
             for event in generation:
                 match event:
                     case Loading():
@@ -92,25 +91,23 @@ class Follower:
                     case Warned(notice):
                         self._warn(notice)
                     case Made(index, image):
+                        pictures.append(image)
                         self._made(image, label(index))
                     case Failed(error):
                         self._tell_kept()
                         raise error
                     case Cancelled():
-                        self.stopped = True
                         raise CancelledError(self._stopped_text())
                     case Done():
                         break
-        return self.pictures[before:]
+        return pictures
 
     def aside(self) -> AbstractContextManager[None]:
         """The progress display steps aside for what is printed inside."""
         return nullcontext() if self._progress is None else self._progress.aside()
 
     def _made(self, image: Picture, label: str) -> None:
-        assert self._progress is not None
-        self.pictures.append(image)
-        self._progress.made()
+        self.made += 1
         copy = self.target.write(image, label) if self.target is not None else None
         with self.aside():
             if self.telling.json:
@@ -119,7 +116,7 @@ class Follower:
             where = copy or image.path
             if where is not None and self.paths:
                 out(str(where))
-            self.telling.say(facts(image, number=len(self.pictures), total=self.total))
+            self.telling.say(facts(image, number=self.made, total=self.total))
             if self.telling.show and self.paths:
                 from limner.cli.terminal import show
 
@@ -132,35 +129,36 @@ class Follower:
                 self.telling.warn(notice.message)
 
     def _tell_kept(self) -> None:
-        if self.pictures:
-            self.telling.say(f"{counted(len(self.pictures))} finished before this")
+        if self.made:
+            self.telling.say(f"{counted(self.made)} finished before this")
 
     def _stopped_text(self) -> str:
-        if not self.pictures:
+        if not self.made:
             return "stopped; nothing was finished"
-        return f"stopped; {len(self.pictures)} of {counted(self.total)} finished and kept"
+        return f"stopped; {self.made} of {counted(self.total)} finished and kept"
 
-    @contextmanager
-    def _interruptible(self, cancel: Callable[[], None]) -> Iterator[None]:
-        """The first Ctrl-C cancels, so that what is finished is kept; the second leaves at once."""
 
-        def first(number: int, frame: FrameType | None) -> None:
-            signal.signal(signal.SIGINT, second)
-            self.telling.say("stopping at the next step; Ctrl-C again stops at once")
-            cancel()
+@contextmanager
+def _interruptible(cancel: Callable[[], None], shown: Progress) -> Iterator[None]:
+    """The first Ctrl-C cancels, so that what is finished is kept; the second leaves at once."""
 
-        def second(number: int, frame: FrameType | None) -> NoReturn:
-            os._exit(INTERRUPTED)  # the engine's thread may be inside a long network call: waiting is not "at once"
+    def first(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, second)
+        shown.stopping()
+        cancel()
 
-        try:
-            before = signal.signal(signal.SIGINT, first)
-        except ValueError:  # not the main thread: whoever runs us has signals in hand
-            yield
-            return
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, before)
+    def second(number: int, frame: FrameType | None) -> NoReturn:
+        os._exit(INTERRUPTED)  # the engine's thread may be inside a long network call: waiting is not "at once"
+
+    try:
+        before = signal.signal(signal.SIGINT, first)
+    except ValueError:  # not the main thread: whoever runs us has signals in hand
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def counted(n: int) -> str:
@@ -207,8 +205,3 @@ def summary(image: Picture, copy: Path | None) -> dict[str, object]:
         "created": record.created,
         "warnings": [notice.model_dump() for notice in (*record.notices, *record.checks)],
     }
-
-
-def fault_line(error: Exception) -> str:
-    """An error in one line, for lists of them."""
-    return one_line(str(error) or type(error).__name__, 300)

@@ -47,10 +47,13 @@ def _resolved(model: str | None, offline: bool) -> Resolved:
 
 
 def _vocabulary(resolved: Resolved) -> Vocabulary:
-    from limner.prompts.lint import OpenVocabulary
+    from limner.errors import InvalidRequest
     from limner.session.planning import load_family
 
-    return load_family(resolved.card.family).vocabulary(resolved.files) or OpenVocabulary()
+    vocabulary = load_family(resolved.card.family).vocabulary(resolved.files)
+    if vocabulary is None:
+        raise InvalidRequest(f"{resolved.card.name} does not say which words it reads", field="model")
+    return vocabulary
 
 
 def _lines(found: Lint, vocabulary: Vocabulary, model: str) -> Iterator[str]:

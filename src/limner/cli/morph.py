@@ -15,7 +15,7 @@ from limner.errors import InvalidRequest
 from limner.types import Request
 
 if TYPE_CHECKING:
-    from limner.cli.drawing import Follower
+    from limner.cli.drawing import Telling
     from limner.session import Session
     from limner.types import Picture
 
@@ -72,8 +72,8 @@ def command(
         prepare(session, telling)
         follower = Follower(telling, total=frames, paths=False)
         with follower.watching():
-            follower.follow(session.run(planned))
-        _write(follower, base or _in_library(session, follower.pictures))
+            made = follower.follow(session.run(planned))
+        _write(made, telling, base or _in_library(session, made))
     return 0
 
 
@@ -106,21 +106,21 @@ def _in_library(session: Session, pictures: Sequence[Picture]) -> Path:
     return session.settings.library_root / "morphs" / str(pictures[0].id)
 
 
-def _write(follower: Follower, base: Path) -> None:
+def _write(made: Sequence[Picture], telling: Telling, base: Path) -> None:
     from limner.cli.console import out
     from limner.cli.strips import animation, strip
     from limner.library.files import write_atomic
 
-    pictures = [picture.pixels for picture in follower.pictures]
+    pictures = [picture.pixels for picture in made]
     strip_path, animation_path = base.with_name(base.name + ".png"), base.with_name(base.name + ".webp")
     write_atomic(strip_path, strip(pictures))
     write_atomic(animation_path, animation(pictures))
-    if follower.telling.json:
+    if telling.json:
         out(json.dumps({"strip": str(strip_path), "animation": str(animation_path)}, ensure_ascii=False))
         return
     out(str(strip_path))
     out(str(animation_path))
-    if follower.telling.show:
+    if telling.show:
         from limner.cli.terminal import show
 
         show(strip_path)

@@ -3,39 +3,23 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections import deque
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Self
 
 from limner.types import Loading, Step
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-
-class Progress(Protocol):
-    """Told of steps; erased when closed."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-    def loading(self, event: Loading) -> None: ...
-
-    def step(self, event: Step) -> None: ...
-
-    def made(self) -> None: ...
-
-    def aside(self) -> AbstractContextManager[None]:
-        """Step aside while something is printed."""
-        ...
+WINDOW = 30  # steps the rate is measured over
 
 
-class Silent:
-    """No progress: --quiet, or nobody is looking at stderr."""
+class Progress:
+    """Told of steps; erased when closed. This one shows nothing: --quiet, or nobody looks at stderr."""
 
     def __enter__(self) -> Self:
         return self
@@ -43,43 +27,81 @@ class Silent:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        pass
+        """Erase it."""
 
     def loading(self, event: Loading) -> None:
-        pass
+        """Weights are being read."""
 
     def step(self, event: Step) -> None:
-        pass
+        """A step is done."""
 
-    def made(self) -> None:
-        pass
+    def stopping(self) -> None:
+        """Ctrl-C was pressed. Called from a signal handler: says so, and touches no lock."""
+        from limner.cli.console import say
 
-    def aside(self) -> AbstractContextManager[None]:
-        return nullcontext()
+        say(STOPPING, dim=True)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Step aside while something is printed."""
+        yield
 
 
-class Bar:
-    """A bar of the picture in work, on stderr; with ``preview``, the picture above it."""
+STOPPING = "stopping at the next step; Ctrl-C again stops at once"
+
+
+class Steps:
+    """Counts steps of ``total`` pictures, drawn one after the other or together, as a share and a rate."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._finished = 0
+        self._current: dict[int, tuple[int, int]] = {}
+        self._times: deque[float] = deque(maxlen=WINDOW)
+
+    def add(self, event: Step, now: float) -> None:
+        """A step at time ``now`` in seconds. An index that starts again is another request's picture."""
+        before = self._current.get(event.index)
+        if before is not None and event.step < before[0]:
+            self._finished += 1
+            del self._current[event.index]
+        self._current[event.index] = (event.step, event.steps)
+        self._times.append(now)
+
+    @property
+    def begun(self) -> int:
+        """Pictures begun so far."""
+        return self._finished + len(self._current)
+
+    @property
+    def share(self) -> float:
+        """Pictures done, counting parts."""
+        return self._finished + sum(step / max(steps, 1) for step, steps in self._current.values())
+
+    @property
+    def rate(self) -> float | None:
+        """Steps a second, lately."""
+        if len(self._times) < 2 or self._times[-1] <= self._times[0]:
+            return None
+        return (len(self._times) - 1) / (self._times[-1] - self._times[0])
+
+
+class Bar(Progress):
+    """One bar for all pictures, on stderr; with ``preview``, the picture in work above it."""
 
     def __init__(self, total: int, *, preview: bool = False) -> None:
         from rich.live import Live
-        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as RichProgress
 
         from limner.cli.console import console
 
-        self._total, self._done, self._preview = total, 0, preview
+        self._steps, self._preview = Steps(total), preview
         self._image: RenderableType | None = None
-        self._bar = RichProgress(
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=32),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(compact=True),
-            auto_refresh=False,
-        )
-        self._task = self._bar.add_task("getting ready", total=None, rate="")
+        rate = TextColumn("{task.fields[rate]}")
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(32), rate, TimeRemainingColumn())
+        self._bar = RichProgress(*columns, auto_refresh=False)
+        self._task = self._bar.add_task("getting ready", total=total, rate="")
         # No redirection: rich would send our stdout, which may be a pipe, to stderr. ``aside`` keeps the two apart.
         self._live = Live(
             get_renderable=self._drawn,
@@ -89,6 +111,7 @@ class Bar:
             redirect_stdout=False,
             redirect_stderr=False,
         )
+        self._stopping = False
 
     def __enter__(self) -> Self:
         self._live.start()
@@ -100,14 +123,16 @@ class Bar:
         self._live.stop()
 
     def loading(self, event: Loading) -> None:
-        self._bar.reset(self._task, description=f"loading {event.model} ({event.part})", total=None, rate="")
+        self._bar.update(self._task, description=f"loading {event.model} ({event.part})")
 
     def step(self, event: Step) -> None:
-        if event.step <= 1 or self._bar.tasks[0].total != event.steps:
-            name = f"picture {self._done + 1}/{self._total}" if self._total > 1 else "drawing"
-            self._bar.reset(self._task, description=name, total=event.steps, rate="")
-        task = self._bar.tasks[0]
-        self._bar.update(self._task, completed=event.step, rate=f"{task.speed:.1f} steps/s" if task.speed else "")
+        self._steps.add(event, time.monotonic())
+        steps, rate = self._steps, self._steps.rate
+        which = f"picture {steps.begun}/{steps.total}, " if steps.total > 1 else ""
+        said = STOPPING if self._stopping else f"{which}step {event.step}/{event.steps}"
+        self._bar.update(
+            self._task, completed=steps.share, description=said, rate=f"{rate:.1f} steps/s" if rate else ""
+        )
         if self._preview and event.preview is not None:
             from PIL import Image
 
@@ -115,9 +140,8 @@ class Bar:
 
             self._image = HalfBlocks(Image.fromarray(event.preview), PREVIEW_ROWS)
 
-    def made(self) -> None:
-        self._done += 1
-        self._image = None
+    def stopping(self) -> None:
+        self._stopping = True
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -134,7 +158,5 @@ class Bar:
 
 
 def progress(total: int, *, quiet: bool, preview: bool = False) -> Progress:
-    """The progress that suits: a Bar where a person looks at stderr, else Silent. ``total`` counts pictures."""
-    if quiet or not sys.stderr.isatty():
-        return Silent()
-    return Bar(total, preview=preview)
+    """The progress that suits: a Bar where a person looks at stderr. ``total`` counts pictures."""
+    return Progress() if quiet or not sys.stderr.isatty() else Bar(total, preview=preview)

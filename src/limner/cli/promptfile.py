@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.canonical import content_hash
-from limner.cli.console import say
+from limner.cli.console import fail
 from limner.cli.draw import checked, prepare
-from limner.cli.drawing import Follower, Telling, counted, fault_line
+from limner.cli.drawing import Follower, Telling, counted
 from limner.errors import Cancelled, InvalidRequest, LibraryError, LimnerError, StorageError
 from limner.prompts.files import PromptLine, read_prompts
 from limner.types import Request
@@ -42,9 +42,10 @@ class Faults:
     codes: list[int] = field(default_factory=list)
 
     def add(self, line: PromptLine, error: Exception) -> None:
-        hint = f" ({error.hint})" if isinstance(error, LimnerError) and error.hint else ""
-        say(f"limner: {self.path.name}, line {line.line}: {fault_line(error)}{hint}", warn=not self.telling.json)
-        self.codes.append(error.exit_code if isinstance(error, LimnerError) else 1)
+        known = error if isinstance(error, LimnerError) else LimnerError(f"{type(error).__name__}: {error}")
+        where = f"{self.path.name}, line {line.line}: "
+        fail(known, as_json=self.telling.json, where=where)
+        self.codes.append(known.exit_code)
 
     @property
     def exit_code(self) -> int:
@@ -113,9 +114,10 @@ def _draw(session: Session, todo: list[Item], run: str, follower: Follower, faul
                 continue
             if session.keep:
                 session.library.run_mark(run, item.id, [image.id for image in made if image.id is not None])
-    follower.telling.say(_end(len(follower.pictures), faults))
+    follower.telling.say(_end(follower.made, faults))
 
 
 def _end(made: int, faults: Faults) -> str:
-    failed = f", {len(faults.codes)} lines failed" if faults.codes else ""
+    count = len(faults.codes)
+    failed = f"; {'1 line' if count == 1 else f'{count} lines'} failed" if count else ""
     return f"{counted(made)} drawn{failed}"
