@@ -22,6 +22,7 @@ MAIN = {
     "in the snow, a red fox": "fox",
     "an orange on a plate": "orange",
     "a black and white cat": "cat",
+    "a small and furry cat": "cat",
     "close-up of a bee on a flower": "bee",
     "close up of a tiger": "tiger",
     "bird's eye view of a city": "city",
