@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +30,10 @@ SD2_LIKE: Mapping[str, object] = {
     "text": {"hidden_act": "gelu"},
     "unet": {"attention_head_dim": (2, 4), "use_linear_projection": True},
     "scheduler": {**SD1_LIKE["scheduler"], "prediction_type": "v_prediction"},  # type: ignore[dict-item]
+}
+OLD_LIKE: Mapping[str, object] = {
+    **SD1_LIKE,
+    "scheduler": {**SD1_LIKE["scheduler"], "steps_offset": 0, "timestep_spacing": "leading"},  # type: ignore[dict-item]
 }
 ZERO_SNR_LIKE: Mapping[str, object] = {
     **SD2_LIKE,
@@ -95,8 +98,3 @@ def write(folder: Path, kind: Mapping[str, object], *, seed: int = 0) -> Path:
         requires_safety_checker=False,
     ).save_pretrained(folder)
     return folder
-
-
-def scheduler_config(folder: Path) -> dict[str, object]:
-    config: dict[str, object] = json.loads((folder / "scheduler" / "scheduler_config.json").read_text())
-    return config

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 from uuid import uuid4
 
+from limner.engine.threads import wait_passively
 from limner.types import Cancelled, Done, Drawn, Failed, Loading, Plan, Queued, Step, Warned
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Local:
         """Start the thread, which begins to import torch."""
         with self._lock:
             if self._thread is None:
+                wait_passively()
                 self._thread = threading.Thread(target=self._work, name="limner-engine", daemon=True)
                 self._thread.start()
 

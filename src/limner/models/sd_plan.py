@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from limner.errors import CorruptFile, InvalidRequest
 from limner.models import tokenizer
@@ -23,6 +24,8 @@ def plan(request: Request, card: Card, files: Files) -> Planned:
     """Fill in what the request leaves open and compute the Recipe. Raises ``InvalidRequest``, ``ModelError``."""
     unet, vae = _config(files, "unet"), _config(files, "vae")
     training = schedules.Training.from_json(_config(files, "scheduler", "scheduler_config.json"))
+    # Old configs say 0, but the networks were trained with 1; diffusers' pipeline corrects it too.
+    training = replace(training, steps_offset=1)
     filled = _fill(request, card, unet, vae)
     notices = [*_size_notices(filled, card, unet, vae), *_guidance_notices(filled)]
     solver = catalog.find(filled.solver or SOLVER)

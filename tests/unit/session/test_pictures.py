@@ -21,12 +21,12 @@ from limner.image import Image
 from limner.sampling.catalog import SOLVERS
 from limner.sampling.course import Row
 from limner.types import Pixels
-from tests.checkpoints import SD1_LIKE, SD2_LIKE, ZERO_SNR_LIKE, scheduler_config, write
+from tests.checkpoints import OLD_LIKE, SD1_LIKE, SD2_LIKE, ZERO_SNR_LIKE, write
 from tests.unit.sampling.drive import scheduler_for
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
 
-KINDS = {"eps": SD1_LIKE, "v": SD2_LIKE, "v-zero-snr": ZERO_SNR_LIKE}
+KINDS = {"eps": SD1_LIKE, "eps-old": OLD_LIKE, "v": SD2_LIKE, "v-zero-snr": ZERO_SNR_LIKE}
 SHARED_TOLERANCE = 2  # of 255: what sharing a model call may change, measured 1
 
 
@@ -46,7 +46,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 def theirs(folder: Path, solver: str, request: Request) -> Pixels:
     pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
     pipe.set_progress_bar_config(disable=True)
-    pipe.scheduler = scheduler_for(SOLVERS[solver], scheduler_config(folder))
+    pipe.scheduler = scheduler_for(SOLVERS[solver], dict(pipe.scheduler.config))
     out = pipe(
         request.prompt,
         negative_prompt=request.negative,
