@@ -11,6 +11,7 @@ from limner.models.hub_cache import RepoName, cache_folder
 
 LOG_IN = "accept the licence on the model's page if it has one, and log in with `hf auth login`"
 RETRY = "check the connection and run the same command again; files that arrived are kept"
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 TRANSPORTS = ("httpx", "httpcore", "requests", "urllib3", "hf_xet", "ssl", "socket")
 
 
@@ -52,7 +53,7 @@ def _ours(error: Exception, name: RepoName, file: str) -> LimnerError | None:
             return _status(each.response.status_code, what)
         if isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT):
             return StorageError(f"the disk is full: {what} could not be stored", hint=f"make room in {cache_folder()}")
-        if isinstance(each, OSError) and each.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
+        if isinstance(each, OSError) and each.errno in UNWRITABLE:
             return StorageError(f"the hub's cache cannot be written: {each.strerror}", hint=f"look at {cache_folder()}")
     return _unreached(error, what)
 
@@ -74,7 +75,7 @@ def _status(status: int, what: str) -> NetworkError:
         return NetworkError(f"the hub refused {what} (HTTP {status})", hint=LOG_IN)
     if status == 429:
         return NetworkError(f"the hub asks to wait before fetching {what} (HTTP 429)", hint="try again in some minutes")
-    return NetworkError(f"the hub failed on {what} (HTTP {status})", hint="try again later; files that arrived are kept")
+    return NetworkError(f"the hub failed on {what} (HTTP {status})", hint="try again later; finished files are kept")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
