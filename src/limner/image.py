@@ -23,9 +23,9 @@ class Image(Picture):
     @property
     def pil(self) -> PilImage:
         """A Pillow image of its own."""
-        from PIL import Image as pillow
+        from PIL import Image as PillowImage
 
-        return pillow.fromarray(self.pixels)
+        return PillowImage.fromarray(self.pixels)
 
     def save(self, path: str | Path) -> Path:
         """Write PNG, JPEG or WebP by the name's ending, with the Record inside. Raises ``StorageError``."""
@@ -38,10 +38,9 @@ class Image(Picture):
     def encode(self, suffix: str = ".png") -> bytes:
         """The file's bytes, Record and A1111 text included."""
         from limner.library.files import encode, format_of
-        from limner.sampling.catalog import SOLVERS
+        from limner.sampling.catalog import A1111_NAMES
 
-        names = {name: card.a1111 for name, card in SOLVERS.items()}
-        return encode(self.pixels, self.record, format_of(Path(f"picture{suffix}")), sampler_names=names)
+        return encode(self.pixels, self.record, format_of(Path(f"picture{suffix}")), sampler_names=A1111_NAMES)
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

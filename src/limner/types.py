@@ -130,7 +130,9 @@ def parse_size(text: str) -> tuple[int, int]:
     """``"512x768"`` or ``"512"`` (square) to (width, height). Raises ``InvalidRequest``."""
     match = re.fullmatch(r"\s*(\d{1,5})(?:\s*[xX×*]\s*(\d{1,5}))?\s*", text)
     if match is None:
-        raise InvalidRequest(f"size: {text!r} is not a size", field="size", hint="write WIDTHxHEIGHT, for example 512x768")
+        raise InvalidRequest(
+            f"size: {text!r} is not a size", field="size", hint="write WIDTHxHEIGHT, for example 512x768"
+        )
     return int(match[1]), int(match[2] or match[1])
 
 
@@ -215,8 +217,8 @@ class Seed(Frozen):
 
 class Plan(Frozen):
     """A Request with everything resolved. ``asked`` is the Request as it came; ``request`` has no unset fields that
-    matter; ``prompt`` and ``negative`` are the words after styles and wildcards. ``first`` is the index of its first image
-    among those asked for (a prompt with variants becomes several Plans)."""
+    matter; ``prompt`` and ``negative`` are the words after styles and wildcards. ``first`` is the index of its first
+    image among those asked for (a prompt with variants becomes several Plans)."""
 
     SCHEMA: ClassVar[int] = SCHEMA
 

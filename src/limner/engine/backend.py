@@ -54,7 +54,7 @@ class Backend(Protocol):
 
 
 class Local:
-    """In this process. torch is imported on the engine's thread, as soon as there is one: the caller plans meanwhile."""
+    """In this process. torch is imported on the engine's thread as soon as there is one; the caller plans meanwhile."""
 
     def __init__(self, locate: Locate) -> None:
         self._locate = locate

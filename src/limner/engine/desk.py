@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-import limner
 from limner.engine.backend import Locate, Ticket
 from limner.engine.engine import Engine
 from limner.engine.job import Job
 from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
-from limner.errors import Cancelled, LimnerError
+from limner.errors import Cancelled
 from limner.models.family import Family
 from limner.models.machine import probe
 from limner.sampling import catalog
 from limner.sampling.course import Show, Weights
 from limner.types import Cancelled as WasCancelled
 from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Plan, Step, Warned
+from limner.version import VERSION
 
 RESIDENT_SHARE = 0.6  # of memory, for weights; the rest is for activations and everything else on the machine
 
@@ -145,7 +145,7 @@ class Desk:
 
     def _fail_all(self, error: Exception) -> None:
         for opened in self._open.values():
-            opened.ticket.tell(Failed(error if isinstance(error, LimnerError) else error))
+            opened.ticket.tell(Failed(error))
         self._open.clear()
         self._owner.clear()
         self.engine = Engine(self.runner, Scheduler(), self._finished)
@@ -193,7 +193,7 @@ def device_name(device: torch.device) -> str:
 
 def versions() -> dict[str, str]:
     return {
-        "limner": limner.__version__,
+        "limner": VERSION,
         "torch": torch.__version__,
         "numpy": np.__version__,
         "python": platform.python_version(),

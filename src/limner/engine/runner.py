@@ -40,7 +40,7 @@ class TorchRunner:
 
     def forward(self, rows: Sequence[Row]) -> list[Tensor | LimnerError]:
         """Answers in the rows' order. A row whose answer is not finite gets ``NonFinite``, its neighbours their own
-        answers. Out of memory splits the batch in halves, noted; a single row that does not fit gets ``OutOfMemory``."""
+        answers. Out of memory splits the batch in halves, noted; one row that does not fit gets ``OutOfMemory``."""
         weights = rows[0].weights
         try:
             module = self.residency.get(weights)
@@ -79,7 +79,9 @@ class TorchRunner:
                 )
             ]
         half = max(1, len(rows) // 2)
-        self._notes.append(("out-of-memory", f"memory ran out at {len(rows)} rows of {weights.part}; went on with {half}"))
+        self._notes.append(
+            ("out-of-memory", f"memory ran out at {len(rows)} rows of {weights.part}; went on with {half}")
+        )
         parts = [rows[:half], rows[half:]] if len(rows) > 1 else [rows]
         return [answer for part in parts for answer in self.forward(part)]
 

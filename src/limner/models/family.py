@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from limner.models.catalog import Card
     from limner.models.machine import Machine
-    from limner.prompts.lint import Vocabulary
+    from limner.prompts.vocabulary import Vocabulary
     from limner.sampling.course import Course, Solver, Weights
 
 
@@ -40,6 +40,9 @@ class Placement:
     dtype: str
 
 
+UNKNOWN = Estimate()
+
+
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A family's answer to a Request: its Recipe, the Request with its defaults filled in, and what to say."""
@@ -47,7 +50,7 @@ class Planned:
     recipe: Recipe
     request: Request
     notices: tuple[Notice, ...] = ()
-    estimate: Estimate = Estimate()
+    estimate: Estimate = UNKNOWN
 
 
 class Family(Protocol):
@@ -77,11 +80,9 @@ class Family(Protocol):
         ...
 
     def preview(self, latent: Tensor, part: Callable[[str], Module]) -> Pixels | None:
-        """A small picture of a latent, cheaply; ``None`` where the family has no way. ``part`` gives resident modules."""
+        """A small picture of a latent, cheaply, or ``None``. ``part`` gives the modules that are resident."""
         ...
 
     def vocabulary(self, files: Files) -> Vocabulary | None:
         """What the text encoder can see, for lint; ``None`` where that is not known. Torch-free."""
         ...
-
-

@@ -17,12 +17,11 @@ from limner.models import sd_plan, tokenizer
 from limner.models.catalog import Card
 from limner.models.family import Files, Placement, Planned
 from limner.models.machine import Machine
-from limner.prompts.lint import Vocabulary
+from limner.prompts.vocabulary import Vocabulary
 from limner.sampling.course import Ask, Course, Denoise, Eval, Level, Note, Row, Solver, Weights
 from limner.types import Pixels, Plan, Prompted, Recipe, Request
 
 if TYPE_CHECKING:
-    import torch
     from torch import Tensor
     from torch.nn import Module
 
@@ -33,10 +32,7 @@ class StableDiffusion:
     """SD 1.x, 2.x and whatever has their parts, the built-in pocket model included."""
 
     name: ClassVar[str] = "sd"
-    honours: ClassVar[frozenset[str]] = frozenset(
-        "prompt negative model n seed width height steps guidance solver schedule styles variation_seed variation "
-        "morph_to morph device dtype speed batching".split()
-    )
+    honours: ClassVar[frozenset[str]] = frozenset(Request.model_fields)
 
     def recognise(self, index: Mapping[str, object]) -> float:
         return 1.0 if index.get("_class_name") == "StableDiffusionPipeline" else 0.0
@@ -169,7 +165,7 @@ def _weighted(stage: Prompted, states: Mapping[tuple[int, ...], Tensor]) -> Tens
 
 
 def _denoiser(parts: Parts, recipe: Recipe, conditions: Conditions) -> Denoise:
-    """Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): two rows a step, or one where guidance is off."""
+    """Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): two rows a step, one without guidance."""
     from limner.sampling.guidance import combine
     from limner.sampling.prediction import to_x0
 

@@ -26,7 +26,9 @@ def load_part(part: str, files: Files, placement: Placement) -> Module:
     config = read_json(_one(files, f"{part}/config.json"))
     paths = files.part(part, ".safetensors")
     if not paths:
-        raise ModelNotFound(f"{part}/ holds no safetensors file", hint="fetch the model again, or another version of it")
+        raise ModelNotFound(
+            f"{part}/ holds no safetensors file", hint="fetch the model again, or another version of it"
+        )
     dtype = DTYPES[placement.dtype]
     if part == "text_encoder":
         text = ClipTextConfig.from_json(config)

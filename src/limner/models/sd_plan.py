@@ -81,7 +81,7 @@ def _channels(card: Card, unet: Mapping[str, object], vae: Mapping[str, object])
     latent, taken = _int(vae, "latent_channels", 4), _int(unet, "in_channels", 4)
     if latent != taken:
         raise InvalidRequest(
-            f"{card.name} takes {taken} latent channels where its autoencoder makes {latent}: it wants a picture to edit",
+            f"{card.name} takes {taken} latent channels and its autoencoder makes {latent}: it wants a picture to edit",
             field="model",
             hint="this is an inpainting or editing model; choose a text-to-image model (limner models list)",
         )
@@ -92,9 +92,7 @@ def _near(side: int, factor: int) -> int:
     return max(factor * 2, round(side / factor) * factor)
 
 
-def _size_notices(
-    request: Request, card: Card, unet: Mapping[str, object], vae: Mapping[str, object]
-) -> list[Notice]:
+def _size_notices(request: Request, card: Card, unet: Mapping[str, object], vae: Mapping[str, object]) -> list[Notice]:
     native = _int(unet, "sample_size", 64) * _factor(vae)
     side = max(request.width or native, request.height or native)
     if native / FAR < min(request.width or native, request.height or native) and side < native * FAR:

@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 from limner.errors import CorruptFile, ModelNotFound
 from limner.models.family import Files
 from limner.models.inspect import read_json
-from limner.prompts.lint import Vocabulary, WordVocabulary
+from limner.prompts.vocabulary import OpenVocabulary, Vocabulary, WordVocabulary
 
 CLIP_WORDS = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 
@@ -72,10 +72,10 @@ def _tokenizer(paths: Mapping[str, Path], folder: str) -> Tokenizer:
         if {"vocab.json", "merges.txt"} <= paths.keys():
             return _clip(paths["vocab.json"], paths["merges.txt"])
     except Exception as error:  # the tokenizers library raises bare Exception
-        raise CorruptFile(f"the tokenizer in {folder}/ cannot be read: {error}", hint="fetch the model again") from error
-    raise ModelNotFound(
-        f"{folder}/ holds no tokenizer", hint="it needs tokenizer.json, or vocab.json and merges.txt"
-    )
+        raise CorruptFile(
+            f"the tokenizer in {folder}/ cannot be read: {error}", hint="fetch the model again"
+        ) from error
+    raise ModelNotFound(f"{folder}/ holds no tokenizer", hint="it needs tokenizer.json, or vocab.json and merges.txt")
 
 
 def _clip(vocab_path: Path, merges_path: Path) -> Tokenizer:
@@ -116,27 +116,9 @@ def _special(
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class OpenVocabulary:
-    """A byte-level BPE can write any word; what it means to the model is another matter."""
-
-    text: Text
-    open: bool = True
-
-    @property
-    def limit(self) -> int:
-        return self.text.length - 2
-
-    def knows(self, word: str) -> bool:
-        return True
-
-    def count(self, text: str) -> int:
-        return self.text.count(text)
-
-
 def vocabulary(text: Text) -> Vocabulary:
     """What lint needs: the words of a word-level tokenizer, or that any word can be written."""
     if isinstance(text.tokenizer.model, models.WordLevel):
         words = [w for w in text.tokenizer.get_vocab(with_added_tokens=False) if not w.startswith("<")]
         return WordVocabulary(words, text.length - 2)
-    return OpenVocabulary(text)
+    return OpenVocabulary(text.count, text.length - 2)

@@ -139,6 +139,14 @@ _CARDS = (
 
 SOLVERS: Mapping[str, SolverCard] = MappingProxyType({card.name: card for card in _CARDS})
 
+A1111_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        card.name: card.a1111 if card.a1111_schedule == "Automatic" else f"{card.a1111} {card.a1111_schedule}"
+        for card in _CARDS
+    }
+)
+"""What A1111 calls each solver, the schedule in the name as its older versions write it and all of them read it."""
+
 
 def find(name: str) -> SolverCard:
     """The card of a solver by its name here, in A1111, in k-diffusion or in diffusers (``Scheduler`` may be left out).

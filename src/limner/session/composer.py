@@ -22,6 +22,7 @@ from limner.models.machine import probe
 from limner.models.resolve import pinned, resolve
 from limner.prompts.expand import Wildcards
 from limner.prompts.styles import Style, builtin_styles, load_styles
+from limner.sampling.catalog import A1111_NAMES
 from limner.session import hooks
 from limner.session.generation import Generation
 from limner.session.planning import Means, load_family, plans
@@ -55,7 +56,9 @@ class Session:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -66,7 +69,7 @@ class Session:
     @cached_property
     def library(self) -> Library:
         """The history of pictures, opened when first used."""
-        return Library(self.settings.library_root)
+        return Library(self.settings.library_root, sampler_names=A1111_NAMES)
 
     @cached_property
     def catalog(self) -> Catalog:

@@ -102,4 +102,3 @@ class Generation:
             image = future.result()
             self.images.append(image)
             yield Made(index, image)
-

@@ -30,8 +30,8 @@ QUIET_FIELDS = frozenset({"prompt", "n", "styles", "variation", "morph"})  # set
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What planning draws on. ``styles`` and ``wildcards`` are the user's; ``offline`` forbids the network; ``found`` keeps
-    where the files of planned checkpoints lie, by weights hash."""
+    """What planning draws on. ``styles`` and ``wildcards`` are the user's; ``offline`` forbids the network;
+    ``found`` keeps where the files of planned checkpoints lie, by weights hash."""
 
     settings: Settings
     catalog: Catalog
@@ -88,7 +88,7 @@ def _weak_defaults(request: Request, card: Card, settings: Settings, origins: di
     """The user's ``[defaults]`` are weaker than the card: they fill what neither request nor card says."""
     said = {name for name in origins if origins[name] != "card"}
     told = {name for name in Request.model_fields if getattr(card, name, None) is not None}
-    origins.update({name: "card" for name in told - said})
+    origins.update(dict.fromkeys(told - said, "card"))
     return _fill(request, settings.defaults(), said | told, origins)
 
 
@@ -106,7 +106,9 @@ def _refuse_unsupported(asked: Request, family: Family, card: Card) -> None:
     for name in sorted(asked.model_fields_set - family.honours):
         if getattr(asked, name) != Request.model_fields[name].default:
             raise UnsupportedField(
-                f"{card.name} cannot honour {name!r}", field=name, hint=f"leave it out, or use another model than {card.name}"
+                f"{card.name} cannot honour {name!r}",
+                field=name,
+                hint=f"leave it out, or use another model than {card.name}",
             )
 
 
@@ -143,20 +145,33 @@ def _plan(
     origins: Mapping[str, str],
     parent: str | None,
 ) -> Plan:
-    worded = merged.but(prompt=words.prompt, negative=words.negative, n=len(indexes), seed=(merged.seed or 0) + indexes[0])
+    worded = merged.but(
+        prompt=words.prompt, negative=words.negative, n=len(indexes), seed=(merged.seed or 0) + indexes[0]
+    )
     planned = family.plan(worded, resolved.card, resolved.files, means.machine)
     device = choose_device(merged.device, means.machine)
     dtype, _reason = choose_dtype(merged.dtype, device, means.machine)
     kind = device.split(":")[0]
     numerics = Numerics.model_validate(
-        {"device": kind, "dtype": dtype, "speed": merged.speed or "exact", "batching": merged.batching or means.batching}
+        {
+            "device": kind,
+            "dtype": dtype,
+            "speed": merged.speed or "exact",
+            "batching": merged.batching or means.batching,
+        }
     )
     notices = (*planned.notices, *_lint(words.prompt, family, resolved.files, resolved.card), *resolved.notices)
     return Plan(
         asked=asked,
         request=planned.request.but(
-            prompt=merged.prompt, n=merged.n, seed=merged.seed, device=device, dtype=dtype,
-            model=resolved.ref.name, speed=numerics.speed, batching=numerics.batching,
+            prompt=merged.prompt,
+            n=merged.n,
+            seed=merged.seed,
+            device=device,
+            dtype=dtype,
+            model=resolved.ref.name,
+            speed=numerics.speed,
+            batching=numerics.batching,
         ),
         prompt=words.prompt,
         negative=words.negative,

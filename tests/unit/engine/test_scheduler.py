@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from limner.engine.scheduler import Scheduler, Waiting
 
 
-def row(job: str, order: int, *, bucket: str = "unet", position: int = 0, cost: float = 1.0, alone: bool = False) -> Waiting:
+def row(
+    job: str, order: int, *, bucket: str = "unet", position: int = 0, cost: float = 1.0, alone: bool = False
+) -> Waiting:
     return Waiting(job, order, position, bucket, cost, alone)
 
 

@@ -65,9 +65,7 @@ def comparable(kind: str, solver: str) -> bool:
 
 
 @pytest.mark.parametrize(("kind", "solver"), [(k, s) for k in KINDS for s in SOLVERS if comparable(k, s)])
-def test_the_picture_diffusers_draws(
-    checkpoints: Mapping[str, Path], session: Session, kind: str, solver: str
-) -> None:
+def test_the_picture_diffusers_draws(checkpoints: Mapping[str, Path], session: Session, kind: str, solver: str) -> None:
     request = Request(
         prompt="a red fox in the snow",
         negative="a blue house",
