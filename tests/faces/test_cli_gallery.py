@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -54,6 +55,26 @@ def test_gallery_alone_lists_the_newest_first_with_whole_prompts(limner: Limner,
     assert [line.split()[0] for line in lines[1:]] == ids[::-1]
     assert lines[1].endswith("two dogs at the beach")
     assert limner("gallery", "list").stdout == result.stdout
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a POSIX terminal")
+@pytest.mark.parametrize("columns", [64, 80, 120])
+def test_in_a_terminal_each_picture_is_one_line(home: Path, columns: int) -> None:
+    import pty
+
+    ids = pictures.fill(home / "library", *(f"{k} lighthouses in the fog " * 10 for k in range(3)))
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "LIMNER_HOME": str(home), "COLUMNS": str(columns), "TERM": "xterm"}
+    command = [sys.executable, "-c", "from limner.cli.main import main; main()", "gallery"]
+    done = subprocess.run(command, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE, env=env, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line).rstrip() for line in shown.splitlines()]
+    assert all(len(line) <= columns for line in lines)
+    assert [line.split()[0] for line in lines if "lighthouses" in line] == ids[::-1]
+    assert sum(bool(line) for line in lines) == 2 + len(ids)  # head, rule, a line a picture
 
 
 def test_limit_says_how_many_more_there_are(limner: Limner, ids: list[str]) -> None:

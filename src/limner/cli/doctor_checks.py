@@ -206,7 +206,7 @@ def _of_folders(looked: Checkup) -> Iterator[Problem]:
         if folder.trouble:
             remedy = "set LIMNER_HOME to a folder you can write" if library else "set LIMNER_HOME or HF_HOME elsewhere"
             yield Problem(f"{folder.what}: {folder.trouble}", remedy, broken=library)
-        elif folder.free is not None and folder.free < (FULL_DISK if library else LOW_DISK):
+        elif folder.what != "cache" and folder.free is not None and folder.free < (FULL_DISK if library else LOW_DISK):
             what = f"{size(folder.free)} are free for the {folder.what} in {folder.path}"
             yield Problem(
                 what, "make room, or set LIMNER_HOME (pictures) and HF_HOME (models) to another disk", library

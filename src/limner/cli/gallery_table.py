@@ -5,24 +5,30 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 
 from limner.cli.console import one_line, table
 from limner.cli.sheet import when
 from limner.library.entries import Entry
 
-_OTHER_COLUMNS = 74  # width of a row without its prompt
-_MIN_PROMPT = 24
-_COLUMNS = ("id", "when", "rated", "model", "seed", "size", "prompt")
+_GAP = 3  # between the columns of a drawn table
+_EDGES = 2
+_HIDDEN = (
+    (100, ("seed", "size")),
+    (70, ("from", "model")),
+)  # in terminals with fewer columns the prompt needs the room
+_MIN_PROMPT = 20
+_MODEL = 20
 
 
 def show_table(entries: Sequence[Entry]) -> None:
-    """One line a picture. In a terminal prompts are cut to its width, elsewhere they are whole."""
-    terminal = sys.stdout.isatty()
-    room = max(_MIN_PROMPT, shutil.get_terminal_size().columns - _OTHER_COLUMNS) if terminal else sys.maxsize
-    foreign = any(entry.source != "limner" for entry in entries)
-    columns = (*_COLUMNS[:-1], "from", "prompt") if foreign else _COLUMNS
-    rows = [_row(entry, room, 24 if terminal else sys.maxsize, foreign=foreign) for entry in entries]
-    table(columns, rows)
+    """One line a picture. In a terminal prompts are cut to its width, elsewhere everything is whole."""
+    rows = [_row(entry) for entry in entries]
+    if all(entry.source == "limner" for entry in entries):
+        rows = [_without(row, "from") for row in rows]
+    if sys.stdout.isatty():
+        rows = _fitted(rows, entries, shutil.get_terminal_size().columns)
+    table(list(rows[0]) if rows else [], [list(row.values()) for row in rows])
 
 
 def stars(rating: int | None) -> str:
@@ -52,14 +58,39 @@ def as_json(entry: Entry) -> dict[str, object]:
     }
 
 
-def _row(entry: Entry, room: int, model_room: int, *, foreign: bool) -> list[object]:
-    prompt = ("(file lost) " if entry.lost else "") + entry.prompt
-    row: list[object] = [
-        entry.id,
-        when(entry.created),
-        stars(entry.rating),
-        one_line(entry.model, model_room),
-        entry.seed,
-        f"{entry.width}x{entry.height}",
+def _row(entry: Entry) -> dict[str, str]:
+    """Cells by column, in the order of the columns."""
+    return {
+        "id": entry.id,
+        "when": when(entry.created),
+        "rated": stars(entry.rating),
+        "model": one_line(entry.model, sys.maxsize),
+        "seed": "" if entry.seed is None else str(entry.seed),
+        "size": f"{entry.width}x{entry.height}",
+        "from": entry.source,
+        "prompt": one_line(("(file lost) " if entry.lost else "") + entry.prompt, sys.maxsize),
+    }
+
+
+def _fitted(rows: Sequence[dict[str, str]], entries: Sequence[Entry], width: int) -> list[dict[str, str]]:
+    """Rows that fit a terminal ``width`` columns wide: less said, and prompts cut."""
+    hidden = [name for columns, names in _HIDDEN if width < columns for name in names]
+    short = [
+        _without(row, *hidden) | {"when": _short(entry.created), "model": one_line(row["model"], _MODEL)}
+        for row, entry in zip(rows, entries, strict=True)
     ]
-    return [*row, *([entry.source] if foreign else []), one_line(prompt, room)]
+    others = [name for name in short[0] if name != "prompt"] if short else []
+    taken = sum(max(len(name), *(len(row[name]) for row in short)) + _GAP for name in others)
+    room = max(_MIN_PROMPT, width - taken - _EDGES)
+    return [row | {"prompt": one_line(row["prompt"], room)} for row in short]
+
+
+def _short(created: str) -> str:
+    """The time of today's pictures, the day of others."""
+    local = when(created)
+    today = datetime.now().astimezone().strftime("%Y-%m-%d")
+    return local.partition(" ")[2] if local.startswith(today) else local.partition(" ")[0]
+
+
+def _without(row: dict[str, str], *names: str) -> dict[str, str]:
+    return {name: cell for name, cell in row.items() if name not in names}
