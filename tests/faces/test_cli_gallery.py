@@ -106,6 +106,13 @@ def test_nothing_that_fits_is_not_an_empty_library(limner: Limner, ids: list[str
     assert "none of your 3 pictures fits" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--search", "--model"])
+def test_arguments_that_are_no_utf8_find_nothing(limner: Limner, ids: list[str], option: str) -> None:
+    result = limner("gallery", option, "fo\udcffx")
+    assert result.exit_code == 0
+    assert "none of your 3" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("args", "word"),
     [

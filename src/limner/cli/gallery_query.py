@@ -37,8 +37,8 @@ class Choice:
         """Raises ``InvalidRequest`` for a time that is none."""
         order, descending = SORTS[sort]
         return Query(
-            text=self.search or "",
-            model=None if self.model is None else model_name(self.model),
+            text=_utf8(self.search or ""),
+            model=None if self.model is None else model_name(_utf8(self.model)),
             rating=self.rating,
             since=None if self.since is None else moment(self.since, "since"),
             until=None if self.until is None else moment(self.until, "until", end=True),
@@ -60,6 +60,11 @@ def choosing(command: Command) -> Command:
     for option in reversed(options):
         command = option(command)
     return command
+
+
+def _utf8(text: str) -> str:
+    """Arguments may hold bytes that are no UTF-8; no prompt in the library does, so question marks find as little."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def model_name(name: str) -> str:

@@ -76,7 +76,7 @@ def _fitted(rows: Sequence[dict[str, str]], entries: Sequence[Entry], width: int
     """Rows that fit a terminal ``width`` columns wide: less said, and prompts cut."""
     hidden = [name for columns, names in _HIDDEN if width < columns for name in names]
     short = [
-        _without(row, *hidden) | {"when": _short(entry.created), "model": one_line(row["model"], _MODEL)}
+        _without(row | {"when": _short(entry.created), "model": one_line(row["model"], _MODEL)}, *hidden)
         for row, entry in zip(rows, entries, strict=True)
     ]
     others = [name for name in short[0] if name != "prompt"] if short else []
