@@ -58,7 +58,7 @@ class Batches(Dataset[Batch]):
         return Batch(layout, np.array(said, np.int64).reshape(stream.batch, stream.ways, stream.length), tuple(scenes))
 
 
-class _From(torch.utils.data.Sampler[int]):
+class Onward(torch.utils.data.Sampler[int]):
     """start, start + 1, ... without end."""
 
     def __init__(self, start: int) -> None:
@@ -80,7 +80,7 @@ def stream(batches: Batches, start: int, workers: int) -> Iterator[Batch]:
     loader = DataLoader(
         batches,
         batch_size=None,
-        sampler=_From(start),
+        sampler=Onward(start),
         num_workers=workers,
         prefetch_factor=8 if workers else None,
         worker_init_fn=_one_thread,

@@ -9,19 +9,26 @@ from pathlib import Path
 
 import torch
 
-from training import train_autoencoder, train_classifier, train_unet
+from training import train_autoencoder, train_classifier, train_clip, train_judge, train_unet
 from training.loop import Options, pick_device
 from training.sprites import Atlas
 from training.sprites import atlas as load_atlas
 
-STAGES = ("autoencoder", "unet", "classifier")
+STAGES = ("autoencoder", "unet", "classifier", "clip", "judge")
+_HERE = Path()
 _CPU = {
-    "autoencoder": Options(Path(), batch=8, rate=1.2e-3, decay=1e-4, average=0.998),
-    "unet": Options(Path(), batch=48, rate=6e-4, flat=0.6, average=0.999, warmup=200),
+    "autoencoder": Options(_HERE, batch=8, rate=1.2e-3, decay=1e-4, average=0.998),
+    "unet": Options(_HERE, batch=48, rate=6e-4, flat=0.6, average=0.999, warmup=200),
+    "classifier": Options(_HERE, batch=32, rate=1e-3, average=0.998),
+    "clip": Options(_HERE, batch=48, rate=5e-4, average=0.998, warmup=200),
+    "judge": Options(_HERE, batch=32, rate=5e-4, average=0.998, warmup=200),
 }
 _GPU = {
-    "autoencoder": Options(Path(), batch=48, rate=1.2e-3, decay=1e-4, average=0.999, workers=12),
-    "unet": Options(Path(), batch=1024, rate=8e-4, flat=0.5, average=0.9995, warmup=500, workers=12),
+    "autoencoder": Options(_HERE, batch=48, rate=1.2e-3, decay=1e-4, average=0.999, workers=4),
+    "unet": Options(_HERE, batch=1024, rate=8e-4, flat=0.5, average=0.9995, warmup=500, workers=12),
+    "classifier": Options(_HERE, batch=256, rate=2e-3, average=0.998, workers=12),
+    "clip": Options(_HERE, batch=512, rate=1e-3, average=0.998, warmup=300, workers=14),
+    "judge": Options(_HERE, batch=256, rate=1e-3, average=0.998, warmup=300, workers=14),
 }
 
 
@@ -41,6 +48,10 @@ def train(stage: str, atlas: Atlas, options: Options, root: Path, things: int | 
         train_unet.train(atlas, options, vae, reuse=8, things=things, **bank)
     elif stage == "classifier":
         train_classifier.train(atlas, options)
+    elif stage == "clip":
+        train_clip.train(atlas, options)
+    elif stage == "judge":
+        train_judge.train(atlas, options)
 
 
 def main(argv: list[str] | None = None) -> None:

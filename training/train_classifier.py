@@ -99,7 +99,7 @@ def cell_labels(layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     return things, colours
 
 
-def _worn(pictures: Tensor) -> Tensor:
+def worn(pictures: Tensor) -> Tensor:
     """Pictures a little blurred and noised, as drawn ones are."""
     n = len(pictures)
     small = F.interpolate(pictures, scale_factor=0.5, mode="area")
@@ -196,7 +196,7 @@ def train(
     unseen = renderer(layout)
 
     def loss(batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        pictures = _worn(renderer(batch.layout)).to(memory_format=torch.channels_last)
+        pictures = worn(renderer(batch.layout)).to(memory_format=torch.channels_last)
         with autocast(device):
             seen = body(pictures)
         terms = losses(seen, batch, device)

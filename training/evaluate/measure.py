@@ -174,7 +174,7 @@ def main() -> None:
     (given.out / "figures.md").write_text(markdown(figures))
     print(markdown(figures))
     picked = rows[:: max(1, len(rows) // 64)][:64]
-    look(drawn, given.out / "heldout-64.png", tuple(str(r["prompt"]) for r in picked), columns=8)
+    look(drawn, given.out / "heldout-64.webp", tuple(str(r["prompt"]) for r in picked), columns=8)
     (given.out / "heldout-64.txt").write_text("".join(f"{r['prompt']}\n" for r in picked))
 
 

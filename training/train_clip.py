@@ -1,0 +1,140 @@
+"""Stage 4: pocket-clip, the search scorer. ``CLIPModel`` of transformers, trained contrastively on renders.
+
+Each picture is set against the captions of the whole batch and against NEGATIVES captions of almost its own scene
+(another colour, count, relation, place or thing), so that the score tells "a red fox left of a cat" from its mirror.
+"""
+
+import json
+import random
+from collections import defaultdict
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import CLIPConfig, CLIPModel
+
+from training import captions, pocket
+from training.data import Batch, Batches, held_out_scenes, stream
+from training.data import Stream as Plan
+from training.layout import lay_out
+from training.loop import Options, Trainer, autocast, fit
+from training.negatives import negatives
+from training.render import SIZE, Renderer
+from training.scene import training_scene
+from training.sprites import Atlas
+from training.train_classifier import worn
+
+NEGATIVES = 3
+
+
+class Contrasts(Batches):
+    """Batches whose tokens are [B, 1 + NEGATIVES, length]: the true caption, then captions of changed scenes."""
+
+    def __getitem__(self, index: int) -> Batch:
+        plan, mix = self.stream, self.stream.mix(index)
+        rngs = [random.Random(f"contrast:{plan.seed}:{index}:{k}") for k in range(plan.batch)]
+        scenes = [training_scene(r, self.known, mix) for r in rngs]
+        said = []
+        for scene, rng in zip(scenes, rngs, strict=True):
+            near = [s for _, s in negatives(scene, rng, len(self.known), NEGATIVES)]
+            texts = [captions.caption(s, self.known, rng) for s in [scene, *near]]
+            said.append([captions.encode(t, self.vocab, plan.length) for t in texts])
+        return Batch(lay_out(scenes, rngs), np.array(said, np.int64), tuple(scenes))
+
+
+def build(words: int, width: int = 192, layers: int = 6, patch: int = 16) -> CLIPModel:
+    """A small CLIP, untrained: patches of 16 pixels, ``width`` channels in both towers."""
+    heads = max(1, width // 64)
+    shared = {"hidden_size": width, "intermediate_size": 3 * width, "num_attention_heads": heads}
+    text = {
+        **shared,
+        "num_hidden_layers": max(1, layers - 2),
+        "vocab_size": words,
+        "max_position_embeddings": pocket.LENGTH,
+        "pad_token_id": 0,
+        "bos_token_id": 2,
+        "eos_token_id": 3,
+    }
+    vision = {**shared, "num_hidden_layers": layers, "image_size": SIZE, "patch_size": patch}
+    return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
+
+
+def _unit(x: object) -> Tensor:
+    """The projected embedding, unit length (transformers 5 wraps it in an output object)."""
+    return F.normalize(getattr(x, "pooler_output", x).float(), dim=-1)
+
+
+def embed(model: CLIPModel, pictures: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
+    """Unit embeddings of pictures [B, D] and texts [N, D]; ``tokens``: [N, length]."""
+    with autocast(pictures.device.type):
+        seen = model.get_image_features(pixel_values=pictures)
+        read = model.get_text_features(input_ids=tokens, attention_mask=(tokens != 0).long())
+    return _unit(seen), _unit(read)
+
+
+def contrast_loss(seen: Tensor, read: Tensor, scale: Tensor) -> Tensor:
+    """InfoNCE both ways; ``read``: [B, 1 + NEGATIVES, D]. A picture's near misses compete only for that picture."""
+    logits = scale * seen @ read[:, 0].T
+    near = scale * torch.einsum("bd,bkd->bk", seen, read[:, 1:])
+    target = torch.arange(len(seen), device=seen.device)
+    return 0.5 * F.cross_entropy(torch.cat([logits, near], 1), target) + 0.5 * F.cross_entropy(logits.T, target)
+
+
+@torch.no_grad()
+def marks(model: CLIPModel, renderer: Renderer, atlas: Atlas, vocab: dict[str, int], n: int = 256) -> dict[str, float]:
+    """On held-out scenes: retrieval R@1 both ways among ``n``, and accuracy against each kind of near miss."""
+    device = renderer.axis.device
+    scenes, layout = held_out_scenes(n, 4, atlas.things)
+    rng = random.Random(4)
+
+    def tokens(texts: list[str]) -> Tensor:
+        return torch.tensor([captions.encode(t, vocab, pocket.LENGTH) for t in texts], device=device)
+
+    true = tokens([captions.caption(s, atlas.things, rng) for s in scenes])
+    seen, read = embed(model, renderer(layout), true)
+    scores = seen @ read.T
+    own = scores.diagonal()
+    right: dict[str, list[bool]] = defaultdict(list)
+    near = [negatives(s, rng, len(atlas.things), 2) for s in scenes]
+    for at in range(2):
+        texts = [captions.caption(pair[at][1], atlas.things, rng) for pair in near]
+        other = (seen * embed(model, renderer(layout)[:1], tokens(texts))[1]).sum(1)
+        for pair, passed in zip(near, (own > other).tolist(), strict=True):
+            right[pair[at][0]].append(passed)
+            right["all"].append(passed)
+    target = torch.arange(n, device=device)
+    found = {
+        "r1_text": (scores.argmax(1) == target).float().mean().item(),
+        "r1_image": (scores.argmax(0) == target).float().mean().item(),
+    }
+    return found | {f"near_{k}": sum(v) / len(v) for k, v in sorted(right.items())}
+
+
+def train(
+    atlas: Atlas, options: Options, variants: int = 16, width: int = 192, layers: int = 6, checked: int = 256
+) -> Trainer:
+    """Train into ``options.out``: ``model/`` in transformers' layout, ``vocab.json``."""
+    torch.manual_seed(options.seed)
+    device = options.device
+    vocab = captions.vocabulary(atlas.things)
+    renderer = Renderer(atlas, variants).to(device)
+    model = build(len(vocab), width, layers).to(device)
+    trainer = Trainer({"clip": model}, options)
+    plan = Plan(options.seed + 4, options.batch, length=pocket.LENGTH)
+    run = torch.compile(embed) if options.compile else embed
+
+    def loss(batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        tokens = torch.from_numpy(batch.tokens).to(device)
+        b, k, length = tokens.shape
+        seen, read = run(model, worn(renderer(batch.layout)), tokens.view(b * k, length))
+        value = contrast_loss(seen, read.view(b, k, -1), model.logit_scale.exp().clamp(max=100))
+        return value, {"loss": value}
+
+    def export() -> None:
+        model.save_pretrained(options.out / "model")
+        (options.out / "vocab.json").write_text(json.dumps(vocab))
+
+    source = stream(Contrasts(plan, atlas.things, vocab), trainer.step, options.workers)
+    fit(trainer, source, loss, lambda: marks(model, renderer, atlas, vocab, checked), export)
+    return trainer
