@@ -170,6 +170,8 @@ def test_requirements_are_those_of_the_package(monkeypatch: pytest.MonkeyPatch) 
         ("3", "2.10", False),
         ("2.10.0rc1", "2.10", False),
         ("11.0", "11", False),
+        ("11", "11.0", False),
+        ("11", "11.0.1", True),
     ],
 )
 def test_versions_compare_as_numbers(version: str, wanted: str, expected: bool) -> None:

@@ -97,6 +97,7 @@ def test_options_choose_pictures(limner: Limner, ids: list[str]) -> None:
     assert listed(limner("gallery", "--sort", "oldest", "-n", "1", "--json")) == ["a red fox"]
     assert listed(limner("gallery", "--since", "2026-11-11T09:00+00:00", "--json"))[-1] == "a blue cat"
     assert listed(limner("gallery", "--until", "2026-11-10T12:00+00:00", "--json")) == ["a red fox"]
+    assert listed(limner("gallery", "--until", "2026-11-10", "--json")) == ["a red fox"]
     assert listed(limner("gallery", "--model", "POCKET", "--search", "cat", "--json")) == ["a blue cat"]
 
 

@@ -135,6 +135,11 @@ def test_a_download_that_was_cut_is_not_here_and_counts_what_it_left(limner: Lim
     assert 0 < size - sd15["fetch_bytes"] < 50_000_000
 
 
+def test_a_folder_without_its_index_is_not_here(limner: Limner, home: Path) -> None:
+    in_cache(home, "stable-diffusion-v1-5/stable-diffusion-v1-5", without="model_index.json")
+    assert by_name(limner)["sd15"]["here"] is False
+
+
 def test_show_tells_the_card_and_the_machine(limner: Limner, on: Callable[[Machine], None]) -> None:
     on(machine())
     text = limner("models", "show", "SD-1.5").stdout

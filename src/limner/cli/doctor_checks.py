@@ -119,7 +119,7 @@ def requirements() -> Mapping[str, str]:
 def old(version: str, wanted: str) -> bool:
     """Whether a version is below the least wanted; by its leading numbers."""
     have, need = (tuple(int(part) for part in re.findall(r"\d+", text.split("+")[0])) for text in (version, wanted))
-    return have[: len(need)] < need
+    return have + (0,) * (len(need) - len(have)) < need
 
 
 def _version(name: str) -> str | None:
