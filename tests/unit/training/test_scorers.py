@@ -1,0 +1,83 @@
+"""The scorers' data tells right from wrong, and both stages train at toy size."""
+
+import random
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+from training import captions, captions_judge, scene, train_clip, train_judge
+from training.loop import Options
+from training.negatives import negatives
+from training.scene import Part, Scene
+from training.sprites import Atlas
+
+
+def _options(out: Path) -> Options:
+    return Options(out=out, samples=8, batch=4, warmup=2, save_every=60.0)
+
+
+def test_near_misses_differ_in_one_thing_only(atlas: Atlas) -> None:
+    rng = random.Random(0)
+    for _ in range(300):
+        shown = scene.draw(rng, len(atlas.things), scene.FULL)
+        for kind, other in negatives(shown, rng, len(atlas.things), 3):
+            assert other != shown
+            assert (other.relation != shown.relation) is (kind == "relation")
+            assert ((other.place, other.time, other.ground) != (shown.place, shown.time, shown.ground)) is (
+                kind == "place"
+            )
+            assert ([p.count for p in other.parts] != [p.count for p in shown.parts]) is (kind == "count")
+
+
+def test_questions_are_answered_by_the_scene(atlas: Atlas) -> None:
+    shown = Scene((Part(0, colour="red"), Part(1)), relation="left", place="snow", time="night")
+    asked = captions_judge.questions(shown, atlas.things, random.Random(0), 200)
+    truth: dict[str, set[bool]] = {}
+    for _, text, yes in asked:
+        truth.setdefault(text, set()).add(yes)
+    assert all(len(answers) == 1 for answers in truth.values())
+    assert truth.get("is the fox red?", {True}) == {True}
+    assert truth.get("is it night?", {True}) == {True}
+    assert truth.get("is the fox right of the cat?", {False}) == {False}
+    assert {kind for kind, _, _ in asked} == {"thing", "colour", "relation", "place", "time"}
+
+
+def test_yes_and_no_are_about_as_frequent(atlas: Atlas) -> None:
+    rng = random.Random(0)
+    said = [
+        yes
+        for _ in range(300)
+        for *_, yes in captions_judge.questions(scene.draw(rng, 6, scene.FULL), atlas.things, rng, 6)
+    ]
+    assert 0.35 < sum(said) / len(said) < 0.65
+
+
+def test_the_judge_knows_every_word_it_is_asked(atlas: Atlas) -> None:
+    vocab, rng = train_judge.vocabulary(atlas.things), random.Random(1)
+    for _ in range(200):
+        shown = scene.draw(rng, 6, scene.FULL)
+        for _, text, _ in captions_judge.questions(shown, atlas.things, rng, 6):
+            words = captions.words(text)
+            assert [w for w in words if w not in vocab] == []
+            assert len(words) <= train_judge.LENGTH - 2
+
+
+def test_pocket_clip_trains_and_reports(atlas: Atlas, tmp_path: Path) -> None:
+    trainer = train_clip.train(atlas, _options(tmp_path), variants=1, width=64, layers=2, checked=8)
+    assert trainer.step == 2
+    assert (tmp_path / "model" / "model.safetensors").exists()
+
+
+def test_clip_loss_falls_when_own_captions_match() -> None:
+    seen = torch.nn.functional.normalize(torch.randn(6, 16, generator=torch.Generator().manual_seed(0)), dim=-1)
+    near = -seen
+    good = train_clip.contrast_loss(seen, torch.stack([seen, near], 1), torch.tensor(10.0))
+    bad = train_clip.contrast_loss(seen, torch.stack([near, seen], 1), torch.tensor(10.0))
+    assert good < bad
+
+
+def test_pocket_judge_trains_and_exports(atlas: Atlas, tmp_path: Path) -> None:
+    trainer = train_judge.train(atlas, _options(tmp_path), variants=1, width=48, checked=8)
+    saved = load_file(tmp_path / "model.safetensors")
+    assert set(saved) == set(trainer.modules["judge"].state_dict())
+    assert all(v.dtype == torch.float16 for v in saved.values())
