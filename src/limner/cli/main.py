@@ -107,7 +107,7 @@ def nearest(args: Sequence[str]) -> str | None:
     A misspelling before other words is a prompt: "model airplane" is one.
     """
     word, rest = args[0], [each for each in args[1:] if not each.startswith("-")]
-    if word.startswith("-") or (rest and rest[0] not in _SUBCOMMANDS):
+    if word.startswith("-") or len(word.split()) != 1 or (rest and rest[0] not in _SUBCOMMANDS):
         return None
     found = difflib.get_close_matches(word.lower(), COMMANDS, n=1, cutoff=0.75)
     return found[0] if found else None

@@ -1,0 +1,105 @@
+"""Bad input: one clear line, the right exit code, no traceback, nothing drawn, and torch never imported."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.faces.calling import assert_refused, limner_in
+from tests.faces.fake_drawing import fake_drawing
+
+REFUSED = {
+    "empty prompt": ([""], 2, "is empty"),
+    "only blanks": (["  \t "], 2, "is empty"),
+    "100 kB prompt": (["fox " * 25_000], 2, "limit is 20,000"),
+    "control characters": (["a red \x07 fox"], 2, "U+0007"),
+    "escape": (["\x1b[2Jfox"], 2, "U+001B"),
+    "0 steps": (["a fox", "--steps", "0"], 2, "steps"),
+    "steps in words": (["a fox", "--steps", "many"], 2, "'--steps'"),
+    "NaN guidance": (["a fox", "--guidance", "nan"], 2, "finite"),
+    "infinite guidance": (["a fox", "--guidance", "inf"], 2, "guidance"),
+    "0 pictures": (["a fox", "-n", "0"], 2, "n:"),
+    "negative seed": (["a fox", "--seed", "-1"], 2, "seed"),
+    "huge seed": (["a fox", "--seed", str(2**60)], 2, "seed"),
+    "no size": (["a fox", "--size", "big"], 2, "not a size"),
+    "tiny size": (["a fox", "--size", "4x4"], 2, "width"),
+    "giant size": (["a fox", "--size", "99999x64"], 2, "width"),
+    "unknown solver": (["a fox", "--solver", "eulr"], 2, "euler"),
+    "unknown model": (["a fox", "-m", "pokcet"], 2, "pocket"),
+    "unknown style": (["a fox", "--style", "cinematik"], 2, "cinematic"),
+    "unknown dtype": (["a fox", "--dtype", "int3"], 2, "float32"),
+    "unknown device": (["a fox", "--device", "tpu"], 2, "device"),
+    "unknown option": (["a fox", "--bogus"], 2, "--bogus"),
+    "a folder that is no model": (["a fox", "-m", "./nowhere"], 3, "nowhere"),
+    "no such folder": (["a fox", "-o", "nowhere/fox.png"], 4, "does not exist"),
+    "no picture format": (["a fox", "-o", "fox.gif"], 2, ".png"),
+    "nothing kept": (["a fox", "--no-keep"], 2, "-o"),
+    "no prompt file": (["--from", "nowhere.txt"], 2, "nowhere.txt"),
+    "words and a file": (["a fox", "--from", "prompts.txt"], 2, "--from"),
+    "replay of nothing": (["replay", "nowhere.png"], 7, "nowhere.png"),
+    "vary by too much": (["vary", "x", "--amount", "1.5"], 2, "amount"),
+    "vary by NaN": (["vary", "x", "--amount", "nan"], 2, "amount"),
+    "vary nothing": (["vary", "0000"], 7, "0000"),
+    "one frame": (["morph", "a fox", "a cat", "--frames", "1"], 2, "frames"),
+    "morph into nothing": (["morph", "", "a cat"], 2, "is empty"),
+    "morph by an unknown solver": (["morph", "a fox", "a cat", "--solver", "eulr"], 2, "euler"),
+    "lint of nothing": (["lint", " "], 2, "is empty"),
+    "styles of nothing": (["styles", "import", "nowhere.csv"], 2, "nowhere.csv"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_one_clear_line(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    args, code, word = REFUSED[case]
+    drawn = fake_drawing(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    assert_refused(limner_in(tmp_path / "home")(*args), code, word)
+    assert drawn.plans == []
+    assert not (tmp_path / "home" / "library" / "images").exists()
+
+
+def test_a_single_refusal_is_json_when_json_is_asked_for(tmp_path: Path) -> None:
+    result = limner_in(tmp_path)("a fox", "--json", "--steps", "0")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert json.loads(result.stderr)["error"]["code"] == "invalid_request"
+
+
+def test_refusals_do_not_wait_for_torch(tmp_path: Path) -> None:
+    program = (
+        "import json, sys\n"
+        "from limner.cli.main import cli\n"
+        "codes = {}\n"
+        "for name, args in json.load(sys.stdin).items():\n"
+        "    try: cli.main(args)\n"
+        "    except SystemExit as end: codes[name] = end.code\n"
+        "    assert 'torch' not in sys.modules, name\n"
+        "print(json.dumps(codes))\n"
+    )
+    asked = {name: args for name, (args, _code, _word) in REFUSED.items()}
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"LIMNER_HOME": str(tmp_path), "PATH": "", "HF_HUB_CACHE": str(tmp_path)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == {name: code for name, (_args, code, _word) in REFUSED.items()}
+    assert "Traceback" not in done.stderr
+
+
+def test_a_library_that_cannot_be_written_is_found_before_drawing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = fake_drawing(monkeypatch)
+    (tmp_path / "file").write_text("in the way")
+    result = limner_in(tmp_path, LIMNER_LIBRARY=str(tmp_path / "file" / "library"))("a fox")
+    assert_refused(result, 4, "is not a folder")
+    assert drawn.plans == []
