@@ -16,6 +16,7 @@ from limner.types import Dtype
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # The autoencoder's last layers decide the peak: some hundreds of channels at full size, a few of them at once.
 ACTIVATIONS_PER_PIXEL = 4096  # bytes in float32; an estimate, to be replaced by what plans measure
+RUNTIME = 300_000_000  # bytes of Python and torch themselves: a picture by the 44 MB pocket peaks at 380 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ def memory_needed(card: Card, dtype: Dtype) -> int | None:
     if card.size_bytes is None:
         return None
     pixels = (card.width or 512) * (card.height or 512)
-    return (card.size_bytes + ACTIVATIONS_PER_PIXEL * pixels) * BYTES[dtype] // BYTES["float32"]
+    return RUNTIME + (card.size_bytes + ACTIVATIONS_PER_PIXEL * pixels) * BYTES[dtype] // BYTES["float32"]
 
 
 def is_here(card: Card) -> bool:
