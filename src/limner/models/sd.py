@@ -60,7 +60,7 @@ class StableDiffusion:
             sample = batch["sample"].to(dtype, memory_format=torch.channels_last)
             out = module(sample, batch["timestep"], batch["context"].to(dtype))
         else:
-            out = module.decode(batch["latent"].to(dtype))  # type: ignore[operator]
+            out = module.decode(batch["latent"].to(dtype, memory_format=torch.channels_last))  # type: ignore[operator]
         return out.float()
 
     def course(self, plan: Plan, k: int, solver: Solver | None, checkpoint: str) -> Course:

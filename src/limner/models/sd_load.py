@@ -30,14 +30,16 @@ def load_part(part: str, files: Files, placement: Placement) -> Module:
             f"{part}/ holds no safetensors file", hint="fetch the model again, or another version of it"
         )
     dtype = DTYPES[placement.dtype]
+    # Arranged once for the CPU's matrix kernels; the module then lives and dies where it is.
+    packed = placement.device.type == "cpu"
     if part == "text_encoder":
         text = ClipTextConfig.from_json(config)
         return load_into(lambda: ClipText(text), paths, part, dtype, placement.device)
     if part == "unet":
         unet = UNetConfig.from_json(config)
-        return load_into(lambda: UNet(unet), paths, part, dtype, placement.device)
+        return load_into(lambda: UNet(unet), paths, part, dtype, placement.device, packed=packed)
     vae = AutoencoderConfig.from_json(config)
-    return load_into(lambda: Autoencoder(vae), paths, part, dtype, placement.device)
+    return load_into(lambda: Autoencoder(vae), paths, part, dtype, placement.device, packed=packed)
 
 
 def _one(files: Files, name: str) -> Path:

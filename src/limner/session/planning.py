@@ -48,7 +48,7 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
 
     Raises ``InvalidRequest``, ``ModelError``, ``ConfigError``.
     """
-    merged, origins = merge(asked, means.settings)
+    merged, origins = merge(asked, means.settings, means.catalog)
     resolved = resolve(merged.model or BUILT_IN_MODEL, means.settings, means.catalog, offline=means.offline)
     means.found[resolved.ref.weights_hash()] = resolved.files
     family = load_family(resolved.card.family)
@@ -61,7 +61,7 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
     return tuple(made)
 
 
-def merge(asked: Request, settings: Settings) -> tuple[Request, dict[str, str]]:
+def merge(asked: Request, settings: Settings, catalog: Catalog) -> tuple[Request, dict[str, str]]:
     """Fill unset fields from the environment and from ``[models.NAME]``; say where each came from."""
     said = {name for name in asked.model_fields_set if getattr(asked, name) is not None}
     origins = dict.fromkeys(said, "request")
@@ -71,7 +71,9 @@ def merge(asked: Request, settings: Settings) -> tuple[Request, dict[str, str]]:
     if name is None:
         merged = _fill(merged, _only(settings.defaults(), "model"), said, origins)
         name = merged.model or BUILT_IN_MODEL
-    return _fill(merged, settings.model_defaults(name), {*said, *environment}, origins), origins
+    card = catalog.find(name)
+    own = {**settings.model_defaults(card.name if card else name), **settings.model_defaults(name)}
+    return _fill(merged, own, {*said, *environment}, origins), origins
 
 
 def _fill(request: Request, values: Mapping[str, Sourced], said: set[str], origins: dict[str, str]) -> Request:
@@ -150,7 +152,7 @@ def _plan(
     )
     planned = family.plan(worded, resolved.card, resolved.files, means.machine)
     device = choose_device(merged.device, means.machine)
-    dtype, _reason = choose_dtype(merged.dtype, device, means.machine)
+    dtype, why = choose_dtype(merged.dtype, device, means.machine)
     kind = device.split(":")[0]
     numerics = Numerics.model_validate(
         {
@@ -181,7 +183,7 @@ def _plan(
         recipe=planned.recipe,
         seeds=tuple(_seed(merged, k) for k in indexes),
         first=indexes[0],
-        origins=dict(origins),
+        origins={"dtype": why, **origins},
         estimate=planned.estimate,
         notices=notices,
         parent=parent,

@@ -1,0 +1,199 @@
+"""A request's life: events in order, what is kept, what happens when something breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from limner import Request, Session
+from limner.config import Settings
+from limner.errors import NonFinite, PictureNotFound, StorageError
+from limner.library import files
+from limner.library.metadata import read
+from limner.session import hooks
+from limner.types import Cancelled, Done, Event, Failed, Made, Notice, Pixels, Queued, Step
+
+FOX = Request(prompt="a red fox", seed=1, steps=2, width=32, height=32)
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    with Session(settings=Settings.load(tmp_path, {}), offline=True) as made:
+        yield made
+
+
+def kinds(events: list[Event]) -> list[str]:
+    return [type(e).__name__ for e in events if type(e).__name__ not in {"Loading", "Warned"}]
+
+
+def test_events_in_order_and_one_end(session: Session) -> None:
+    events = list(session.generate(FOX.but(n=2)))
+    told = kinds(events)
+    assert told[0] == "Queued"
+    assert told[-1] == "Done"
+    assert told.count("Step") == 4
+    assert [e.index for e in events if isinstance(e, Made)] == [0, 1]
+    assert isinstance(events[-1], Done)
+    assert len(events[-1].images) == 2
+
+
+def test_a_picture_is_kept_with_its_record(session: Session) -> None:
+    image = session.generate(FOX).result()[0]
+    assert image.path is not None
+    found = read(Path(image.path)).record
+    assert found == image.record
+    assert session.library.get(image.id or "").record == image.record
+    assert found is not None
+    assert json.loads(found.to_json())["schema"] == 1
+    assert found.pixel_hash == files.pixel_hash(files.decode(Path(image.path)))
+
+
+def test_keep_false_keeps_nothing(tmp_path: Path) -> None:
+    with Session(settings=Settings.load(tmp_path, {}), offline=True, keep=False) as session:
+        image = session.generate(FOX).result()[0]
+    assert image.path is None
+    assert not list(tmp_path.rglob("*.png"))
+    target = image.save(tmp_path / "fox.webp")
+    assert read(target).record == image.record
+
+
+def test_previews_are_small_pictures(session: Session) -> None:
+    shown = [e.preview for e in session.generate(FOX, previews=True) if isinstance(e, Step)]
+    assert all(p is not None and p.dtype == np.uint8 and p.shape == (32, 32, 3) for p in shown)
+
+
+def test_cancel_keeps_what_is_finished(session: Session) -> None:
+    generation = session.generate(FOX.but(n=50, steps=20))
+    events = []
+    for event in generation:
+        events.append(event)
+        if isinstance(event, Made):
+            generation.cancel()
+    assert isinstance(events[-1], Cancelled)
+    assert 1 <= len(events[-1].images) < 50
+    assert len(session.library.list()) == len(events[-1].images)
+
+
+def test_async(session: Session) -> None:
+    async def collect() -> list[Event]:
+        return [event async for event in session.generate(FOX)]
+
+    assert kinds(asyncio.run(collect()))[-2:] == ["Made", "Done"]
+
+
+def test_a_full_disk_fails_with_its_reason_and_the_next_request_works(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "fsync", full)
+        events = list(session.generate(FOX.but(n=3, steps=20)))
+    assert isinstance(events[-1], Failed)
+    assert isinstance(events[-1].error, StorageError)
+    assert not list(session.library.root.rglob("*.png")), "no torn file"
+    assert len(session.generate(FOX).result()) == 1
+
+
+def test_a_poisoned_decode_is_done_again_in_float32_and_said(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    from limner.models.sd import StableDiffusion
+
+    forward = StableDiffusion.forward
+
+    def overflowing(self: StableDiffusion, module: object, part: str, batch: object) -> object:
+        out = forward(self, module, part, batch)  # type: ignore[arg-type]
+        if part != "vae":
+            return out
+        decodes.append(part)
+        return out * float("nan") if len(decodes) == 1 else out
+
+    decodes: list[str] = []
+    monkeypatch.setattr(StableDiffusion, "forward", overflowing)
+    image = session.generate(FOX.but(dtype=native_half())).result()[0]
+    assert image.record.notices[-1].code == "float32-decode"
+    assert len(decodes) == 2
+    assert image.pixels.std() > 0
+
+
+def native_half() -> str:
+    from limner.models.machine import choose_dtype, probe
+
+    dtype = choose_dtype(None, "cpu", probe()).dtype
+    if dtype == "float32":
+        pytest.skip("this CPU has no native half precision")
+    return dtype
+
+
+def test_a_picture_that_is_not_finite_is_never_saved(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    from limner.models.sd import StableDiffusion
+
+    forward = StableDiffusion.forward
+    monkeypatch.setattr(
+        StableDiffusion,
+        "forward",
+        lambda self, module, part, batch: forward(self, module, part, batch) * (float("nan") if part == "vae" else 1),
+    )
+    with pytest.raises(NonFinite):
+        session.generate(FOX).result()
+    assert session.library.list() == []
+
+
+def test_replay_is_identical_and_says_why_when_it_is_not(session: Session) -> None:
+    image = session.generate(FOX).result()[0]
+    assert image.path is not None
+    again = session.replay(image.path)
+    assert (again.verdict, again.mean, again.reasons) == ("identical", 0.0, ())
+    assert len(session.library.list()) == 1, "a replay is not kept"
+
+    other = image.record.model_copy(
+        update={"pixel_hash": "sha256:0", "versions": {**image.record.versions, "torch": "1.0"}, "threads": 99}
+    )
+    changed = np.clip(image.pixels.astype(int) + 3, 0, 255).astype(np.uint8)
+    entry = session.library.add(changed, other)
+    near = session.replay(entry.path)
+    assert near.verdict == "near"
+    assert near.mean is not None
+    assert 2 < near.mean <= 3
+    assert any("torch: 1.0 then" in r for r in near.reasons)
+    assert any("threads: 99 then" in r for r in near.reasons)
+
+
+def test_replay_of_variants_variations_and_morphs(session: Session) -> None:
+    asked = FOX.but(prompt="a {red|blue} fox", variation=0.3, variation_seed=9, morph_to="a cat", morph=0.4, n=2)
+    for image in session.generate(asked).result():
+        assert session.replay(image.id or "").verdict == "identical"
+
+
+def test_replay_of_what_is_not_ours(session: Session, tmp_path: Path) -> None:
+    from PIL import Image
+
+    plain = tmp_path / "plain.png"
+    Image.new("RGB", (8, 8)).save(plain)
+    with pytest.raises(PictureNotFound, match="no Record"):
+        session.replay(plain)
+
+
+def test_checks_see_the_prompt_and_the_pixels(session: Session) -> None:
+    class Watching:
+        def check_prompt(self, prompt: str, negative: str) -> list[Notice]:
+            return []
+
+        def check_pixels(self, pixels: Pixels) -> list[Notice]:
+            return [Notice(code="seen", message=str(pixels.shape))]
+
+    assert isinstance(Watching(), hooks.Check)
+    session.__dict__["_checks"] = (Watching(),)
+    image = session.generate(FOX).result()[0]
+    assert image.record.checks == (Notice(code="seen", message="(32, 32, 3)"),)
+
+
+def test_an_empty_plan_list_ends_at_once(session: Session) -> None:
+    assert [type(e) for e in session.run([])] == [Queued, Done]
