@@ -47,6 +47,10 @@ class Layout:
     ground: np.ndarray
     wash: np.ndarray
 
+    def part(self, rows: slice) -> "Layout":
+        """Some of the scenes."""
+        return Layout(self.slots[rows], self.ground[rows], self.wash[rows])
+
 
 def _wash(scene: Scene, rng: random.Random) -> np.ndarray:
     """Top and bottom colour of a plain ground, in [0, 1]."""

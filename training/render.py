@@ -13,6 +13,7 @@ from training.sprites import Atlas
 from training.world import COLOURS
 
 SIZE = 256  # pixels a side
+AT_ONCE = 256  # pictures, so that a thousand fit in memory
 
 
 class Renderer(nn.Module):
@@ -34,7 +35,13 @@ class Renderer(nn.Module):
 
     @torch.no_grad()
     def forward(self, layout: Layout) -> Tensor:
-        """Pictures [B, 3, SIZE, SIZE] float32 in [-1, 1]."""
+        """Pictures [B, 3, SIZE, SIZE] float32 in [-1, 1], drawn AT_ONCE at a time."""
+        if len(layout.slots) <= AT_ONCE:
+            return self._draw(layout)
+        cuts = range(0, len(layout.slots), AT_ONCE)
+        return torch.cat([self._draw(layout.part(slice(k, k + AT_ONCE))) for k in cuts])
+
+    def _draw(self, layout: Layout) -> Tensor:
         device = self.axis.device
         slots = torch.from_numpy(layout.slots).to(device)
         image = self._grounds(layout, device)

@@ -44,7 +44,7 @@ def train(stage: str, atlas: Atlas, options: Options, root: Path, things: int | 
         train_autoencoder.train(atlas, options)
     elif stage == "unet":
         vae = train_unet.load_vae(root)
-        bank = {"room": 262_144, "curriculum": 60_000} if fast else {"room": 12_288, "curriculum": 6_000}
+        bank = {"room": 65_536, "curriculum": 60_000} if fast else {"room": 12_288, "curriculum": 6_000}
         train_unet.train(atlas, options, vae, reuse=8, things=things, **bank)
     elif stage == "classifier":
         train_classifier.train(atlas, options)
