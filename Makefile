@@ -4,7 +4,10 @@
 #   make try PROMPT="two cats on the beach"
 #   make test                         set up, then run every check and test
 
-PYTHON ?= $(firstword $(foreach p,python3.13 python3.12 python3.11 python3,$(shell command -v $(p) 2>/dev/null)))
+# The first Python that runs and is new enough (a shim that is on the path may do neither).
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	"$$p" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
 PROMPT ?= a red fox in the snow
 VENV := .venv
 BIN := $(VENV)/bin
@@ -47,7 +50,7 @@ setup: $(VENV)/.installed
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "limner: no Python >= 3.11 was found; install one, or: make PYTHON=/path/to/python"; exit 1; }
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "limner: $(PYTHON) is older than 3.11; use: make PYTHON=/path/to/python3.11"; exit 1; }
+	@"$(PYTHON)" -c '$(NEW_ENOUGH)' || { echo "limner: $(PYTHON) is older than 3.11; use: make PYTHON=/path/to/python3.11"; exit 1; }
 	"$(PYTHON)" -c 'import importlib.util as u, subprocess, sys; subprocess.check_call([sys.executable, "-m", "venv", *(["--system-site-packages"] if u.find_spec("torch") else []), "$(VENV)"])'
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
