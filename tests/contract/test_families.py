@@ -1,0 +1,108 @@
+"""What every family promises, over the registry: a new family is one file, and this suite picks it up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from limner import Request, Session, registry
+from limner.config import Settings
+from limner.errors import LimnerError
+from limner.models.catalog import Card
+from limner.session.planning import load_family
+from limner.types import Done, Made, Step
+from limner.types import Request as RequestType
+
+FAMILIES = registry.names("families")
+PROMPT = "a red fox in the snow"
+
+
+def built_in(family: str, session: Session) -> Card:
+    """A checkpoint of the family that needs no network."""
+    for card in session.catalog.cards:
+        if card.family == family and card.built_in:
+            return card
+    pytest.skip(f"no built-in checkpoint of {family}")
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    settings = Settings.load(tmp_path_factory.mktemp("home"), {})
+    with Session(settings=settings, keep=False, offline=True) as made:
+        yield made
+
+
+@pytest.fixture(params=FAMILIES)
+def request_(request: pytest.FixtureRequest, session: Session) -> Request:
+    card = built_in(request.param, session)
+    return Request(prompt=PROMPT, model=card.name, seed=3)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_honours_only_fields_that_exist(name: str) -> None:
+    assert load_family(name).honours <= set(RequestType.model_fields)
+    assert {"prompt", "n", "seed", "model"} <= load_family(name).honours
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_recognises_its_own_and_not_nothing(name: str) -> None:
+    assert load_family(name).recognise({}) == 0.0
+    assert load_family(name).name == name
+
+
+def test_a_plan_is_made_without_torch_and_is_repeatable(session: Session, request_: Request) -> None:
+    one, two = session.plan(request_)[0], session.plan(request_)[0]
+    assert one == two
+    assert type(one).model_validate_json(one.model_dump_json()) == one
+    assert one.identity == type(one).model_validate_json(one.model_dump_json()).identity
+
+
+def test_a_picture_is_made_with_progress(session: Session, request_: Request) -> None:
+    events = list(session.generate(request_.but(n=2)))
+    assert isinstance(events[-1], Done)
+    made = [e for e in events if isinstance(e, Made)]
+    assert [m.index for m in made] == [0, 1]
+    plan = session.plan(request_)[0]
+    for m in made:
+        assert m.image.pixels.shape == (plan.recipe.height, plan.recipe.width, 3)
+        assert m.image.pixels.dtype == np.uint8
+        assert m.image.pixels.std() > 1
+    for k in (0, 1):
+        steps = [(e.step, e.steps) for e in events if isinstance(e, Step) and e.index == k]
+        assert [s for s, _ in steps] == list(range(1, steps[-1][1] + 1))
+
+
+def test_same_seed_same_picture_other_seed_another(session: Session, request_: Request) -> None:
+    (one,), (two,), (other,) = (session.generate(request_.but(seed=s)).result() for s in (3, 3, 4))
+    assert one.record.pixel_hash == two.record.pixel_hash != other.record.pixel_hash
+
+
+def test_words_matter(session: Session, request_: Request) -> None:
+    (one,) = session.generate(request_).result()
+    (other,) = session.generate(request_.but(prompt="a castle at night")).result()
+    assert one.record.pixel_hash != other.record.pixel_hash
+
+
+@pytest.mark.parametrize("broken", ["missing", "truncated", "shapes"])
+def test_damaged_weights_are_one_clear_error(session: Session, request_: Request, tmp_path: Path, broken: str) -> None:
+    import shutil
+
+    card = session.catalog.get(request_.model or "")
+    folder = tmp_path / "model"
+    shutil.copytree(card.asset_path(), folder)
+    weights = max(folder.rglob("*.safetensors"), key=lambda p: p.stat().st_size)
+    if broken == "missing":
+        weights.unlink()
+    elif broken == "truncated":
+        data = weights.read_bytes()
+        weights.write_bytes(data[: len(data) // 2])
+    else:
+        smallest = min(folder.rglob("*.safetensors"), key=lambda p: p.stat().st_size)
+        shutil.copyfile(smallest, weights)
+    with pytest.raises(LimnerError) as caught:
+        session.generate(request_.but(model=str(folder))).result()
+    assert caught.value.hint
+    assert len(session.generate(request_).result()) == 1, "the next request works"
