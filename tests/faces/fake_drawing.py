@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import signal
 import threading
 from collections.abc import Callable
@@ -50,7 +49,7 @@ class FakeBackend:
             return
         for k in range(len(plan.seeds)):
             if k == self.interrupt_after:
-                os.kill(os.getpid(), signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
                 assert cancelled.wait(20)
                 ticket.tell(Cancelled())
                 return
