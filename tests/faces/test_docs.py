@@ -19,7 +19,7 @@ import pytest
 from tests.faces.calling import limner_in
 from tests.faces.reading import ROOT, small_and_fast
 
-PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 BLOCK = re.compile(r"(?:^<!-- *(file|needs): *(.+?) *-->\n+)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 EXITS = re.compile(r"#\s*exits (\d+)")
 LARGEST_PICTURES = 600_000  # bytes, all of them
