@@ -17,14 +17,14 @@ from training.sprites import atlas as load_atlas
 STAGES = ("autoencoder", "unet", "classifier", "clip", "judge")
 _HERE = Path()
 _CPU = {
-    "autoencoder": Options(_HERE, batch=8, rate=1.2e-3, decay=1e-4, average=0.998),
+    "autoencoder": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
     "unet": Options(_HERE, batch=48, rate=6e-4, flat=0.6, average=0.999, warmup=200),
     "classifier": Options(_HERE, batch=32, rate=1e-3, average=0.998),
     "clip": Options(_HERE, batch=48, rate=5e-4, average=0.998, warmup=200),
     "judge": Options(_HERE, batch=32, rate=5e-4, average=0.998, warmup=200),
 }
 _GPU = {
-    "autoencoder": Options(_HERE, batch=48, rate=1.2e-3, decay=1e-4, average=0.999, workers=4),
+    "autoencoder": Options(_HERE, batch=48, rate=5e-4, decay=1e-4, average=0.999, workers=4),
     "unet": Options(_HERE, batch=1024, rate=8e-4, flat=0.5, average=0.9995, warmup=500, workers=12),
     "classifier": Options(_HERE, batch=256, rate=2e-3, average=0.998, workers=12),
     "clip": Options(_HERE, batch=512, rate=1e-3, average=0.998, warmup=300, workers=14),
