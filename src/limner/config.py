@@ -56,7 +56,7 @@ class Settings:
         Raises ``ConfigError`` naming the file and line, or the variable, and the nearest name that would be right.
         """
         environ = os.environ if env is None else env
-        folders = _folders(home, environ)
+        folders = folders_of(home, environ)
         defaults, models, plain = _read_file(folders[0] / "config.toml")
         fields, rest = _read_environment(environ)
         return cls(*folders, defaults, models, {**plain, **rest}, fields)
@@ -131,7 +131,7 @@ def _unset(name: str) -> Sourced:
     return Sourced(Request.model_fields[name].default, "built-in")
 
 
-def _folders(home: Path | None, env: Mapping[str, str]) -> tuple[Path, Path, Path]:
+def folders_of(home: Path | None, env: Mapping[str, str]) -> tuple[Path, Path, Path]:
     """(config, data, cache): one folder under ``LIMNER_HOME``, else where the system wants each."""
     if home is None and env.get("LIMNER_HOME"):
         home = Path(env["LIMNER_HOME"]).expanduser().absolute()

@@ -67,11 +67,22 @@ class UnknownName(InvalidRequest):
 
     code = "unknown_name"
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], *, field: str | None = None, hint: str = "") -> None:
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        known: Iterable[str],
+        *,
+        field: str | None = None,
+        hint: str = "",
+        listed: Iterable[str] | None = None,
+    ) -> None:
+        """``known`` is searched for near names; ``listed`` (default: all of them) is shown where none is near."""
         choices = sorted(known)
         near = difflib.get_close_matches(name.lower(), choices, n=3, cutoff=0.5)
         if not hint:
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(choices)}"
+            shown = choices if listed is None else list(listed)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(shown)}"
         super().__init__(f"there is no {kind} called {name!r}", field=field or kind, hint=hint)
         self.kind = kind
         self.name = name

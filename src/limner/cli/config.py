@@ -74,9 +74,9 @@ def config_file() -> Path:
 
 def folders() -> Settings:
     """Settings with nothing but their folders, for when the file or the environment cannot be used."""
-    from limner.config import _folders  # their place must be told even where reading the file fails
+    from limner.config import folders_of  # their place must be told even where reading the file fails
 
-    return Settings(*_folders(None, os.environ))
+    return Settings(*folders_of(None, os.environ))
 
 
 def _shown(sourced: Sourced) -> str:

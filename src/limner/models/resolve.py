@@ -69,7 +69,7 @@ def resolve(
         return _from_folder(path, means)
     repo = repo_name(name.strip())
     if repo is None:
-        raise UnknownName("model", name, catalog.known())
+        raise UnknownName("model", name, catalog.known(), listed=catalog.names())
     return _from_hub(repo, None, means)
 
 
