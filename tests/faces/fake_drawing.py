@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import limner.session
-from limner.engine.backend import Ticket
+from limner.engine.ticket import Ticket
 from limner.errors import GenerationError
 from limner.types import Cancelled, Done, Drawn, Facts, Failed, Pixels, Plan, Queued, Step
 

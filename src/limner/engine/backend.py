@@ -4,43 +4,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Protocol, TypeAlias
-from uuid import uuid4
+from typing import TYPE_CHECKING, Protocol
 
 from limner.engine.threads import wait_passively
-from limner.types import Cancelled, Done, Drawn, Failed, Loading, Plan, Queued, Step, Warned
+from limner.engine.ticket import Locate, Ticket
+from limner.types import Plan, Queued
 
 if TYPE_CHECKING:
-    from limner.models.family import Family, Files
-
-Tiding: TypeAlias = "Queued | Loading | Step | Warned | Drawn | Done | Failed | Cancelled"
-Locate: TypeAlias = "Callable[[Plan], tuple[Family, Files]]"
-
-
-class Ticket:
-    """One submitted Plan: an iterator of what happens to it, ending with Done, Failed or Cancelled."""
-
-    def __init__(self, plan: Plan, previews: bool, cancel: Callable[[str], None]) -> None:
-        self.id = uuid4().hex
-        self.plan = plan
-        self.previews = previews
-        self._cancel = cancel
-        self._tidings: queue.SimpleQueue[Tiding] = queue.SimpleQueue()
-
-    def tell(self, tiding: Tiding) -> None:
-        self._tidings.put(tiding)
-
-    def cancel(self) -> None:
-        """Stop at the next step; what is finished stays."""
-        self._cancel(self.id)
-
-    def __iter__(self) -> Iterator[Tiding]:
-        while True:
-            tiding = self._tidings.get()
-            yield tiding
-            if isinstance(tiding, Done | Failed | Cancelled):
-                return
+    from limner.engine.desk import Desk
 
 
 class Backend(Protocol):
@@ -92,11 +63,8 @@ class Local:
             desk.step()
         desk.close()
 
-    def _take(self, desk: object) -> bool:
+    def _take(self, desk: Desk) -> bool:
         """Move what arrived to the desk; waits while there is nothing to compute. False when asked to stop."""
-        from limner.engine.desk import Desk
-
-        assert isinstance(desk, Desk)
         while True:
             try:
                 item = self._inbox.get(block=desk.idle)

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from limner.engine.backend import Locate, Ticket
 from limner.engine.engine import Engine
 from limner.engine.job import Job
 from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
+from limner.engine.ticket import Locate, Ticket
 from limner.errors import Cancelled
 from limner.models.family import Family
 from limner.models.machine import probe

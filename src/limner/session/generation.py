@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequen
 from concurrent.futures import Future
 from typing import TypeAlias
 
-from limner.engine.backend import Backend, Ticket
+from limner.engine.backend import Backend
+from limner.engine.ticket import Ticket
 from limner.errors import Cancelled as CancelledError
 from limner.image import Image
 from limner.types import Cancelled, Done, Drawn, Event, Failed, Made, Plan, Queued, Warned
