@@ -73,8 +73,10 @@ def command(
 
 def draw_one(session: Session, request: Request, target: Target | None, telling: Telling) -> int:
     """Draw one request and tell of it. Raises any ``LimnerError``."""
+    from limner.cli.downloading import fetch
     from limner.cli.drawing import Follower
 
+    fetch(session, request.model, telling)
     planned = session.plan(request)
     prepare(session, telling, welcome=all(plan.model.name == "pocket" for plan in planned))
     follower = Follower(telling, total=request.n, target=target)

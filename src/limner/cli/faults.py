@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import click
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-BROKEN_PIPE = 141  # 128 + SIGPIPE
+BROKEN_PIPE = 1  # as click, which meets most of them first, has it
 
 
 def exit_code_of(run: Callable[[], object], args: Sequence[str]) -> int:

@@ -63,11 +63,13 @@ def command(
     checked(requests[0])
     base = _base(output)
 
+    from limner.cli.downloading import fetch
     from limner.cli.drawing import Follower, Telling
     from limner.session import Session
 
     telling = Telling.of(as_json=as_json, quiet=quiet, show=show)
     with Session(offline=True if offline else None) as session:
+        fetch(session, requests[0].model, telling)
         planned = [plan for request in requests for plan in session.plan(request)]
         prepare(session, telling)
         follower = Follower(telling, total=frames, paths=False)

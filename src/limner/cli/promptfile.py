@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from limner.canonical import content_hash
 from limner.cli.console import fail
+from limner.cli.downloading import fetch
 from limner.cli.draw import checked, prepare
 from limner.cli.drawing import Follower, Telling, counted
 from limner.errors import Cancelled, InvalidRequest, LibraryError, LimnerError, StorageError
@@ -104,6 +105,8 @@ def _draw(session: Session, todo: list[Item], run: str, follower: Follower, faul
         for item in todo:
             follower.extra = {"line": item.line.line, **({"tags": dict(item.line.tags)} if item.line.tags else {})}
             try:
+                with follower.aside():
+                    fetch(session, item.request.model, follower.telling)
                 generation = session.generate(item.request, previews=follower.telling.preview)
                 made = follower.follow(generation, item.label)
             except (StorageError, LibraryError, Cancelled):

@@ -43,6 +43,7 @@ def command(
         raise InvalidRequest(f"amount: {amount:g} is not a share", field="variation", hint="above 0, up to 1")
     fields = {"n": 4, **fields_of(values)}
 
+    from limner.cli.downloading import fetch
     from limner.cli.draw import prepare
     from limner.cli.drawing import Follower, Telling
     from limner.cli.targets import Target
@@ -55,6 +56,7 @@ def command(
             telling.warn("this picture is itself a variation; these are drawn around the picture it came from")
         request = near(record, amount, seed, fields)
         target = Target.of(output, several=request.n > 1) if output is not None else None
+        fetch(session, request.model, telling)
         planned = session.plan(request, literal=True, parent=parent_id(session, picture))
         prepare(session, telling)
         follower = Follower(telling, total=request.n, target=target)
