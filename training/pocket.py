@@ -27,11 +27,15 @@ class Pocket:
     vocab: dict[str, int]
     scale: float
 
+    def ids(self, prompt: str) -> list[int]:
+        """LENGTH token ids of a prompt."""
+        return captions.encode(prompt, self.vocab, LENGTH)
+
     @torch.no_grad()
     def draw(self, prompts: list[str], seeds: list[int], steps: int = 20, guidance: float = 4.0) -> Tensor:
         """Pictures [B, 3, H, W] float32 in [-1, 1]; noise from one CPU generator per seed, as Limner draws it."""
         device = next(self.unet.parameters()).device
-        ids = torch.tensor([captions.encode(p, self.vocab, LENGTH) for p in ["", *prompts]], device=device)
+        ids = torch.tensor([self.ids(p) for p in ["", *prompts]], device=device)
         shape = (self.unet.config.in_channels, LATENT, LATENT)
         noise = torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(s)) for s in seeds]).to(device)
         with autocast(device.type):

@@ -148,9 +148,16 @@ def train(
     return trainer
 
 
-def look(drawn: pocket.Pocket, path: Path, prompts: tuple[str, ...] = LOOK, columns: int = 6) -> None:
-    """A contact sheet of ``prompts``, seed = position."""
-    pictures = drawn.draw(list(prompts), list(range(len(prompts))), steps=15)
+def look(
+    drawn: pocket.Pocket,
+    path: Path,
+    prompts: tuple[str, ...] = LOOK,
+    columns: int = 6,
+    pictures: Tensor | None = None,
+) -> None:
+    """A contact sheet of ``prompts``, seed = position, or of ``pictures`` made elsewhere."""
+    if pictures is None:
+        pictures = drawn.draw(list(prompts), list(range(len(prompts))), steps=15)
     n, _, h, w = pictures.shape
     rows = -(-n // columns)
     sheet = torch.ones(3, rows * h, columns * w)

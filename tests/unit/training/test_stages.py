@@ -6,7 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from training import captions, diffusion, pack, pocket, train_autoencoder, train_classifier, train_unet
+from safetensors.torch import load_file
+from training import (
+    captions,
+    diffusion,
+    lora,
+    pack,
+    pocket,
+    train_autoencoder,
+    train_classifier,
+    train_turbo,
+    train_unet,
+)
 from training.evaluate import measure, prompts
 from training.loop import Options
 from training.sprites import Atlas
@@ -118,3 +129,17 @@ def test_kid_of_a_sample_with_itself_is_small_and_grows_with_a_shift() -> None:
     generator = torch.Generator().manual_seed(0)
     a, b = torch.randn(200, 8, generator=generator), torch.randn(200, 8, generator=generator)
     assert abs(measure.kid(a, b)) < measure.kid(a, b + 1)
+
+
+def test_turbo_trains_adapters_that_start_as_nothing(atlas: Atlas, run: Path, tmp_path: Path) -> None:
+    drawn = pocket.load(run, "cpu")
+    before = drawn.draw(["a fox"], [1], steps=2)
+    adapters = lora.adapt(drawn.unet, 2)
+    assert torch.allclose(drawn.draw(["a fox"], [1], steps=2), before, atol=1e-5)
+    assert len(adapters) > 10
+    teacher = pocket.load(run, "cpu")
+    trainer = train_turbo.train(atlas, _options(tmp_path, 8), teacher, variants=1, rank=2)
+    assert trainer.step == 2
+    saved = load_file(tmp_path / "pytorch_lora_weights.safetensors")
+    assert len(saved) == 2 * len(adapters)
+    assert any(v.abs().max() > 0 for k, v in saved.items() if "lora_B" in k)
