@@ -2,6 +2,7 @@
 
 - A ```` ```sh ```` block holds ``limner`` commands, one a line; ``# exits 2`` after one says how it must end, else 0.
 - A ```` ```python ```` block is executed; the blocks of a page share their names.
+- A ```` ```text ```` block without such a mark is what the command before it prints on stdout.
 - ``<!-- file: NAME -->`` before a block of another kind writes it to the reader's folder (``~/NAME``: Limner's own).
 - ``<!-- needs: network -->`` (or a GPU, or a file of yours) before a block: only its options or syntax are checked.
 - Other commands (``make``, ``git``, ``pip``) stand in ```` ```console ```` blocks, which nobody runs.
@@ -68,6 +69,7 @@ def test_page_runs(page: Path, own_home: Path, tmp_path: Path, monkeypatch: pyte
     work.mkdir()
     monkeypatch.chdir(work)
     names: dict[str, object] = {"__name__": "docs"}
+    printed = ""
     with small_and_fast(monkeypatch):
         for block in blocks(page):
             if block.file is not None:
@@ -75,15 +77,19 @@ def test_page_runs(page: Path, own_home: Path, tmp_path: Path, monkeypatch: pyte
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_text(block.text, "utf-8")
             elif block.kind == "sh":
-                run_commands(block, own_home)
+                printed = run_commands(block, own_home)
+            elif block.kind == "text":
+                assert printed == block.text, f"{block}: now it prints\n{printed}"
             elif block.kind == "python":
                 code = compile(block.text, str(block), "exec")
                 if block.needs is None:
                     exec(code, names)
 
 
-def run_commands(block: Block, home: Path) -> None:
+def run_commands(block: Block, home: Path) -> str:
+    """Run them, or only check their options; what the last one printed on stdout."""
     limner = limner_in(home)
+    printed = ""
     for args, code in commands(block):
         if block.needs is not None:
             cut = args.index("--") if "--" in args else len(args)
@@ -92,6 +98,8 @@ def run_commands(block: Block, home: Path) -> None:
         said = f"{block}: limner {shlex.join(args)}\n{result.stdout}{result.stderr}"
         assert result.exit_code == code, said
         assert "Traceback" not in result.stderr, said
+        printed = result.stdout
+    return printed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
