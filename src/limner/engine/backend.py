@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import queue
 import threading
+import weakref
 from typing import TYPE_CHECKING, Protocol
 
 from limner.engine.threads import wait_passively
 from limner.engine.ticket import Locate, Ticket
-from limner.types import Plan, Queued
+from limner.errors import GenerationError
+from limner.types import Failed, Plan, Queued
 
 if TYPE_CHECKING:
     from limner.engine.desk import Desk
@@ -31,37 +34,61 @@ class Local:
         self._locate = locate
         self._inbox: queue.SimpleQueue[Ticket | str | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._ended: Exception | None = None
         self._lock = threading.Lock()
 
     def warm(self) -> None:
-        """Start the thread, which begins to import torch."""
+        """Start the thread, which begins to import torch. Raises ``GenerationError`` after it has ended."""
         with self._lock:
-            if self._thread is None:
-                wait_passively()
-                self._thread = threading.Thread(target=self._work, name="limner-engine", daemon=True)
-                self._thread.start()
+            self._start()
 
     def submit(self, plan: Plan, *, previews: bool = False) -> Ticket:
         ticket = Ticket(plan, previews, self._inbox.put)
         ticket.tell(Queued(len(plan.seeds)))
-        self._inbox.put(ticket)
-        self.warm()
+        with self._lock:  # so that no ticket is put in after the thread has answered the last
+            self._start()
+            self._inbox.put(ticket)
         return ticket
 
     def close(self) -> None:
         with self._lock:
-            thread, self._thread = self._thread, None
+            self._ended = self._ended or _closed()
+            thread = self._thread
+        self._inbox.put(None)
         if thread is not None:
-            self._inbox.put(None)
             thread.join(timeout=60)
 
-    def _work(self) -> None:
-        from limner.engine.desk import Desk
+    def _start(self) -> None:
+        if self._ended is not None:
+            raise self._ended
+        if self._thread is None:
+            wait_passively()
+            self._thread = threading.Thread(target=self._work, name="limner-engine", daemon=True)
+            self._thread.start()
+            # A thread inside torch when the interpreter goes away aborts the process.
+            atexit.register(_close, weakref.ref(self))
 
-        desk = Desk(self._locate)
-        while self._take(desk):
-            desk.step()
-        desk.close()
+    def _work(self) -> None:
+        """The engine's thread. Whatever ends it, no ticket is left without an end."""
+        error = _closed()
+        try:
+            from limner.engine.desk import Desk
+
+            desk = Desk(self._locate)
+            while self._take(desk):
+                desk.step()
+            desk.close()
+        except Exception as fault:
+            error = GenerationError(f"the engine could not run: {type(fault).__name__}: {fault}", hint="limner doctor")
+            error.__cause__ = fault
+        with self._lock:
+            self._ended = self._ended or error
+        self._refuse(error)
+
+    def _refuse(self, error: Exception) -> None:
+        while not self._inbox.empty():
+            if isinstance(item := self._inbox.get(), Ticket):
+                item.tell(Failed(error))
 
     def _take(self, desk: Desk) -> bool:
         """Move what arrived to the desk; waits while there is nothing to compute. False when asked to stop."""
@@ -76,3 +103,12 @@ class Local:
                 desk.cancel(item)
             else:
                 desk.accept(item)
+
+
+def _closed() -> GenerationError:
+    return GenerationError("the session is closed", hint="make a new Session")
+
+
+def _close(backend: weakref.ref[Local]) -> None:
+    if (alive := backend()) is not None:
+        alive.close()

@@ -11,7 +11,7 @@ from typing import Self
 
 from limner.config import Settings
 from limner.engine.backend import Backend, Local
-from limner.errors import MismatchedWeights, PictureNotFound
+from limner.errors import GenerationError, MismatchedWeights, PictureNotFound
 from limner.image import Image
 from limner.library.files import decode, pixel_hash
 from limner.library.metadata import read
@@ -158,7 +158,12 @@ class Session:
         return load_family(plan.recipe.family), found[key]
 
     def _finish(self, plan: Plan, drawn: Drawn) -> Future[Image]:
-        return self._files.submit(self._finished, plan, drawn)
+        try:
+            return self._files.submit(self._finished, plan, drawn)
+        except RuntimeError:  # the pool's own word for "closed"
+            refused: Future[Image] = Future()
+            refused.set_exception(GenerationError("the session was closed", hint="make a new Session"))
+            return refused
 
     def _finished(self, plan: Plan, drawn: Drawn) -> Image:
         """Check, record, store: on the files thread, which never touches torch."""

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from limner.engine.backend import Backend
 from limner.engine.ticket import Ticket
 from limner.errors import Cancelled as CancelledError
+from limner.errors import LimnerError
 from limner.image import Image
 from limner.types import Cancelled, Done, Drawn, Event, Failed, Made, Plan, Queued, Warned
 
@@ -74,7 +75,10 @@ class Generation:
         """One plan's events; returns how it ended."""
         if self._cancelled:
             return Cancelled(tuple(self.images))
-        self._ticket = self._backend.submit(plan, previews=self._previews)
+        try:
+            self._ticket = self._backend.submit(plan, previews=self._previews)
+        except LimnerError as error:
+            return Failed(error, tuple(self.images))
         end: Event = Done(())
         for tiding in self._ticket:
             if isinstance(tiding, Drawn):

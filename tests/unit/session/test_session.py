@@ -6,7 +6,10 @@ import asyncio
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +17,7 @@ import pytest
 
 from limner import Request, Session
 from limner.config import Settings
-from limner.errors import NonFinite, PictureNotFound, StorageError
+from limner.errors import GenerationError, NonFinite, PictureNotFound, StorageError
 from limner.library import files
 from limner.library.metadata import read
 from limner.session import hooks
@@ -193,6 +196,57 @@ def test_checks_see_the_prompt_and_the_pixels(session: Session) -> None:
     session.__dict__["_checks"] = (Watching(),)
     image = session.generate(FOX).result()[0]
     assert image.record.checks == (Notice(code="seen", message="(32, 32, 3)"),)
+
+
+def test_threads_may_ask_at_once(session: Session) -> None:
+    with ThreadPoolExecutor(6) as pool:
+        made = list(pool.map(lambda k: session.generate(FOX.but(seed=k, steps=2 + k)).result()[0], range(6)))
+    assert [image.record.seed.seed for image in made] == list(range(6))
+    assert len(session.library.list()) == 6
+
+
+def test_a_closed_session_says_so(session: Session) -> None:
+    running = session.generate(FOX.but(n=500, steps=50))
+    assert isinstance(next(iter(running)), Queued)
+    next(iter(running))
+    session.close()
+    assert isinstance(list(running)[-1], Cancelled | Failed)
+    with pytest.raises(GenerationError, match="closed"):
+        session.draw("a fox")
+
+
+def test_an_engine_that_cannot_start_fails_the_request(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    import limner.engine.desk
+
+    def broken(locate: object) -> None:
+        raise ImportError("no torch here")
+
+    monkeypatch.setattr(limner.engine.desk, "Desk", broken)
+    with pytest.raises(GenerationError, match="no torch here"):
+        session.generate(FOX).result()
+
+
+def test_a_fault_of_the_engine_fails_what_is_open_and_the_next_request_works(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from limner.engine.scheduler import Scheduler
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scheduler, "pick", lambda self, waiting: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            session.generate(FOX).result()
+    assert len(session.generate(FOX).result()) == 1
+
+
+def test_a_script_that_ends_while_drawing_ends_cleanly(tmp_path: Path) -> None:
+    code = (
+        "from limner import Request, Session\n"
+        "for event in Session(keep=False, offline=True).generate(Request(prompt='a fox', n=99)):\n"
+        "    if type(event).__name__ == 'Step': break\n"
+    )
+    env = {**os.environ, "LIMNER_HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_empty_plan_list_ends_at_once(session: Session) -> None:
