@@ -11,6 +11,8 @@ from PIL import Image
 
 from limner.cli.strips import animation, strip
 from limner.config import Settings
+from limner.library.files import decode, encode
+from limner.library.metadata import read
 from limner.library.store import Library
 from limner.prompts.styles import load_styles
 from limner.sampling.catalog import SOLVERS
@@ -57,6 +59,17 @@ def test_replay_keeps_nothing_but_writes_where_it_is_told(limner: Limner, pictur
     assert limner("replay", str(picture), "-o", str(tmp_path / "again.png")).exit_code == 0
     assert (tmp_path / "again.png").is_file()
     assert Library(tmp_path / "home" / "library").count() == 1
+
+
+def test_replay_where_the_device_of_then_is_not_here(limner: Limner, picture: Path, tmp_path: Path) -> None:
+    found = read(picture).record
+    assert found is not None
+    numerics = found.numerics.model_copy(update={"device": "mps"})
+    elsewhere = found.model_copy(update={"request": found.request.but(device="mps"), "numerics": numerics})
+    (tmp_path / "mac.png").write_bytes(encode(decode(picture), elsewhere))
+    result = limner("replay", str(tmp_path / "mac.png"))
+    assert result.exit_code == 0, result.stderr
+    assert "no device 'mps'; drawing with what is here" in result.stderr
 
 
 def test_vary(limner: Limner, backend: FakeBackend, picture: Path) -> None:

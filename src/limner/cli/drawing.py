@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from limner.types import Cancelled, Done, Event, Failed, Loading, Made, Notice, 
 if TYPE_CHECKING:
     from limner.session import Generation
 
+SHOW_CURSOR = b"\r\x1b[?25h\n"
 WAIT = 0.1  # seconds that Ctrl-C may have to wait for its handler
 
 
@@ -59,13 +61,15 @@ class Telling:
 class Follower:
     """Follows any number of Generations behind one progress display of ``total`` pictures.
 
-    ``target`` takes copies. ``paths``: tell each picture's path, and show it. ``extra`` is added to its JSON.
+    ``target`` takes copies. ``paths``: tell each picture's path, and show it. ``silent``: progress and
+    warnings alone. ``extra`` is added to each picture's JSON.
     """
 
     telling: Telling
     total: int
     target: Target | None = None
     paths: bool = True
+    silent: bool = False
     extra: dict[str, object] = field(default_factory=dict)
     made: int = 0
     _warned: set[Notice] = field(default_factory=set)
@@ -113,6 +117,8 @@ class Follower:
     def _made(self, image: Picture, label: str) -> None:
         self.made += 1
         copy = self.target.write(image, label) if self.target is not None else None
+        if self.silent:
+            return
         with self.aside():
             if self.telling.json:
                 out(json.dumps(summary(image, copy) | self.extra, ensure_ascii=False))
@@ -178,6 +184,8 @@ def _interruptible(cancel: Callable[[], None], shown: Progress) -> Iterator[None
         cancel()
 
     def second(number: int, frame: FrameType | None) -> NoReturn:
+        if sys.stderr.isatty():
+            os.write(2, SHOW_CURSOR)  # the bar hides it
         os._exit(INTERRUPTED)  # the engine's thread may be inside a long network call: waiting is not "at once"
 
     try:

@@ -36,7 +36,7 @@ class Progress:
         """A step is done."""
 
     def stopping(self) -> None:
-        """Ctrl-C was pressed. Called from a signal handler: says so, and touches no lock."""
+        """Ctrl-C was pressed. Called from a signal handler, in the middle of anything."""
         from limner.cli.console import say
 
         say(STOPPING, dim=True)
@@ -142,6 +142,7 @@ class Bar(Progress):
 
     def stopping(self) -> None:
         self._stopping = True
+        self._bar.update(self._task, description=STOPPING)
 
     @contextmanager
     def aside(self) -> Iterator[None]:

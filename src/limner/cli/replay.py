@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limner.errors import DeviceError
+
 if TYPE_CHECKING:
-    from limner.session import Replay
+    from limner.cli.drawing import Telling
+    from limner.session import Replay, Session
 
 
 @click.command(name="replay")
@@ -24,10 +27,11 @@ def command(picture: str, output: str | None, as_json: bool, offline: bool) -> i
     from limner.cli.targets import Target
 
     target = Target.of(output) if output is not None else None
+    from limner.cli.drawing import Telling
     from limner.session import Session
 
     with Session(keep=False, offline=True if offline else None) as session:
-        found = session.replay(picture)
+        found = drawn_again(session, picture, Telling(json=as_json))
     copy = target.write(found.image, "1") if target is not None else None
     if as_json:
         _json(found, None if copy is None else str(copy))
@@ -36,6 +40,30 @@ def command(picture: str, output: str | None, as_json: bool, offline: bool) -> i
         if copy is not None:
             click.echo(str(copy))
     return 1 if found.verdict == "different" else 0
+
+
+def drawn_again(session: Session, picture: str, telling: Telling) -> Replay:
+    """As ``Session.replay``, with progress, and on another device where the one of then is not here."""
+    from limner.cli.downloading import fetch
+    from limner.cli.drawing import Follower
+    from limner.image import Image
+    from limner.library.files import decode
+    from limner.session.replay import compare, request_of
+
+    record, path = session.record_of(picture)
+    before, request = decode(path), request_of(record)
+    fetch(session, request.model, telling)
+    try:
+        planned = session.plan(request, literal=True)
+    except DeviceError as error:
+        telling.warn(f"{error.message}; drawing with what is here")
+        planned = session.plan(request.but(device=None, dtype=None), literal=True)
+    follower = Follower(telling, total=1, silent=True)
+    with follower.watching():
+        made = follower.follow(session.run(planned))
+    image = made[0]
+    assert isinstance(image, Image)
+    return compare(before, record, image)
 
 
 def _json(found: Replay, copy: str | None) -> None:
