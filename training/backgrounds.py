@@ -81,7 +81,8 @@ class _Canvas:
 
 def _sky(time: str, rng: random.Random, horizon: float) -> _Canvas:
     """The sky of a time: sun, moon and stars included."""
-    canvas = _Canvas(*(_jitter(c, rng) for c in _SKY[time]), rng)
+    top, bottom = (_jitter(c, rng) for c in _SKY[time])
+    canvas = _Canvas(top, bottom, rng)
     if time == "night":
         canvas.dots(45, (0.002, 0.003, 0.004), ((255, 250, 225), (215, 225, 255)), horizon)
         if rng.random() < 0.6:
@@ -194,7 +195,7 @@ def _clouds(time: str, rng: random.Random) -> _Canvas:
     return canvas
 
 
-def _sea(_: str, rng: random.Random) -> _Canvas:
+def _sea(time: str, rng: random.Random) -> _Canvas:
     canvas = _Canvas(_jitter((48, 166, 218), rng), _jitter((8, 56, 120), rng), rng)
     y = rng.uniform(0.84, 0.92)
     for _ in range(rng.randint(4, 9)):
@@ -206,7 +207,7 @@ def _sea(_: str, rng: random.Random) -> _Canvas:
     return canvas
 
 
-def _space(_: str, rng: random.Random) -> _Canvas:
+def _space(time: str, rng: random.Random) -> _Canvas:
     canvas = _Canvas(_jitter((8, 6, 24), rng, 5), _jitter((34, 16, 62), rng, 8), rng)
     for _ in range(2):
         canvas.disc(rng.random(), rng.random(), rng.uniform(0.15, 0.3), _jitter((52, 24, 88), rng, 10), 0.1)

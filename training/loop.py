@@ -85,7 +85,7 @@ class Trainer:
         """One optimizer step on ``loss``, and the moving average after it."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._rate()
-        loss.backward()
+        torch.autograd.backward(loss)
         nn.utils.clip_grad_norm_(self.params, self.options.clip)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)

@@ -15,6 +15,10 @@ _TARGETS = (
 )
 
 
+def _pair(size: tuple[int, ...]) -> tuple[int, int]:
+    return size[0], size[1]
+
+
 class Adapted(nn.Module):
     """``base(x) + up(down(x))`` with ``base`` frozen; ``up`` starts at zero, so nothing changes until it's trained."""
 
@@ -24,8 +28,8 @@ class Adapted(nn.Module):
         self.lora_A: nn.Module
         self.lora_B: nn.Module
         if isinstance(base, nn.Conv2d):
-            window = (base.kernel_size, base.stride, base.padding)
-            self.lora_A = nn.Conv2d(base.in_channels, rank, *window, bias=False)
+            self.lora_A = nn.Conv2d(base.in_channels, rank, _pair(base.kernel_size), _pair(base.stride), bias=False)
+            self.lora_A.padding = base.padding  # diffusers pads one side of some strided convolutions itself
             self.lora_B = nn.Conv2d(rank, base.out_channels, 1, bias=False)
         else:
             self.lora_A = nn.Linear(base.in_features, rank, bias=False)
@@ -72,8 +76,7 @@ def save(adapters: nn.ModuleDict, path: Path) -> None:
     weights: dict[str, Tensor] = {}
     for name, adapter in adapters.items():
         for part in ("lora_A", "lora_B"):
-            weights[f"unet.{name.replace('|', '.')}.{part}.weight"] = (
-                adapter.get_submodule(part).weight.detach().to(torch.float16).contiguous().cpu()  # type: ignore[union-attr]
-            )
+            value = adapter.get_parameter(f"{part}.weight").detach()
+            weights[f"unet.{name.replace('|', '.')}.{part}.weight"] = value.to(torch.float16).contiguous().cpu()
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(weights, path)

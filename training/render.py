@@ -19,6 +19,13 @@ AT_ONCE = 256  # pictures, so that a thousand fit in memory
 class Renderer(nn.Module):
     """Draws Layouts. Holds the sprites at two sizes and the painted backgrounds, all uint8, on its device."""
 
+    sprites: Tensor
+    small: Tensor
+    gain: Tensor
+    colours: Tensor
+    painted: Tensor
+    axis: Tensor
+
     def __init__(self, atlas: Atlas, variants: int = 16) -> None:
         super().__init__()
         pixels = torch.from_numpy(atlas.pixels).permute(0, 3, 1, 2)

@@ -56,8 +56,8 @@ def train(stage: str, atlas: Atlas, options: Options, root: Path, things: int | 
         train_autoencoder.train(atlas, options, widths=widths)
     elif stage == "unet":
         vae = train_unet.load_vae(root)
-        bank = {"room": 65_536, "curriculum": 60_000} if fast else {"room": 12_288, "curriculum": 6_000}
-        train_unet.train(atlas, options, vae, reuse=8, things=things, **bank)
+        room, curriculum = (65_536, 60_000) if fast else (12_288, 6_000)
+        train_unet.train(atlas, options, vae, room=room, reuse=8, curriculum=curriculum, things=things)
     elif stage == "classifier":
         train_classifier.train(atlas, options)
     elif stage == "clip":

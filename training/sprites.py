@@ -32,9 +32,9 @@ class Atlas:
         """One PNG of all cells side by side, the names in its text chunk: small, and anything can look at it."""
         n, columns = len(self.things), 16
         rows = -(-n // columns)
-        sheet = np.zeros((rows * columns, SIDE, SIDE, 4), np.uint8)
-        sheet[:n] = self.pixels
-        sheet = sheet.reshape(rows, columns, SIDE, SIDE, 4).swapaxes(1, 2).reshape(rows * SIDE, columns * SIDE, 4)
+        cells = np.zeros((rows * columns, SIDE, SIDE, 4), np.uint8)
+        cells[:n] = self.pixels
+        sheet = cells.reshape(rows, columns, SIDE, SIDE, 4).swapaxes(1, 2).reshape(rows * SIDE, columns * SIDE, 4)
         text = PngImagePlugin.PngInfo()
         text.add_text("things", json.dumps([asdict(t) for t in self.things], ensure_ascii=True))
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -51,7 +51,8 @@ def _open_paths(model: nn.Module) -> None:
         if isinstance(part, nn.Conv2d):
             fan_in = part.weight[0].numel()
             nn.init.normal_(part.weight, std=fan_in**-0.5)
-            nn.init.zeros_(part.bias)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
             if name.endswith("conv2"):
                 nn.init.zeros_(part.weight)
 
@@ -89,7 +90,7 @@ def reconstruction_loss(made: Tensor, true: Tensor, latent: Tensor) -> tuple[Ten
 @torch.no_grad()
 def psnr(model: AutoencoderKL, pictures: Tensor) -> float:
     """Peak signal to noise over ``pictures`` [N, 3, H, W] in [-1, 1], in dB."""
-    squared = [(model(p).sample.clamp(-1, 1) - p).square().mean() for p in pictures.split(8)]
+    squared = [(model(p).sample.clamp(-1, 1) - p).square().mean() for p in torch.split(pictures, 8)]
     return float(10 * torch.log10(4 / torch.stack(squared).mean()))
 
 
@@ -117,7 +118,7 @@ def train(atlas: Atlas, options: Options, variants: int = 16, widths: tuple[int,
     batches = Batches(scenes, atlas.things, {})
 
     def loss(batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        side = SIZE if fast else 64 if trainer.progress < 0.7 else 128
+        side = SIZE if fast else 64 if trainer.progress < 0.42 else (128, SIZE)[step % 2]
         pictures = renderer(batch.layout)
         if not fast and side > 64:  # as many pixels a step
             pictures = pictures[: max(1, len(pictures) // 4)]

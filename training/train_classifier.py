@@ -5,6 +5,7 @@ It is trained on renders with blur and noise, never on drawn pictures, and is it
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -143,7 +144,7 @@ def answers(model: Classifier, pictures: Tensor, top: int = 2) -> tuple[list[Ans
     found: list[Answer] = []
     features = []
     axis = (torch.arange(GRID, device=pictures.device) + 0.5) / GRID
-    for part in pictures.split(64):
+    for part in torch.split(pictures, 64):
         seen = model(part)
         p = seen.things.float().softmax(1)[:, 1:]
         mass = p.sum((2, 3))
@@ -188,9 +189,10 @@ def train(
     torch.manual_seed(options.seed)
     device = options.device
     renderer = Renderer(atlas, variants).to(device)
-    model = Classifier(len(atlas.things), widths).to(device, memory_format=torch.channels_last)
+    model = Classifier(len(atlas.things), widths).to(device)
+    model.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = Trainer({"classifier": model}, options)
-    body: nn.Module = torch.compile(model) if options.compile else model
+    body: Callable[[Tensor], Seen] = torch.compile(model) if options.compile else model
     batches = Batches(Stream(options.seed + 2, options.batch), atlas.things, {})
     scenes, layout = held_out_scenes(checked, 2, atlas.things)
     unseen = renderer(layout)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from training import captions, pocket
 from training.data import Batch, Batches, held_out_scenes, stream
@@ -60,9 +61,9 @@ def build(words: int, width: int = 192, layers: int = 6, patch: int = 16) -> CLI
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
 
 
-def _unit(x: object) -> Tensor:
+def _unit(x: Tensor | BaseModelOutputWithPooling) -> Tensor:
     """The projected embedding, unit length (transformers 5 wraps it in an output object)."""
-    return F.normalize(getattr(x, "pooler_output", x).float(), dim=-1)
+    return F.normalize((x if isinstance(x, Tensor) else x.pooler_output).float(), dim=-1)
 
 
 def embed(model: CLIPModel, pictures: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:

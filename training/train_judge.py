@@ -7,6 +7,7 @@ cells; its own seeds; its own grammar (``captions_judge``). Answers are logits o
 import json
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -127,7 +128,7 @@ def train(atlas: Atlas, options: Options, variants: int = 16, width: int = 192, 
     loader = torch.utils.data.DataLoader(
         exam, batch_size=None, sampler=Onward(trainer.step), num_workers=options.workers
     )
-    body: nn.Module = torch.compile(model) if options.compile else model
+    body: Callable[[Tensor, Tensor], Tensor] = torch.compile(model) if options.compile else model
 
     def loss(batch: Asked, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         questions, truth = (torch.from_numpy(a).to(device) for a in (batch.questions, batch.truth))

@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from training import captions, diffusion, pocket
 from training.data import Batch, Batches, Stream, held_out_scenes, stream
@@ -67,7 +67,7 @@ class Bank:
 def latent_scale(vae: AutoencoderKL, renderer: Renderer, atlas: Atlas, scenes: int = 128) -> float:
     """One over the latents' standard deviation, over a fixed set of scenes."""
     _, layout = held_out_scenes(scenes, 1, atlas.things, FULL)
-    latents = torch.cat([encode(vae, p) for p in renderer(layout).split(16)])
+    latents = torch.cat([encode(vae, p) for p in torch.split(renderer(layout), 16)])
     return 1 / latents.std().item()
 
 
@@ -106,7 +106,7 @@ def train(
     text = pocket.build_text(len(vocab), hidden).to(device)
     unet = pocket.build_unet(channels, widths, hidden).to(device, memory_format=torch.channels_last)
     trainer = Trainer({"text_encoder": text, "unet": unet}, options)
-    body: nn.Module = torch.compile(unet) if options.compile else unet
+    body = torch.compile(unet) if options.compile else unet
     scale = latent_scale(vae, renderer, atlas, min(128, room))
     table = diffusion.alphas().to(device, torch.float32)
     empty = torch.tensor(captions.encode("", vocab, pocket.LENGTH), device=device)

@@ -9,6 +9,7 @@ import json
 import math
 from collections import defaultdict
 from pathlib import Path
+from typing import TypedDict
 
 import torch
 from torch import Tensor
@@ -23,6 +24,26 @@ from training.train_autoencoder import psnr
 from training.train_classifier import SETTINGS, Answer, Classifier, accuracy, answers
 from training.train_unet import look
 from training.world import PLAIN
+
+
+class Share(TypedDict):
+    """How many of ``n`` pictures pass, with the 95 % interval."""
+
+    share: float
+    interval: tuple[float, float]
+    n: int
+
+
+class Figures(TypedDict):
+    """What ``measure`` finds."""
+
+    drawn: dict[str, Share]
+    classifier_on_renders: dict[str, float]
+    psnr: float
+    kid: float
+    kid_real: float
+    steps: int
+    guidance: float
 
 
 def relation_holds(relation: str, first: tuple[float, float], second: tuple[float, float]) -> bool:
@@ -91,7 +112,7 @@ def measure(
     steps: int = 20,
     guidance: float = 4.0,
     variants: int = 16,
-) -> dict[str, object]:
+) -> Figures:
     """Every figure: shares with their intervals, PSNR, KID, the classifier's own marks."""
     device = str(next(judge.parameters()).device)
     names = [t.name for t in atlas.things]
@@ -111,7 +132,7 @@ def measure(
     real = renderer(layout)
     own = answers(judge, real)[1]
     half = len(rows)
-    shares = {
+    shares: dict[str, Share] = {
         name: {"share": sum(v) / len(v), "interval": wilson(sum(v), len(v)), "n": len(v)} for name, v in tally.items()
     }
     return {
@@ -125,13 +146,13 @@ def measure(
     }
 
 
-def markdown(figures: dict[str, object]) -> str:
+def markdown(figures: Figures) -> str:
     """The figures as the card shows them."""
     lines = ["| figure | share | 95 % interval | n |", "| --- | --- | --- | --- |"]
-    for name, row in sorted(figures["drawn"].items()):  # type: ignore[attr-defined]
+    for name, row in sorted(figures["drawn"].items()):
         low, high = row["interval"]
         lines.append(f"| {name} | {row['share']:.1%} | {low:.1%} to {high:.1%} | {row['n']} |")
-    own = ", ".join(f"{k} {v:.1%}" for k, v in figures["classifier_on_renders"].items())  # type: ignore[attr-defined]
+    own = ", ".join(f"{k} {v:.1%}" for k, v in figures["classifier_on_renders"].items())
     return "\n".join(
         [
             *lines,

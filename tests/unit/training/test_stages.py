@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,10 @@ def test_a_resumed_stage_ends_where_an_unbroken_one_does(atlas: Atlas, tmp_path:
     vae = train_unet.load_vae(run)
     whole = _unet(atlas, tmp_path / "whole", 16, vae)
     halves = _options(tmp_path / "halves", 16)
-    settings = {"room": 16, "reuse": 2, "variants": 1, "widths": (16, 32), "hidden": 32}
-    first = train_unet.train(atlas, replace(halves, stop_after=0.0), vae, **settings)
+    train = partial(train_unet.train, room=16, reuse=2, variants=1, widths=(16, 32), hidden=32)
+    first = train(atlas, replace(halves, stop_after=0.0), vae)
     assert first.step < 4
-    second = train_unet.train(atlas, halves, vae, **settings)
+    second = train(atlas, halves, vae)
     assert second.step == 4
     for name, value in second.modules["unet"].state_dict().items():
         assert torch.equal(value, whole[name]), name
