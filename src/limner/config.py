@@ -26,7 +26,7 @@ FIELDS = frozenset(Request.model_fields) - {"prompt"}
 SIZE = "size"  # the CLI's word for width and height; accepted here too
 PLAIN: Mapping[str, frozenset[str]] = {"library": frozenset({"root"}), "network": frozenset({"offline"})}
 SECTIONS = ("defaults", "models", *PLAIN)
-RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY"})
+RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG"})
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 

@@ -69,7 +69,7 @@ def test_replay_where_the_device_of_then_is_not_here(limner: Limner, picture: Pa
     (tmp_path / "mac.png").write_bytes(encode(decode(picture), elsewhere))
     result = limner("replay", str(tmp_path / "mac.png"))
     assert result.exit_code == 0, result.stderr
-    assert "no device 'mps'; drawing with what is here" in result.stderr
+    assert "no device 'mps'; drawn on cpu instead" in result.stderr
 
 
 def test_vary(limner: Limner, backend: FakeBackend, picture: Path) -> None:

@@ -9,7 +9,7 @@ import click
 from limner.cli import gallery_files, inspect_record
 from limner.cli.console import one_line, say
 from limner.cli.default_group import DefaultGroup
-from limner.cli.gallery_find import find, find_all
+from limner.cli.gallery_find import find_all
 from limner.cli.gallery_query import SORTS, Choice, choosing
 from limner.cli.gallery_table import as_json, show_table, stars
 from limner.cli.sheet import Fact, count, out_json, sheet, when
@@ -62,7 +62,7 @@ def list_(limit: int, sort: str, *, json_: bool, **chosen: str | int | None) -> 
 def show(name: str, *, json_: bool) -> None:
     """Everything known of a picture (the newest one, if none is named)."""
     library = open_library()
-    entry = find(library, name)
+    entry = library.get(name)
     scores = library.scores(entry.id)
     if json_:
         record = None if entry.record is None else entry.record.model_dump(mode="json", by_alias=True)

@@ -1,4 +1,4 @@
-"""The pictures a person means: ids and pieces of ids, paths, ``last``, ``@2``; times: ``yesterday``, ``7d``."""
+"""Several pictures at once, and the times a person means: ``yesterday``, ``7d``."""
 
 from __future__ import annotations
 
@@ -6,34 +6,18 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from limner.errors import InvalidRequest, PictureNotFound
-from limner.library.entries import Entry, Query
+from limner.errors import InvalidRequest
+from limner.library.entries import Entry
 from limner.library.store import Library
 
-_NEWEST = re.compile(r"@(\d{1,9})")
 _AGO = re.compile(r"(\d{1,4})\s*([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
 _DAY = timedelta(days=1)
 
 
-def find(library: Library, what: str) -> Entry:
-    """As ``Library.get``, and ``last`` or ``@1`` for the newest picture, ``@2`` for the one before it."""
-    text = what.strip().lower()
-    match = _NEWEST.fullmatch("@1" if text == "last" else text)
-    if match is None:
-        return library.get(what)
-    place = int(match[1])
-    page = library.list(Query(limit=1, offset=place - 1)) if place else []
-    if not page:
-        count = library.count()
-        hint = f"it holds {count}; @1 is the newest" if count else "draw one first: limner a red fox in the snow"
-        raise PictureNotFound(f"the library has no picture {what!r}", hint=hint)
-    return page[0]
-
-
 def find_all(library: Library, names: Iterable[str]) -> list[Entry]:
     """Each picture once, in the order given. Raises ``PictureNotFound`` for the first that is not there."""
-    return list({entry.id: entry for entry in (find(library, name) for name in names)}.values())
+    return list({entry.id: entry for entry in (library.get(name) for name in names)}.values())
 
 
 def moment(text: str, option: str, *, end: bool = False, now: datetime | None = None) -> str:

@@ -57,10 +57,9 @@ def locate(picture: str) -> Path:
     path = Path(picture).expanduser()
     if path.is_file():
         return path
-    from limner.cli.gallery_find import find
     from limner.library.store import Library
 
-    return find(Library(Settings.load().library_root), picture).path
+    return Library(Settings.load().library_root).get(picture).path
 
 
 def _file(inspected: Inspected) -> Iterator[Fact]:

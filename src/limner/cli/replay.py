@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limner.errors import DeviceError
-
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
     from limner.session import Replay, Session
@@ -51,13 +49,9 @@ def drawn_again(session: Session, picture: str, telling: Telling) -> Replay:
     from limner.session.replay import compare, request_of
 
     record, path = session.record_of(picture)
-    before, request = decode(path), request_of(record)
-    fetch(session, request.model, telling)
-    try:
-        planned = session.plan(request, literal=True)
-    except DeviceError as error:
-        telling.warn(f"{error.message}; drawing with what is here")
-        planned = session.plan(request.but(device=None, dtype=None), literal=True)
+    before = decode(path)
+    fetch(session, request_of(record).model, telling)
+    planned = session.plan_again(record)
     follower = Follower(telling, total=1, silent=True)
     with follower.watching():
         made = follower.follow(session.run(planned))

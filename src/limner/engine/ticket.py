@@ -12,6 +12,8 @@ from limner.types import Cancelled, Done, Drawn, Failed, Loading, Plan, Queued, 
 if TYPE_CHECKING:
     from limner.models.family import Family, Files
 
+PATIENCE = 0.2  # seconds
+
 Tiding: TypeAlias = "Queued | Loading | Step | Warned | Drawn | Done | Failed | Cancelled"
 Locate: TypeAlias = "Callable[[Plan], tuple[Family, Files]]"
 
@@ -35,7 +37,11 @@ class Ticket:
 
     def __iter__(self) -> Iterator[Tiding]:
         while True:
-            tiding = self._tidings.get()
+            try:
+                # Not without end: a wait that never wakes cannot be interrupted by Ctrl-C on every system.
+                tiding = self._tidings.get(timeout=PATIENCE)
+            except queue.Empty:
+                continue
             yield tiding
             if isinstance(tiding, Done | Failed | Cancelled):
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 
 from limner.errors import LimnerError, PictureNotFound
@@ -12,6 +13,7 @@ from limner.library.files import SUFFIXES
 from limner.library.metadata import read
 
 _SHOWN = 5
+_NEWEST = re.compile(r"@(\d{1,9})")
 
 
 class Lookup:
@@ -24,6 +26,8 @@ class Lookup:
     def get(self, what: str) -> Entry:
         """See ``Library.get``."""
         text = what.strip()
+        if match := _NEWEST.fullmatch("@1" if text.lower() == "last" else text):
+            return self._by_age(int(match[1]), what)
         if ID.fullmatch(text.lower()) and (found := self._where("id = ?", text.lower())):
             return found[0]
         if _is_path(text):
@@ -32,6 +36,14 @@ class Lookup:
             except (OSError, ValueError, RuntimeError) as error:  # too long, a NUL, not UTF-8, nobody's home
                 raise PictureNotFound(f"{text[:80]!r} is no path here", hint="limner gallery lists ids") from error
         return self._by_piece(text.lower())
+
+    def _by_age(self, place: int, what: str) -> Entry:
+        found = self._where(f"1 ORDER BY created DESC, id DESC LIMIT 1 OFFSET {place - 1}") if place else []
+        if found:
+            return found[0]
+        count = self._database.query("SELECT count(*) AS pictures FROM pictures")[0]["pictures"]
+        hint = f"it holds {count}; @1 is the newest" if count else "draw one first: limner a red fox in the snow"
+        raise PictureNotFound(f"the library has no picture {what!r}", hint=hint)
 
     def _by_piece(self, piece: str) -> Entry:
         if not ID_PART.fullmatch(piece):

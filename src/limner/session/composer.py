@@ -11,7 +11,7 @@ from typing import Self
 
 from limner.config import Settings
 from limner.engine.backend import Backend, Local
-from limner.errors import GenerationError, MismatchedWeights, PictureNotFound
+from limner.errors import DeviceError, GenerationError, MismatchedWeights, PictureNotFound
 from limner.image import Image
 from limner.library.files import decode, pixel_hash
 from limner.library.metadata import read
@@ -121,8 +121,19 @@ class Session:
     def replay(self, path: str | Path) -> Replay:
         """Draw an image of ours again and compare. Raises ``PictureNotFound`` where it has no Record."""
         record, where = self.record_of(path)
-        image = Session(settings=self.settings, backend=self._backend, keep=False, offline=self.offline)._again(record)
-        return compare(decode(where), record, image)
+        unkept = Session(settings=self.settings, backend=self._backend, keep=False, offline=self.offline)
+        return compare(decode(where), record, unkept.run(unkept.plan_again(record)).result()[0])
+
+    def plan_again(self, record: Record) -> tuple[Plan, ...]:
+        """A Plan for the Record's image. Where its device or dtype is not to be had here, what is here is planned, and
+        said in the Plan's notices. Raises what ``plan`` raises."""
+        asked = request_of(record)
+        try:
+            return self.plan(asked, literal=True)
+        except DeviceError as error:
+            (plan,) = self.plan(asked.but(device=None, dtype=None), literal=True)
+            notice = Notice(code="other-device", message=f"{error.message}; drawn on {plan.device} instead")
+            return (plan.model_copy(update={"notices": (*plan.notices, notice)}),)
 
     def record_of(self, picture: str | Path) -> tuple[Record, Path]:
         """The birth Record of a file, or of a picture in the library by id. Raises ``PictureNotFound``."""
@@ -136,9 +147,6 @@ class Session:
                 hint="limner inspect shows what it does carry; only pictures made by Limner can be drawn again",
             )
         return found.record, path
-
-    def _again(self, record: Record) -> Image:
-        return self.generate(request_of(record), literal=True).result()[0]
 
     @cached_property
     def _checks(self) -> tuple[hooks.Check, ...]:

@@ -43,6 +43,19 @@ class Means:
     found: dict[str, Files] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What all Plans of one Request stand on."""
+
+    asked: Request
+    merged: Request
+    origins: Mapping[str, str]
+    resolved: Resolved
+    family: Family
+    means: Means
+    parent: str | None
+
+
 def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | None = None) -> tuple[Plan, ...]:
     """One Plan for each run of images with the same words. ``literal`` takes braces as they are (replay).
 
@@ -52,13 +65,10 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
     resolved = resolve(merged.model or BUILT_IN_MODEL, means.settings, means.catalog, offline=means.offline)
     means.found[resolved.ref.weights_hash()] = resolved.files
     family = load_family(resolved.card.family)
-    merged = _weak_defaults(merged, resolved.card, means.settings, origins)
-    merged = _seeded(merged)
+    merged = _seeded(_weak_defaults(merged, resolved.card, means.settings, origins))
     _refuse_unsupported(asked, family, resolved.card)
-    made = []
-    for words, indexes in _worded(merged, means, literal):
-        made.append(_plan(asked, merged, words, indexes, resolved, family, means, origins, parent))
-    return tuple(made)
+    ground = Ground(asked, merged, origins, resolved, family, means, parent)
+    return tuple(_plan(ground, words, indexes) for words, indexes in _worded(merged, means, literal))
 
 
 def merge(asked: Request, settings: Settings, catalog: Catalog) -> tuple[Request, dict[str, str]]:
@@ -118,59 +128,50 @@ def _refuse_unsupported(asked: Request, family: Family, card: Card) -> None:
 class Words:
     prompt: str
     negative: str
+    morph_to: str | None
 
 
 def _worded(request: Request, means: Means, literal: bool) -> Iterator[tuple[Words, list[int]]]:
     """The words of each image, with styles and wildcards applied, grouped where neighbours are equal."""
     if literal:
-        yield Words(request.prompt, request.negative or ""), list(range(request.n))
+        yield Words(request.prompt, request.negative or "", request.morph_to), list(range(request.n))
         return
     styles = choose(request.styles, means.styles)
     prompt, negative = apply(styles, request.prompt, request.negative or "")
+    morph_to = None if request.morph_to is None else apply(styles, request.morph_to)[0]
 
     def words(k: int) -> Words:
         rng = random.Random((request.seed or 0) + k)
-        return Words(expand(prompt, rng, means.wildcards), expand(negative, rng, means.wildcards))
+        return Words(
+            prompt=expand(prompt, rng, means.wildcards),
+            negative=expand(negative, rng, means.wildcards),
+            morph_to=None if morph_to is None else expand(morph_to, rng, means.wildcards),
+        )
 
     for found, group in groupby(range(request.n), key=words):
         yield found, list(group)
 
 
-def _plan(
-    asked: Request,
-    merged: Request,
-    words: Words,
-    indexes: list[int],
-    resolved: Resolved,
-    family: Family,
-    means: Means,
-    origins: Mapping[str, str],
-    parent: str | None,
-) -> Plan:
+def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
+    merged, resolved = ground.merged, ground.resolved
     worded = merged.but(
-        prompt=words.prompt, negative=words.negative, n=len(indexes), seed=(merged.seed or 0) + indexes[0]
+        prompt=words.prompt,
+        negative=words.negative,
+        morph_to=words.morph_to,
+        n=len(indexes),
+        seed=(merged.seed or 0) + indexes[0],
     )
-    planned = family.plan(worded, resolved.card, resolved.files, means.machine)
-    device = choose_device(merged.device, means.machine)
-    dtype, why = choose_dtype(merged.dtype, device, means.machine)
-    kind = device.split(":")[0]
-    numerics = Numerics.model_validate(
-        {
-            "device": kind,
-            "dtype": dtype,
-            "speed": merged.speed or "exact",
-            "batching": merged.batching or means.batching,
-        }
-    )
-    notices = (*planned.notices, *_lint(words.prompt, family, resolved.files, resolved.card), *resolved.notices)
+    planned = ground.family.plan(worded, resolved.card, resolved.files, ground.means.machine)
+    device, numerics, why = _numerics(merged, ground.means)
+    lint_notices = _lint(words.prompt, ground.family, resolved.files, resolved.card)
     return Plan(
-        asked=asked,
+        asked=ground.asked,
         request=planned.request.but(
             prompt=merged.prompt,
             n=merged.n,
             seed=merged.seed,
             device=device,
-            dtype=dtype,
+            dtype=numerics.dtype,
             model=resolved.ref.name,
             speed=numerics.speed,
             batching=numerics.batching,
@@ -183,11 +184,26 @@ def _plan(
         recipe=planned.recipe,
         seeds=tuple(_seed(merged, k) for k in indexes),
         first=indexes[0],
-        origins={"dtype": why, **origins},
+        origins={"dtype": why, **ground.origins},
         estimate=planned.estimate,
-        notices=notices,
-        parent=parent,
+        notices=(*planned.notices, *lint_notices, *resolved.notices),
+        parent=ground.parent,
     )
+
+
+def _numerics(merged: Request, means: Means) -> tuple[str, Numerics, str]:
+    """The device, what of it decides bytes, and why this dtype."""
+    device = choose_device(merged.device, means.machine)
+    dtype, why = choose_dtype(merged.dtype, device, means.machine)
+    numerics = Numerics.model_validate(
+        {
+            "device": device.split(":")[0],
+            "dtype": dtype,
+            "speed": merged.speed or "exact",
+            "batching": merged.batching or means.batching,
+        }
+    )
+    return device, numerics, why
 
 
 def _seed(request: Request, k: int) -> Seed:

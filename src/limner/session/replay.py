@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from limner.image import Image
+from limner.models.resolve import pinned
 from limner.types import Pixels, Record, Request
 
 NEAR = 8.0  # mean absolute difference in 1/255 up to which two pictures are called near
@@ -38,7 +39,7 @@ def request_of(record: Record) -> Request:
         n=1,
         seed=record.seed.seed,
         variation_seed=record.seed.variation_seed,
-        model=record.model.name,
+        model=pinned(record.model),
     )
 
 
