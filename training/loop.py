@@ -55,9 +55,8 @@ class Trainer:
         self.modules, self.options = modules, options
         self.params = [p for m in modules.values() for p in m.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.params]
-        fused = options.device.startswith("cuda") or torch.__version__ >= "2.4"
         self.optimizer = torch.optim.AdamW(
-            self.params, options.rate, betas=(0.9, 0.99), weight_decay=options.decay, fused=fused
+            self.params, options.rate, betas=(0.9, 0.99), weight_decay=options.decay, fused=True
         )
         self.step, self.elapsed = 0, 0.0  # steps and minutes over all calls
         self.path = options.out / "state.pt"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from diffusers import UNet2DConditionModel
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 _TARGETS = (
@@ -69,6 +69,16 @@ def without(adapters: nn.ModuleDict) -> Iterator[None]:
     finally:
         for adapter in adapters.values():
             adapter.on = True  # type: ignore[assignment]
+
+
+def load(adapters: nn.ModuleDict, path: Path) -> None:
+    """Put what ``save`` wrote into freshly made adapters of the same rank."""
+    saved = load_file(path)
+    with torch.no_grad():
+        for name, adapter in adapters.items():
+            for part in ("lora_A", "lora_B"):
+                value = saved[f"unet.{name.replace('|', '.')}.{part}.weight"]
+                adapter.get_parameter(f"{part}.weight").copy_(value)
 
 
 def save(adapters: nn.ModuleDict, path: Path) -> None:

@@ -118,6 +118,17 @@ def pack(drawn: pocket.Pocket, out: Path, facts: dict[str, object], measured: st
         path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors writes for the owner alone
 
 
+def pack_clip(run: Path, out: Path) -> None:
+    """``pocket-clip`` in transformers' layout: float16 weights, tokenizer, how to prepare a picture."""
+    from transformers import CLIPModel
+
+    CLIPModel.from_pretrained(run / "clip" / "model").half().save_pretrained(out, max_shard_size=SHARD)
+    tokenizer(json.loads((run / "clip" / "vocab.json").read_text())).save_pretrained(out)
+    half = [0.5, 0.5, 0.5]
+    prepare = {"image_processor_type": "CLIPImageProcessor", "size": {"height": 256, "width": 256}, "image_mean": half}
+    (out / "preprocessor_config.json").write_text(json.dumps({**prepare, "image_std": half, "do_center_crop": False}))
+
+
 def main() -> None:
     """Pack a run's exports."""
     from training.sprites import Atlas
@@ -133,6 +144,8 @@ def main() -> None:
     measured = given.measured.read_text() if given.measured else "Not measured yet."
     shown = {"things": known, "places": len(PLACES), "seen": facts["seen"]}
     pack(pocket.load(given.run, "cpu"), given.out, shown, measured)
+    if (given.run / "clip" / "model").exists():
+        pack_clip(given.run, given.out.with_name(f"{given.out.name}-clip"))
     total = sum(f.stat().st_size for f in given.out.rglob("*") if f.is_file())
     print(f"{given.out}: {total / 2**20:.1f} MiB")
 

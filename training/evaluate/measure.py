@@ -8,13 +8,15 @@ import argparse
 import json
 import math
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TypedDict
 
 import torch
 from torch import Tensor
 
-from training import pocket, train_classifier
+from training import lora, pocket, train_classifier, train_turbo
 from training.data import held_out_scenes
 from training.evaluate.prompts import LIST
 from training.loop import pick_device
@@ -42,8 +44,7 @@ class Figures(TypedDict):
     psnr: float
     kid: float
     kid_real: float
-    steps: int
-    guidance: float
+    how: str
 
 
 def relation_holds(relation: str, first: tuple[float, float], second: tuple[float, float]) -> bool:
@@ -102,18 +103,21 @@ def kid(a: Tensor, b: Tensor) -> float:
     return float(1000 * (within(a) + within(b) - 2 * kernel(a, b).mean()))
 
 
+Draw = Callable[[list[str], list[int]], Tensor]
+
+
 def measure(
     drawn: pocket.Pocket,
+    draw: Draw,
     judge: Classifier,
     atlas: Atlas,
     rows: list[dict[str, object]],
     *,
     batch: int = 64,
-    steps: int = 20,
-    guidance: float = 4.0,
     variants: int = 16,
+    how: str = "",
 ) -> Figures:
-    """Every figure: shares with their intervals, PSNR, KID, the classifier's own marks."""
+    """Every figure of the pictures that ``draw`` makes: shares, PSNR, KID, the classifier's own marks."""
     device = str(next(judge.parameters()).device)
     names = [t.name for t in atlas.things]
     tally: dict[str, list[bool]] = defaultdict(list)
@@ -121,7 +125,7 @@ def measure(
     for begin in range(0, len(rows), batch):
         part = rows[begin : begin + batch]
         seeds = list(range(begin, begin + len(part)))
-        pictures = drawn.draw([str(r["prompt"]) for r in part], seeds, steps, guidance)
+        pictures = draw([str(r["prompt"]) for r in part], seeds)
         said, seen = answers(judge, pictures)
         features.append(seen)
         for row, answer in zip(part, said, strict=True):
@@ -141,8 +145,7 @@ def measure(
         "psnr": psnr(drawn.vae.float(), real[:64]),
         "kid": kid(torch.cat(features), own[:half]),
         "kid_real": kid(own[half:], own[:half]),
-        "steps": steps,
-        "guidance": guidance,
+        "how": how,
     }
 
 
@@ -157,7 +160,7 @@ def markdown(figures: Figures) -> str:
         [
             *lines,
             "",
-            f"Held-out prompts, first seed, {figures['steps']} steps, guidance {figures['guidance']}, judged by a",
+            f"Held-out prompts, first seed, {figures['how']}, judged by a",
             f"classifier whose own marks on held-out renders are: {own}.",
             f"Autoencoder PSNR on held-out scenes {figures['psnr']:.1f} dB. KID (x1000, on that classifier's features)",
             f"against fresh renders {figures['kid']:.2f}; renders against renders {figures['kid_real']:.2f}.",
@@ -178,6 +181,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="at most so many prompts, spread over the kinds")
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--turbo", type=Path, help="an LCM-LoRA: four steps, no guidance")
     given = parser.parse_args()
     device = pick_device(given.device)
     atlas = Atlas.load(given.atlas or given.run / "atlas.png")
@@ -190,12 +194,19 @@ def main() -> None:
     drawn = pocket.load_pack(given.pack, device)
     judge = train_classifier.load(given.run / "classifier", device)
     given.out.mkdir(parents=True, exist_ok=True)
-    figures = measure(drawn, judge, atlas, rows, steps=given.steps, guidance=given.guidance)
+    draw: Draw = partial(drawn.draw, steps=given.steps, guidance=given.guidance)
+    how = f"{given.steps} steps, guidance {given.guidance}"
+    if given.turbo:
+        adapters = lora.adapt(drawn.unet, train_turbo.RANK).to(device)
+        lora.load(adapters, given.turbo)
+        draw, how = partial(train_turbo.draw, drawn), "turbo, 4 steps"
+    figures = measure(drawn, draw, judge, atlas, rows, how=how)
     (given.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     (given.out / "figures.md").write_text(markdown(figures))
     print(markdown(figures))
     picked = rows[:: max(1, len(rows) // 64)][:64]
-    look(drawn, given.out / "heldout-64.webp", tuple(str(r["prompt"]) for r in picked), columns=8)
+    pictures = draw([str(r["prompt"]) for r in picked], list(range(len(picked))))
+    look(drawn, given.out / "heldout-64.webp", columns=8, pictures=pictures)
     (given.out / "heldout-64.txt").write_text("".join(f"{r['prompt']}\n" for r in picked))
 
 

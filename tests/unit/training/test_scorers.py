@@ -5,11 +5,12 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import load_file
-from training import captions, captions_judge, scene, train_clip, train_judge
+from training import captions, captions_judge, pack, scene, train_clip, train_judge
 from training.loop import Options
 from training.negatives import negatives
 from training.scene import Part, Scene
 from training.sprites import Atlas
+from transformers import CLIPModel
 
 
 def _options(out: Path) -> Options:
@@ -81,3 +82,15 @@ def test_pocket_judge_trains_and_exports(atlas: Atlas, tmp_path: Path) -> None:
     saved = load_file(tmp_path / "model.safetensors")
     assert set(saved) == set(trainer.modules["judge"].state_dict())
     assert all(v.dtype == torch.float16 for v in saved.values())
+
+
+def test_the_packed_clip_gives_the_same_embeddings(atlas: Atlas, tmp_path: Path) -> None:
+    trainer = train_clip.train(atlas, _options(tmp_path / "clip"), variants=1, width=64, layers=2, checked=8)
+    pack.pack_clip(tmp_path, tmp_path / "packed")
+    packed = CLIPModel.from_pretrained(tmp_path / "packed", dtype=torch.float32)
+    trainer.swap()  # the export holds the averaged weights
+    ids = torch.tensor([captions.encode("a fox in the snow", captions.vocabulary(atlas.things), 32)])
+    picture = torch.zeros(1, 3, 256, 256)
+    ours = train_clip.embed(trainer.modules["clip"], picture, ids)
+    for mine, theirs in zip(ours, train_clip.embed(packed, picture, ids), strict=True):
+        assert torch.allclose(mine, theirs, atol=2e-2)

@@ -86,7 +86,8 @@ def test_the_evaluation_gives_every_figure(atlas: Atlas, run: Path, tmp_path: Pa
     train_classifier.train(atlas, options, variants=1, widths=(8, 8, 8, 16), checked=8)
     judge = train_classifier.load(tmp_path, "cpu")
     rows = prompts.prompts(atlas.things, {"place": 3, "colour": 2, "count": 1, "relation": 3})
-    figures = measure.measure(pocket.load(run, "cpu"), judge, atlas, rows, steps=2, variants=1)
+    drawn = pocket.load(run, "cpu")
+    figures = measure.measure(drawn, partial(drawn.draw, steps=2), judge, atlas, rows, variants=1, how="2 steps")
     assert set(figures["drawn"]) == {"single", "place", "colour", "count", "both", "relation"}
     assert "single" in measure.markdown(json.loads(json.dumps(figures)))
 
@@ -144,3 +145,5 @@ def test_turbo_trains_adapters_that_start_as_nothing(atlas: Atlas, run: Path, tm
     saved = load_file(tmp_path / "pytorch_lora_weights.safetensors")
     assert len(saved) == 2 * len(adapters)
     assert any(v.abs().max() > 0 for k, v in saved.items() if "lora_B" in k)
+    lora.load(adapters, tmp_path / "pytorch_lora_weights.safetensors")
+    assert not torch.allclose(drawn.draw(["a fox"], [1], steps=2), before, atol=1e-5)
