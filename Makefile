@@ -9,6 +9,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
 PROMPT ?= a red fox in the snow
+export PROMPT
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
@@ -18,7 +19,7 @@ WORKERS ?= 2
 .PHONY: try test setup check unit lint types imports format bench clean help train-pocket
 
 try: $(VENV)/.installed
-	@$(BIN)/limner draw -- $(PROMPT)
+	@$(BIN)/limner draw -- "$$PROMPT"
 
 test: $(VENV)/.dev-installed
 	@$(MAKE) --no-print-directory check

@@ -14,11 +14,12 @@ from typing import Literal
 
 from limner.errors import UnknownName
 
-Kind = Literal["families", "checks"]
+Kind = Literal["families", "checks", "marks"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "families": {"sd": "limner.models.sd:StableDiffusion"},
     "checks": {},
+    "marks": {},
 }
 
 

@@ -122,8 +122,18 @@ def _invalid(error: ValidationError) -> InvalidRequest:
     name = field or "request"
     if first["type"] == "extra_forbidden":
         return InvalidRequest(f"a request has no field {name!r}", field=field, hint="limner draw --help lists them")
-    hint = "" if field not in Request.model_fields else f"{name}: {Request.model_fields[name].description}"
+    hint = "" if field not in Request.model_fields else f"{name}: {_allowed(name)}"
     return InvalidRequest(f"{name}: {message[0].lower() + message[1:]}{shown}", field=field, hint=hint)
+
+
+def _allowed(name: str) -> str:
+    """What a field may be, in words: its range where it has one, and what it is for."""
+    field = Request.model_fields[name]
+    low = next((m.ge for m in field.metadata if hasattr(m, "ge")), None)
+    high = next((m.le for m in field.metadata if hasattr(m, "le")), None)
+    if low is None or high is None:
+        return field.description or ""
+    return f"{low} to {high} ({field.description})"
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -235,6 +245,7 @@ class Plan(Frozen):
     origins: Mapping[str, str] = Field(default_factory=dict)
     estimate: Estimate = Estimate()
     notices: tuple[Notice, ...] = ()
+    checks: tuple[Notice, ...] = ()
     parent: str | None = None
 
     @property

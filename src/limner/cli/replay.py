@@ -46,7 +46,7 @@ def drawn_again(session: Session, picture: str, telling: Telling) -> Replay:
     from limner.cli.drawing import Follower
     from limner.image import Image
     from limner.library.files import decode
-    from limner.session.replay import compare, request_of
+    from limner.session.replay import compare, is_lossless, request_of
 
     record, path = session.record_of(picture)
     before = decode(path)
@@ -57,7 +57,7 @@ def drawn_again(session: Session, picture: str, telling: Telling) -> Replay:
         made = follower.follow(session.run(planned))
     image = made[0]
     assert isinstance(image, Image)
-    return compare(before, record, image)
+    return compare(before, record, image, lossless=is_lossless(path))
 
 
 def _json(found: Replay, copy: str | None) -> None:

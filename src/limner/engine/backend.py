@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import queue
 import threading
-import weakref
 from typing import TYPE_CHECKING, Protocol
 
 from limner.engine.threads import wait_passively
-from limner.engine.ticket import Locate, Ticket
+from limner.engine.ticket import PATIENCE, Locate, Ticket
 from limner.errors import GenerationError
 from limner.types import Failed, Plan, Queued
 
@@ -63,10 +61,10 @@ class Local:
             raise self._ended
         if self._thread is None:
             wait_passively()
-            self._thread = threading.Thread(target=self._work, name="limner-engine", daemon=True)
+            # No daemon: a thread inside torch when the interpreter goes away aborts the process. It ends by itself
+            # when the main thread has ended.
+            self._thread = threading.Thread(target=self._work, name="limner-engine")
             self._thread.start()
-            # A thread inside torch when the interpreter goes away aborts the process.
-            atexit.register(_close, weakref.ref(self))
 
     def _work(self) -> None:
         """The engine's thread. Whatever ends it, no ticket is left without an end."""
@@ -91,11 +89,13 @@ class Local:
                 item.tell(Failed(error))
 
     def _take(self, desk: Desk) -> bool:
-        """Move what arrived to the desk; waits while there is nothing to compute. False when asked to stop."""
-        while True:
+        """Move what arrived to the desk; waits while there is nothing to compute. False when it is time to stop."""
+        while threading.main_thread().is_alive():
             try:
-                item = self._inbox.get(block=desk.idle)
+                item = self._inbox.get(timeout=PATIENCE) if desk.idle else self._inbox.get_nowait()
             except queue.Empty:
+                if desk.idle:
+                    continue
                 return True
             if item is None:
                 return False
@@ -103,12 +103,8 @@ class Local:
                 desk.cancel(item)
             else:
                 desk.accept(item)
+        return False
 
 
 def _closed() -> GenerationError:
     return GenerationError("the session is closed", hint="make a new Session")
-
-
-def _close(backend: weakref.ref[Local]) -> None:
-    if (alive := backend()) is not None:
-        alive.close()

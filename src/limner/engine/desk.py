@@ -16,13 +16,13 @@ from limner.engine.job import Job
 from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
 from limner.engine.ticket import Locate, Ticket
-from limner.errors import Cancelled
+from limner.errors import Cancelled, GenerationError, LimnerError
 from limner.models.family import Family
 from limner.models.machine import probe
 from limner.sampling import catalog
 from limner.sampling.course import Show, Weights
 from limner.types import Cancelled as WasCancelled
-from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Plan, Step, Warned
+from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Step, Warned
 from limner.version import VERSION
 
 RESIDENT_SHARE = 0.6  # of memory, for weights; the rest is for activations and everything else on the machine
@@ -30,14 +30,14 @@ RESIDENT_SHARE = 0.6  # of memory, for weights; the rest is for activations and 
 
 @dataclass(slots=True)
 class Open:
-    """A ticket under way: its jobs still running, and the first error."""
+    """A ticket under way: its jobs still running, and the first error. ``checkpoint`` is the name its rows use."""
 
     ticket: Ticket
     family: Family
+    checkpoint: str
     left: set[str] = field(default_factory=set)
     error: BaseException | None = None
     cancelled: bool = False
-    loading: float = 0.0
 
 
 class Desk:
@@ -58,23 +58,27 @@ class Desk:
     @torch.inference_mode()
     def accept(self, ticket: Ticket) -> None:
         """Open a ticket: one job an image. Whatever goes wrong here is told to the ticket, never raised."""
+        plan = ticket.plan
         try:
-            family, files = self._locate(ticket.plan)
-            checkpoint = ticket.plan.model.weights_hash()
-            device = torch.device(ticket.plan.device)
+            family, files = self._locate(plan)
+            device = torch.device(plan.device)
             # The device is part of the name: the same checkpoint may live on two.
-            self.runner.register(f"{checkpoint}@{device}", family, files, device)
-            self._open_jobs(Open(ticket, family), f"{checkpoint}@{device}")
+            checkpoint = f"{plan.model.weights_hash()}@{device}"
+            self.runner.register(checkpoint, family, files, device)
+            self._open_jobs(Open(ticket, family, checkpoint))
         except Exception as error:
-            ticket.tell(Failed(error))
+            self._abandon(ticket.id)
+            ticket.tell(Failed(as_ours(error)))
 
     @torch.inference_mode()
     def step(self) -> None:
-        """One engine step. A fault of the engine itself fails every open ticket and starts afresh."""
+        """One engine step. A fault of the engine itself fails every open ticket; the next ticket starts afresh."""
         try:
             self.engine.step()
         except Exception as error:
-            self._fail_all(error)
+            for opened in list(self._open.values()):
+                self._abandon(opened.ticket.id)
+                opened.ticket.tell(Failed(as_ours(error)))
 
     def cancel(self, ticket_id: str) -> None:
         if opened := self._open.get(ticket_id):
@@ -86,37 +90,41 @@ class Desk:
         for opened in list(self._open.values()):
             opened.ticket.tell(WasCancelled())
 
-    def _open_jobs(self, opened: Open, checkpoint: str) -> None:
+    def _open_jobs(self, opened: Open) -> None:
         plan = opened.ticket.plan
+        self._open[opened.ticket.id] = opened
         card = catalog.find(plan.recipe.solver) if plan.recipe.solver else None
-        jobs = []
         for k in range(len(plan.seeds)):
             solver = catalog.load(card) if card else None
             job = Job(
                 id=f"{opened.ticket.id}/{k}",
                 order=next(self._order),
-                course=opened.family.course(plan, k, solver, checkpoint),
+                course=opened.family.course(plan, k, solver, opened.checkpoint),
                 alone=plan.numerics.batching == "alone",
                 on_show=self._shown,
                 on_note=self._noted,
             )
             self._owner[job.id] = (opened, k)
             opened.left.add(job.id)
-            jobs.append(job)
-        self._open[opened.ticket.id] = opened
-        for job in jobs:
             self.engine.add(job)
+
+    def _abandon(self, ticket_id: str) -> None:
+        """Let go of a ticket and its jobs without telling anyone."""
+        if opened := self._open.pop(ticket_id, None):
+            for job_id in opened.left:
+                self.engine.forget(job_id)
+                self._owner.pop(job_id, None)
 
     def _shown(self, job: Job, show: Show) -> None:
         opened, k = self._owner[job.id]
         preview = None
         if opened.ticket.previews and show.latent is not None:
-            preview = opened.family.preview(show.latent, self._part_of(opened.ticket.plan))
+            preview = opened.family.preview(show.latent, self._part_of(opened))
         opened.ticket.tell(Step(opened.ticket.plan.first + k, show.step, show.steps, preview))
 
-    def _part_of(self, plan: Plan) -> Callable[[str], torch.nn.Module]:
-        checkpoint = f"{plan.model.weights_hash()}@{torch.device(plan.device)}"
-        return lambda part: self.runner.module(Weights(checkpoint, part, plan.numerics.dtype))
+    def _part_of(self, opened: Open) -> Callable[[str], torch.nn.Module]:
+        dtype = opened.ticket.plan.numerics.dtype
+        return lambda part: self.runner.module(Weights(opened.checkpoint, part, dtype))
 
     def _noted(self, job: Job, notice: Notice) -> None:
         opened, k = self._owner[job.id]
@@ -138,21 +146,14 @@ class Desk:
     def _close(self, opened: Open) -> None:
         del self._open[opened.ticket.id]
         if opened.error is not None:
-            error = opened.error
-            opened.ticket.tell(Failed(error if isinstance(error, Exception) else RuntimeError(str(error))))
+            opened.ticket.tell(Failed(as_ours(opened.error)))
         else:
             opened.ticket.tell(WasCancelled() if opened.cancelled else Done(()))
 
-    def _fail_all(self, error: Exception) -> None:
-        for opened in self._open.values():
-            opened.ticket.tell(Failed(error))
-        self._open.clear()
-        self._owner.clear()
-        self.engine = Engine(self.runner, Scheduler(), self._finished)
-
     def _tell_loading(self, checkpoint: str, part: str) -> None:
         for opened in self._open.values():
-            opened.ticket.tell(Loading(opened.ticket.plan.model.name, part))
+            if opened.checkpoint == checkpoint:
+                opened.ticket.tell(Loading(opened.ticket.plan.model.name, part))
 
     def _facts(self, opened: Open, job: Job) -> Facts:
         device = torch.device(opened.ticket.plan.device)
@@ -166,6 +167,18 @@ class Desk:
             versions=versions(),
             notices=tuple(job.notices),
         )
+
+
+def as_ours(error: BaseException) -> LimnerError:
+    """The error itself if it was raised on purpose, else one that says what happened and keeps the cause."""
+    if isinstance(error, LimnerError):
+        return error
+    ours = GenerationError(
+        f"the engine failed: {type(error).__name__}: {error}",
+        hint="this is a fault in Limner; please report it with the command you ran",
+    )
+    ours.__cause__ = error
+    return ours
 
 
 def to_pixels(picture: torch.Tensor) -> Pixels:

@@ -20,50 +20,64 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+MOST_SHARING = 64  # jobs under way at once; more only hold memory, as a call takes fewer rows
+
+
 class Engine:
-    """``on_finish`` is told of every job that leaves: with a picture, an error (``Cancelled`` included)."""
+    """``on_finish`` is told of every job that leaves: with a picture, or an error (``Cancelled`` included).
+
+    Jobs begin in order of arrival: one that runs alone when the one before it has left, sharing ones up to 64 at once.
+    Until then a job costs nothing.
+    """
 
     def __init__(self, runner: TorchRunner, scheduler: Scheduler, on_finish: Callable[[Job], None]) -> None:
         self.runner = runner
         self.scheduler = scheduler
         self._on_finish = on_finish
+        self._backlog: dict[str, Job] = {}
         self._jobs: dict[str, Job] = {}
         self._remembered: dict[tuple[Hashable, ...], tuple[Tensor, ...]] = {}
 
     @property
     def idle(self) -> bool:
-        return not self._jobs
+        return not self._jobs and not self._backlog
 
     def add(self, job: Job) -> None:
-        self._jobs[job.id] = job
-        self._begin(job)
+        """The job begins at a coming step."""
+        self._backlog[job.id] = job
 
     def cancel(self, job_id: str) -> None:
         """Takes effect before the next model call; unknown ids are jobs that already left."""
-        if job := self._jobs.get(job_id):
+        if job := self._jobs.get(job_id) or self._backlog.get(job_id):
             job.cancelled = True
+
+    def forget(self, job_id: str) -> None:
+        """Drop a job without telling anyone."""
+        if job := self._jobs.pop(job_id, None) or self._backlog.pop(job_id, None):
+            job.course.close()
 
     def step(self) -> bool:
         """One model call. False when nothing is left to do."""
         self._drop_cancelled()
+        self._begin()
         if calling := next((j for j in self._jobs.values() if isinstance(j.pending, Call)), None):
             self._call(calling)
             return True
-        chosen = self.scheduler.pick(self._waiting())
+        chosen = self.scheduler.pick([w for job in self._jobs.values() for w in job.waiting()])
         if chosen:
             self._forward(chosen)
         return not self.idle
 
-    def _begin(self, job: Job) -> None:
-        job.start()
-        self._after(job)
-
-    def _waiting(self) -> list[Waiting]:
-        return [
-            Waiting(job.id, job.order, position, row.bucket(), row.cost, job.alone)
-            for job in self._jobs.values()
-            for position, row in job.waiting_rows()
-        ]
+    def _begin(self) -> None:
+        """Start what may start. A job may finish at once, from what is remembered, and make room for the next."""
+        for job in list(self._backlog.values()):
+            alone = sum(j.alone for j in self._jobs.values())
+            if alone if job.alone else len(self._jobs) - alone >= MOST_SHARING:
+                continue
+            del self._backlog[job.id]
+            self._jobs[job.id] = job
+            job.start()
+            self._after(job)
 
     def _forward(self, chosen: Sequence[Waiting]) -> None:
         jobs = [self._jobs[w.job] for w in chosen]
@@ -71,12 +85,15 @@ class Engine:
         rows = [ask.rows[w.position] for ask, w in zip(asks, chosen, strict=True) if isinstance(ask, Eval)]
         began = time.perf_counter()
         answers = self.runner.forward(rows)
-        spent = time.perf_counter() - began
+        loading = self.runner.take_loading()
+        spent = time.perf_counter() - began - loading
         for note in self.runner.take_notes():
             for job in dict.fromkeys(jobs):
                 job.note(*note)
         for job in dict.fromkeys(jobs):
             job.seconds[rows[0].weights.part] += spent
+            if loading:
+                job.seconds["load"] += loading
         for job in dict.fromkeys(jobs):
             mine = [(row, answer) for row, answer, owner in zip(rows, answers, jobs, strict=True) if owner is job]
             self._remember(job, mine)
@@ -112,9 +129,9 @@ class Engine:
             self._on_finish(job)
 
     def _drop_cancelled(self) -> None:
-        for job in [j for j in self._jobs.values() if j.cancelled]:
+        for job in [j for j in (*self._jobs.values(), *self._backlog.values()) if j.cancelled]:
+            self.forget(job.id)
             job.fail(Cancelled("cancelled"))
-            del self._jobs[job.id]
             self._on_finish(job)
 
     def _recall(self, job: Job, ask: Eval) -> tuple[Tensor, ...] | None:

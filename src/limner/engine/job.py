@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from limner.engine.scheduler import Waiting
 from limner.errors import GenerationError, LimnerError
-from limner.sampling.course import Call, Course, Eval, Note, Row, Show
+from limner.sampling.course import Call, Course, Eval, Note, Show
 from limner.types import Notice
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Job:
     on_note: Callable[[Job, Notice], None]
     pending: Eval | Call | None = None
     answers: list[Answer | None] = field(default_factory=list)
+    buckets: list[Hashable] = field(default_factory=list)
     picture: Tensor | None = None
     error: BaseException | None = None
     cancelled: bool = False
@@ -46,11 +48,15 @@ class Job:
         """Run the course up to its first question."""
         self._drive(None)
 
-    def waiting_rows(self) -> list[tuple[int, Row]]:
-        """Positions and rows of the pending Eval that have no answer yet."""
+    def waiting(self) -> list[Waiting]:
+        """The rows of the pending Eval that have no answer yet, as the scheduler sees them."""
         if not isinstance(self.pending, Eval):
             return []
-        return [(i, row) for i, row in enumerate(self.pending.rows) if self.answers[i] is None]
+        return [
+            Waiting(self.id, self.order, i, self.buckets[i], row.cost, self.alone)
+            for i, row in enumerate(self.pending.rows)
+            if self.answers[i] is None
+        ]
 
     def answer(self, position: int, answer: Answer) -> None:
         """Give one row's answer; when the Eval is whole the course goes on. An error is thrown into the course, which
@@ -107,3 +113,4 @@ class Job:
     def _ask(self, ask: Eval | Call) -> None:
         self.pending = ask
         self.answers = [None] * (len(ask.rows) if isinstance(ask, Eval) else 1)
+        self.buckets = [row.bucket() for row in ask.rows] if isinstance(ask, Eval) else []

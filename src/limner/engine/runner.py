@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,7 @@ class TorchRunner:
         self._registered: dict[str, Registered] = {}
         self._on_load = on_load
         self._notes: list[tuple[str, str]] = []
+        self._loading = 0.0
         self.residency = Residency(self._load, budget)
 
     def register(self, checkpoint: str, family: Family, files: Files, device: torch.device) -> None:
@@ -57,6 +59,11 @@ class TorchRunner:
         """What happened since last asked, as (code, message)."""
         notes, self._notes = self._notes, []
         return notes
+
+    def take_loading(self) -> float:
+        """Seconds spent reading weights since last asked."""
+        seconds, self._loading = self._loading, 0.0
+        return seconds
 
     def _call(self, module: Module, weights: Weights, rows: Sequence[Row]) -> Tensor:
         home = self._registered[weights.checkpoint]
@@ -88,7 +95,11 @@ class TorchRunner:
     def _load(self, weights: Weights) -> Module:
         home = self._registered[weights.checkpoint]
         self._on_load(weights.checkpoint, weights.part)
-        return home.family.load(weights, home.files, Placement(home.device, weights.dtype))
+        began = time.perf_counter()
+        try:
+            return home.family.load(weights, home.files, Placement(home.device, weights.dtype))
+        finally:
+            self._loading += time.perf_counter() - began
 
 
 def _finite(out: Tensor) -> list[Tensor | LimnerError]:
@@ -98,7 +109,7 @@ def _finite(out: Tensor) -> list[Tensor | LimnerError]:
         if ok
         else NonFinite(
             "the network answered with NaN or infinity",
-            hint="try --dtype float32; if that does not help, the weights are damaged (limner models check)",
+            hint="try --dtype float32; if that does not help, the weights are damaged or were never trained",
         )
         for row, ok in zip(out.unbind(0), good, strict=True)
     ]

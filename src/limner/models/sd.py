@@ -169,10 +169,11 @@ def _denoiser(parts: Parts, recipe: Recipe, conditions: Conditions) -> Denoise:
     from limner.sampling.guidance import combine
     from limner.sampling.prediction import to_x0
 
-    times = [-t for _, _, t in recipe.levels]
+    # Not by t: rounding makes neighbours of a Karras schedule equal in t.
+    cleanness = [alpha / sigma if sigma else float("inf") for alpha, sigma, _ in recipe.levels]
 
     def denoise(x: Tensor, level: Level) -> Course:
-        step = bisect_left(times, -level.t) + 1
+        step = bisect_left(cleanness, level.alpha / level.sigma if level.sigma else float("inf")) + 1
         positive, negative = conditions.positive(step), conditions.negative(step)
         if negative is None:
             (out,) = yield Eval((parts.unet(x, level, positive),))

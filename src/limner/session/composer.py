@@ -11,7 +11,7 @@ from typing import Self
 
 from limner.config import Settings
 from limner.engine.backend import Backend, Local
-from limner.errors import DeviceError, GenerationError, MismatchedWeights, PictureNotFound
+from limner.errors import DeviceError, GenerationError, InvalidRequest, MismatchedWeights, PictureNotFound
 from limner.image import Image
 from limner.library.files import decode, pixel_hash
 from limner.library.metadata import read
@@ -26,7 +26,7 @@ from limner.sampling.catalog import A1111_NAMES
 from limner.session import hooks
 from limner.session.generation import Generation
 from limner.session.planning import Means, load_family, plans
-from limner.session.replay import Replay, compare, request_of
+from limner.session.replay import Replay, compare, is_lossless, request_of
 from limner.types import Drawn, Notice, Plan, Record, Request, now
 
 
@@ -97,17 +97,17 @@ class Session:
         """Resolve everything, load nothing: one Plan for each run of images with the same words (one, unless the
         prompt has variants or wildcards). Torch-free. Raises ``InvalidRequest``, ``ModelError``, ``ConfigError``."""
         made = plans(request, self._means, literal=literal, parent=parent)
-        for check in self._checks:
-            for plan in made:
-                check.check_prompt(plan.prompt, plan.negative)
-        return made
+        return tuple(self._checked(plan) for plan in made) if self._checks else made
+
+    def _checked(self, plan: Plan) -> Plan:
+        """The Plan with what the checks found in its words. Raises ``Refused``."""
+        found = [n for check in self._checks for n in check.check_prompt(plan.prompt, plan.negative)]
+        return plan.model_copy(update={"checks": tuple(found)})
 
     def generate(
         self, request: Request, *, previews: bool = False, literal: bool = False, parent: str | None = None
     ) -> Generation:
         """Plan now, draw as the result is iterated. Raises what ``plan`` raises."""
-        if isinstance(self._backend, Local):
-            self._backend.warm()
         return self.run(self.plan(request, literal=literal, parent=parent), previews=previews)
 
     def run(self, planned: Sequence[Plan], *, previews: bool = False) -> Generation:
@@ -115,14 +115,18 @@ class Session:
         return Generation(planned, self._backend, self._finish, previews=previews)
 
     def draw(self, prompt: str, **fields: object) -> Image:
-        """One picture, now: ``fields`` are the Request's. Raises any ``LimnerError``."""
-        return self.generate(Request.of(prompt=prompt, **fields)).result()[0]
+        """One picture, now: ``fields`` are the Request's but ``n``. Raises any ``LimnerError``."""
+        request = Request.of(prompt=prompt, **fields)
+        if request.n != 1:
+            raise InvalidRequest("n: draw makes one picture", field="n", hint="several: limner.generate(prompt, n=4)")
+        return self.generate(request).result()[0]
 
     def replay(self, path: str | Path) -> Replay:
         """Draw an image of ours again and compare. Raises ``PictureNotFound`` where it has no Record."""
         record, where = self.record_of(path)
         unkept = Session(settings=self.settings, backend=self._backend, keep=False, offline=self.offline)
-        return compare(decode(where), record, unkept.run(unkept.plan_again(record)).result()[0])
+        image = unkept.run(unkept.plan_again(record)).result()[0]
+        return compare(decode(where), record, image, lossless=is_lossless(where))
 
     def plan_again(self, record: Record) -> tuple[Plan, ...]:
         """A Plan for the Record's image. Where its device or dtype is not to be had here, what is here is planned, and
@@ -152,6 +156,10 @@ class Session:
     def _checks(self) -> tuple[hooks.Check, ...]:
         return hooks.checks()
 
+    @cached_property
+    def _marks(self) -> tuple[hooks.Mark, ...]:
+        return hooks.marks()
+
     def _locate(self, plan: Plan) -> tuple[Family, Files]:
         """The family and files of a Plan, also of one that another session made."""
         found, key = self._means.found, plan.model.weights_hash()
@@ -174,15 +182,16 @@ class Session:
             return refused
 
     def _finished(self, plan: Plan, drawn: Drawn) -> Image:
-        """Check, record, store: on the files thread, which never touches torch."""
-        found: list[Notice] = []
-        for check in self._checks:
-            found.extend(check.check_pixels(drawn.pixels))
+        """Check, record, mark, store: on the files thread, which never touches torch."""
+        found = [n for check in self._checks for n in check.check_pixels(drawn.pixels)]
         record = birth(plan, drawn, tuple(found))
+        pixels = drawn.pixels
+        for mark in self._marks:
+            pixels = mark.mark(pixels, record)
         if not self.keep:
-            return Image(drawn.pixels, record)
-        entry = self.library.add(drawn.pixels, record, parent=plan.parent)
-        return Image(drawn.pixels, record, entry.id, str(entry.path))
+            return Image(pixels, record)
+        entry = self.library.add(pixels, record, parent=plan.parent)
+        return Image(pixels, record, entry.id, str(entry.path))
 
 
 def birth(plan: Plan, drawn: Drawn, checks: tuple[Notice, ...] = ()) -> Record:
@@ -206,7 +215,7 @@ def birth(plan: Plan, drawn: Drawn, checks: tuple[Notice, ...] = ()) -> Record:
         peak_bytes=facts.peak_bytes,
         versions=facts.versions,
         notices=(*plan.notices, *facts.notices),
-        checks=checks,
+        checks=(*plan.checks, *checks),
         parent=plan.parent,
         pixel_hash=pixel_hash(drawn.pixels),
         created=now(),

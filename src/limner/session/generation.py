@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from typing import TypeAlias
@@ -10,7 +11,7 @@ from typing import TypeAlias
 from limner.engine.backend import Backend
 from limner.engine.ticket import Ticket
 from limner.errors import Cancelled as CancelledError
-from limner.errors import LimnerError
+from limner.errors import GenerationError, LimnerError
 from limner.image import Image
 from limner.types import Cancelled, Done, Drawn, Event, Failed, Made, Plan, Queued, Warned
 
@@ -34,6 +35,7 @@ class Generation:
         self._cancelled = False
         self._finishing: list[tuple[int, Future[Image]]] = []
         self._events = self._run()
+        self._one_at_a_time = threading.Lock()
 
     def cancel(self) -> None:
         """Stop at the next step. What is finished stays, and the last event lists it."""
@@ -42,15 +44,30 @@ class Generation:
             self._ticket.cancel()
 
     def __iter__(self) -> Iterator[Event]:
-        return self._events
+        """Leaving the loop early cancels, and keeps what is already drawn."""
+        try:
+            while (event := self._next()) is not None:
+                yield event
+        finally:
+            self._leave()
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        end = object()
         try:
-            while (event := await asyncio.to_thread(next, self._events, end)) is not end:
-                yield event  # type: ignore[misc]
+            while (event := await asyncio.to_thread(self._next)) is not None:
+                yield event
         finally:
-            self.cancel()
+            # Not waited for here: an event loop that is closing cannot wait.
+            threading.Thread(target=self._leave, name="limner-leave").start()
+
+    def _next(self) -> Event | None:
+        with self._one_at_a_time:
+            return next(self._events, None)
+
+    def _leave(self) -> None:
+        """Cancel what still runs and store what was drawn meanwhile; at once where the last event was seen."""
+        self.cancel()
+        while self._next() is not None:
+            pass
 
     def result(self) -> list[Image]:
         """Run to the end. Raises the error that stopped it, or ``errors.Cancelled``."""
@@ -63,13 +80,16 @@ class Generation:
 
     def _run(self) -> Iterator[Event]:
         yield Queued(sum(len(plan.seeds) for plan in self.plans))
+        failed: Failed | None = None
         for plan in self.plans:
             yield from (Warned(notice) for notice in plan.notices)
             end = yield from self._follow(plan)
-            if not isinstance(end, Done):
+            if isinstance(end, Failed) and isinstance(end.error, GenerationError):
+                failed = failed or end  # these words could not be drawn; the next ones may
+            elif not isinstance(end, Done):
                 yield end
                 return
-        yield Done(tuple(self.images))
+        yield Failed(failed.error, tuple(self.images)) if failed else Done(tuple(self.images))
 
     def _follow(self, plan: Plan) -> Generator[Event, None, Event]:
         """One plan's events; returns how it ended."""
@@ -87,23 +107,35 @@ class Generation:
                 end = tiding
             elif not isinstance(tiding, Queued):
                 yield tiding
-            yield from self._made(wait=False)
-        try:
-            yield from self._made(wait=True)
-        except Exception as error:
-            return Failed(error, tuple(self.images))
+            yield from self._made()
+        unfinished = yield from self._made_at_last()
+        if unfinished is not None:
+            return Failed(unfinished, tuple(self.images))
         if isinstance(end, Failed):
             return Failed(end.error, tuple(self.images))
         return Cancelled(tuple(self.images)) if isinstance(end, Cancelled) else end
 
-    def _made(self, *, wait: bool) -> Iterator[Event]:
-        """Pictures whose finishing is done, in order."""
-        while self._finishing and (wait or self._finishing[0][1].done()):
-            index, future = self._finishing[0]
-            if not wait and future.exception() is not None:
-                self.cancel()  # the disk is full, say: what waits would fail too; the error is told at the end
+    def _made(self) -> Iterator[Event]:
+        """Pictures whose finishing is done, in order. One that failed stops the drawing: the disk is full, say."""
+        while self._finishing and self._finishing[0][1].done():
+            if self._finishing[0][1].exception() is not None:
+                assert self._ticket is not None
+                self._ticket.cancel()
                 return
-            self._finishing.pop(0)
-            image = future.result()
-            self.images.append(image)
-            yield Made(index, image)
+            yield self._kept(*self._finishing.pop(0))
+
+    def _made_at_last(self) -> Generator[Event, None, Exception | None]:
+        """Wait for all that is being finished; every good one is told, the first error returned."""
+        first: Exception | None = None
+        while self._finishing:
+            index, future = self._finishing.pop(0)
+            try:
+                yield self._kept(index, future)
+            except Exception as error:
+                first = first or error
+        return first
+
+    def _kept(self, index: int, future: Future[Image]) -> Made:
+        image = future.result()
+        self.images.append(image)
+        return Made(index, image)

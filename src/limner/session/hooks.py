@@ -1,19 +1,18 @@
-"""Where checks attach: what looks at a prompt before it is drawn and at pixels before they are kept or shown.
+"""Where checks and marks attach, between the engine's pixels and the library.
 
-Checks come from the registry (``limner.checks``). There is none yet; the safety room brings the first.
+A check looks at a prompt before it is drawn and at pixels before they are kept or shown. A mark changes pixels,
+invisibly, after their hash is taken and before they are kept. Both come from the registry (``limner.checks``,
+``limner.marks``). There are none yet; the safety room brings the first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 from limner import registry
 from limner.errors import ConfigError
-from limner.types import Notice
-
-if TYPE_CHECKING:
-    from limner.types import Pixels
+from limner.types import Notice, Pixels, Record
 
 
 @runtime_checkable
@@ -25,14 +24,35 @@ class Check(Protocol):
     def check_pixels(self, pixels: Pixels) -> Sequence[Notice]: ...
 
 
+@runtime_checkable
+class Mark(Protocol):
+    """Puts something into pixels that can be found again. The Record's ``pixel_hash`` is of the pixels before."""
+
+    def mark(self, pixels: Pixels, record: Record) -> Pixels: ...
+
+
 def checks() -> tuple[Check, ...]:
     """Every registered check, made once a session. Raises ``ConfigError`` where one is not a check."""
-    return tuple(_make(name) for name in registry.names("checks"))
+    found = []
+    for name in registry.names("checks"):
+        made = _make("checks", name)
+        if not isinstance(made, Check):
+            raise ConfigError(f"{name!r} is no check", hint="it needs check_prompt and check_pixels")
+        found.append(made)
+    return tuple(found)
 
 
-def _make(name: str) -> Check:
-    factory = registry.load("checks", name)
-    made = factory() if callable(factory) else None
-    if not isinstance(made, Check):
-        raise ConfigError(f"the check {name!r} is not one", hint="it needs check_prompt and check_pixels")
-    return made
+def marks() -> tuple[Mark, ...]:
+    """Every registered mark, made once a session. Raises ``ConfigError`` where one is not a mark."""
+    found = []
+    for name in registry.names("marks"):
+        made = _make("marks", name)
+        if not isinstance(made, Mark):
+            raise ConfigError(f"{name!r} is no mark", hint="it needs the method mark")
+        found.append(made)
+    return tuple(found)
+
+
+def _make(kind: registry.Kind, name: str) -> object:
+    factory = registry.load(kind, name)
+    return factory() if callable(factory) else factory

@@ -163,7 +163,11 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
     )
     planned = ground.family.plan(worded, resolved.card, resolved.files, ground.means.machine)
     device, numerics, why = _numerics(merged, ground.means)
-    lint_notices = _lint(words.prompt, ground.family, resolved.files, resolved.card)
+    lint_notices = [
+        notice
+        for text in dict.fromkeys((words.prompt, words.morph_to or words.prompt))
+        for notice in _lint(text, ground.family, resolved.files, resolved.card)
+    ]
     return Plan(
         asked=ground.asked,
         request=planned.request.but(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from limner.image import Image
+from limner.library.files import pixel_hash
 from limner.models.resolve import pinned
 from limner.types import Pixels, Record, Request
 
@@ -43,16 +45,29 @@ def request_of(record: Record) -> Request:
     )
 
 
-def compare(before: Pixels, record: Record, after: Image) -> Replay:
-    """The verdict. Identity is judged by the Record's pixel hash, distance by the file's pixels."""
+def compare(before: Pixels, record: Record, after: Image, *, lossless: bool) -> Replay:
+    """The verdict on a file with these pixels and this Record.
+
+    A lossless file is judged by its own pixels: one that was changed since is never called identical. A JPEG or WebP
+    cannot be; there the Record's pixel hash speaks for what was drawn, and the reasons say so.
+    """
     reasons = differences(record, after.record)
-    if record.pixel_hash == after.record.pixel_hash:
-        return Replay("identical", 0.0, 0, reasons, after)
+    redrawn = record.pixel_hash == after.record.pixel_hash
+    if lossless and record.marks != "full" and pixel_hash(before) != record.pixel_hash:
+        reasons = (*reasons, "the file's pixels were changed since it was made: they are not those of its Record")
+    elif redrawn:
+        note = () if lossless else ("compared by the Record: this file format does not keep pixels exactly",)
+        return Replay("identical", 0.0, 0, (*reasons, *note), after)
     if before.shape != after.pixels.shape:
         return Replay("different", None, None, reasons, after)
     gap = np.abs(before.astype(np.int16) - after.pixels.astype(np.int16))
     mean = float(gap.mean())
     return Replay("near" if mean <= NEAR else "different", round(mean, 3), int(gap.max()), reasons, after)
+
+
+def is_lossless(path: Path) -> bool:
+    """Whether a file of ours keeps every pixel as it was drawn."""
+    return path.suffix.lower() == ".png"
 
 
 def differences(then: Record, now: Record) -> tuple[str, ...]:

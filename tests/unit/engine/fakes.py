@@ -64,13 +64,14 @@ class Bench:
         self.family = family
         self.runner = TorchRunner(budget=1 << 30)
         self.runner.register("fake@cpu", family, Files(Path(), {}), torch.device("cpu"))  # type: ignore[arg-type]
+        self.added = 0
         self.finished: list[Job] = []
         self.shown: list[tuple[str, int]] = []
         self.engine = Engine(self.runner, scheduler or Scheduler(), self.finished.append)
 
     def add(self, name: str, course: Course, *, alone: bool = False) -> None:
-        order = len(self.finished) + len(self.engine._jobs)
-        self.engine.add(Job(name, order, course, alone, self._shown, lambda job, notice: None))
+        self.added += 1
+        self.engine.add(Job(name, self.added, course, alone, self._shown, lambda job, notice: None))
 
     def run(self, at: Callable[[int], None] = lambda step: None, most: int = 1000) -> None:
         for step in range(most):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
+from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
 from limner.errors import Cancelled, GenerationError, NonFinite, OutOfMemory
 from limner.sampling.course import Call, Course, Eval, Note, Show, Weights
@@ -108,6 +110,37 @@ def test_a_fault_in_a_course_is_one_error_and_spares_the_others() -> None:
     assert "ZeroDivisionError: oops" in str(error)
     assert isinstance(error.__cause__, ZeroDivisionError)
     assert values(bench.finished) == {"good": 8.0}
+
+
+def test_jobs_alone_begin_one_after_another() -> None:
+    """A thousand pictures asked for at once hold the memory of one."""
+    began: list[int] = []
+
+    def noting(k: int) -> Course:
+        began.append(k)
+        yield from doubling(k, 2)
+        return torch.zeros(1)
+
+    bench = Bench(FakeFamily())
+    for k in range(5):
+        bench.add(f"j{k}", noting(k), alone=True)
+    bench.engine.step()
+    assert began == [0]
+    bench.engine.cancel("j3")
+    bench.run()
+    assert began == [0, 1, 2, 4]
+    assert isinstance(bench.job("j3").error, Cancelled)
+
+
+def test_loading_is_not_counted_as_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    family = FakeFamily()
+    slow = iter([10.0, 30.0])
+    monkeypatch.setattr(TorchRunner, "take_loading", lambda self: next(slow, 0.0))
+    bench = Bench(family)
+    bench.add("a", doubling(1, 2))
+    bench.run()
+    assert bench.job("a").seconds["load"] == 40.0
+    assert bench.job("a").seconds["net"] < 0
 
 
 def encoding(key: str) -> Course:

@@ -165,6 +165,19 @@ def test_sharing_requests_really_share_calls(
     assert set(sizes["unet"]) == {2}
 
 
+@pytest.mark.parametrize("solver", sorted(SOLVERS))
+def test_scheduling_follows_the_steps(session: Session, monkeypatch: pytest.MonkeyPatch, solver: str) -> None:
+    """Also where neighbouring levels are told the same timestep, as Karras's are."""
+    from limner.models.sd import Conditions
+
+    asked: list[int] = []
+    positive = Conditions.positive
+    monkeypatch.setattr(Conditions, "positive", lambda self, step: asked.append(step) or positive(self, step))
+    session.generate(Request(prompt="a cat", steps=45, solver=solver, width=16, height=16, seed=1)).result()
+    assert sorted(set(asked)) == list(range(1, 46))
+    assert asked == sorted(asked)
+
+
 def test_picture_k_is_the_picture_of_seed_plus_k(session: Session) -> None:
     several = session.generate(Request(prompt="a cat", n=3, seed=7, steps=3)).result()
     last = session.generate(Request(prompt="a cat", seed=9, steps=3)).result()[0]

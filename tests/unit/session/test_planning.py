@@ -80,6 +80,12 @@ def test_variants_become_plans_and_the_words_are_recorded(tmp_path: Path) -> Non
     assert literal.prompt == "a {red|blue} fox"
 
 
+def test_what_is_morphed_to_is_treated_as_the_prompt_is(tmp_path: Path) -> None:
+    made = plan(session(tmp_path), morph_to="a {xylophone|xylophone}", morph=0.5)
+    assert made.request.morph_to == "a xylophone"
+    assert [n.code for n in made.notices] == ["unknown-subject"]
+
+
 def test_styles_reach_the_words(tmp_path: Path) -> None:
     (tmp_path / "styles.toml").write_text("[beachy]\nprompt = '{prompt} on the beach'\nnegative = 'snow'\n")
     made = plan(session(tmp_path), styles=("beachy",))

@@ -17,11 +17,11 @@ import pytest
 
 from limner import Request, Session
 from limner.config import Settings
-from limner.errors import GenerationError, NonFinite, PictureNotFound, StorageError
+from limner.errors import GenerationError, InvalidRequest, NonFinite, PictureNotFound, StorageError
 from limner.library import files
 from limner.library.metadata import read
 from limner.session import hooks
-from limner.types import Cancelled, Done, Event, Failed, Made, Notice, Pixels, Queued, Step
+from limner.types import Cancelled, Done, Event, Failed, Made, Notice, Pixels, Plan, Queued, Record, Step
 
 FOX = Request(prompt="a red fox", seed=1, steps=2, width=32, height=32)
 
@@ -187,7 +187,7 @@ def test_replay_of_what_is_not_ours(session: Session, tmp_path: Path) -> None:
 def test_checks_see_the_prompt_and_the_pixels(session: Session) -> None:
     class Watching:
         def check_prompt(self, prompt: str, negative: str) -> list[Notice]:
-            return []
+            return [Notice(code="read", message=prompt)]
 
         def check_pixels(self, pixels: Pixels) -> list[Notice]:
             return [Notice(code="seen", message=str(pixels.shape))]
@@ -195,7 +195,8 @@ def test_checks_see_the_prompt_and_the_pixels(session: Session) -> None:
     assert isinstance(Watching(), hooks.Check)
     session.__dict__["_checks"] = (Watching(),)
     image = session.generate(FOX).result()[0]
-    assert image.record.checks == (Notice(code="seen", message="(32, 32, 3)"),)
+    read_, seen = image.record.checks
+    assert (read_.message, seen.message) == ("a red fox", "(32, 32, 3)")
 
 
 def test_threads_may_ask_at_once(session: Session) -> None:
@@ -206,9 +207,9 @@ def test_threads_may_ask_at_once(session: Session) -> None:
 
 
 def test_a_closed_session_says_so(session: Session) -> None:
-    running = session.generate(FOX.but(n=500, steps=50))
-    assert isinstance(next(iter(running)), Queued)
-    next(iter(running))
+    running = iter(session.generate(FOX.but(n=500, steps=50)))
+    assert isinstance(next(running), Queued)
+    next(running)
     session.close()
     assert isinstance(list(running)[-1], Cancelled | Failed)
     with pytest.raises(GenerationError, match="closed"):
@@ -233,8 +234,9 @@ def test_a_fault_of_the_engine_fails_what_is_open_and_the_next_request_works(
 
     with monkeypatch.context() as patch:
         patch.setattr(Scheduler, "pick", lambda self, waiting: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(GenerationError, match="ZeroDivisionError") as caught:
             session.generate(FOX).result()
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
     assert len(session.generate(FOX).result()) == 1
 
 
@@ -246,6 +248,93 @@ def test_a_script_that_ends_while_drawing_ends_cleanly(tmp_path: Path) -> None:
     )
     env = {**os.environ, "LIMNER_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_leaving_the_loop_cancels_and_keeps_what_is_drawn(session: Session) -> None:
+    generation = session.generate(FOX.but(n=500, steps=3))
+    for event in generation:
+        if isinstance(event, Made):
+            break
+    made = len(generation.images)
+    assert 1 <= made < 500
+    assert len(session.library.list()) == made
+    assert list(generation) == []
+
+
+def test_one_that_cannot_be_stored_hides_none_that_can(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    add, calls = session.library.add, []
+
+    def failing(*args: object, **named: object) -> object:
+        calls.append(1)
+        if len(calls) == 2:
+            raise StorageError("the disk is full", hint="make room")
+        return add(*args, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(session.library, "add", failing)
+    events = list(session.generate(FOX.but(n=6)))
+    assert isinstance(events[-1], Failed)
+    assert len(events[-1].images) == len(session.library.list()) == len(calls) - 1
+
+
+def test_words_that_fail_do_not_stop_the_next_words(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = FOX.but(prompt="a {red|blue} fox", seed=0, n=8)
+    drawable = session.plan(asked)
+    assert len(drawable) > 2
+    locate = session._locate
+
+    def failing(plan: Plan) -> object:
+        if plan is broken[0]:
+            raise ZeroDivisionError("oops")
+        return locate(plan)
+
+    monkeypatch.setattr(session._backend, "_locate", failing)
+    broken = [drawable[0]]
+    events = list(session.run(drawable))
+    assert isinstance(events[-1], Failed)
+    assert isinstance(events[-1].error, GenerationError)
+    assert len(events[-1].images) == 8 - len(drawable[0].seeds)
+
+
+def test_replay_tells_a_changed_file(session: Session, tmp_path: Path) -> None:
+    image = session.generate(FOX).result()[0]
+    changed = image.pixels.copy()
+    changed[0, 0] ^= 1
+    (tmp_path / "changed.png").write_bytes(files.encode(changed, image.record))
+    replayed = session.replay(tmp_path / "changed.png")
+    assert replayed.verdict == "near"
+    assert "changed since" in replayed.reasons[-1]
+    lossy = image.save(tmp_path / "fox.jpg")
+    replayed = session.replay(lossy)
+    assert replayed.verdict == "identical"
+    assert "compared by the Record" in replayed.reasons[-1]
+
+
+def test_draw_makes_one(session: Session) -> None:
+    with pytest.raises(InvalidRequest, match="one picture"):
+        session.draw("a fox", n=4)
+
+
+def test_marks_change_what_is_kept_not_the_hash(session: Session) -> None:
+    class Brighter:
+        def mark(self, pixels: Pixels, record: Record) -> Pixels:
+            return np.clip(pixels.astype(int) + 1, 0, 255).astype(np.uint8)
+
+    plain = session.generate(FOX).result()[0]
+    session.__dict__["_marks"] = (Brighter(),)
+    marked = session.generate(FOX).result()[0]
+    assert marked.record.pixel_hash == plain.record.pixel_hash
+    assert marked.pixels.mean() > plain.pixels.mean()
+    assert np.array_equal(files.decode(Path(marked.path or "")), marked.pixels)
+
+
+def test_a_script_that_ends_at_once_ends_cleanly(tmp_path: Path) -> None:
+    """While torch is still being imported on the engine's thread."""
+    code = "from limner import Request, Session\nsession = Session(keep=False, offline=True)\nsession._backend.warm()\n"
+    env = {**os.environ, "LIMNER_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False, timeout=90
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
