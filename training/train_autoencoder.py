@@ -118,7 +118,7 @@ def train(atlas: Atlas, options: Options, variants: int = 16, widths: tuple[int,
     batches = Batches(scenes, atlas.things, {})
 
     def loss(batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        side = SIZE if fast else 64 if trainer.progress < 0.42 else (128, SIZE)[step % 2]
+        side = SIZE if fast else 64 if trainer.progress < 0.25 else (128, SIZE)[step % 2]
         pictures = renderer(batch.layout)
         if not fast and side > 64:  # as many pixels a step
             pictures = pictures[: max(1, len(pictures) // 4)]
