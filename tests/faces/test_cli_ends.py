@@ -53,6 +53,26 @@ def test_ctrl_c_ends_a_real_run_in_order(tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+def test_a_killed_run_of_a_file_goes_on_picture_by_picture(tmp_path: Path) -> None:
+    (tmp_path / "p.txt").write_text("a red fox\na cat on the beach\na castle\na balloon\n")
+    words = ("--from", f"{tmp_path}/p.txt", "-n", "3", "--steps", "2", "--offline")
+    command = [sys.executable, "-m", "limner", *words]
+    with subprocess.Popen(command, env=environment(tmp_path), stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        told = [running.stdout.readline() for _ in range(2)]
+        running.kill()
+    assert all(told)
+    kept = Library(tmp_path / "library").count()
+    again = limner(tmp_path, *words)
+    assert again.returncode == 0, again.stderr
+    assert len(again.stdout.splitlines()) == 12 - kept
+    entries = Library(tmp_path / "library").list()
+    assert len(entries) == len({(entry.prompt, entry.seed) for entry in entries}) == 12
+    assert [len({entry.record.request.seed for entry in entries if entry.record and entry.prompt == prompt})
+            for prompt in ("a red fox", "a cat on the beach", "a castle", "a balloon")] == [1, 1, 1, 1]  # fmt: skip
+    assert limner(tmp_path, *words).stdout == ""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="no SIGPIPE on Windows")
 def test_a_closed_pipe_is_quiet(tmp_path: Path) -> None:
     with subprocess.Popen(

@@ -50,11 +50,14 @@ def command(
     """Draw pictures of a prompt. Words are joined: quotes are only needed around what your shell would change."""
     # Everything that can be wrong with the words is found before a module is imported that would take time.
     fields = fields_of(values)
+    request, lines = None, None
     if file is None:
-        request: Request | None = checked(Request.of(prompt=" ".join(words), **fields))
+        request = checked_early(Request.of(prompt=" ".join(words), **fields))
     else:
-        request = None
         _check_file_words(words, fields)
+        from limner.prompts.files import read_prompts
+
+        lines = read_prompts(Path(file))
     several = file is not None or (request is not None and request.n > 1)
     target = _target(output, several=several, keep=not no_keep)
 
@@ -63,10 +66,10 @@ def command(
 
     telling = Telling.of(as_json=as_json, quiet=quiet, preview=preview, show=show)
     with Session(keep=not no_keep, offline=True if offline else None) as session:
-        if file is not None:
+        if file is not None and lines is not None:
             from limner.cli.promptfile import draw_file
 
-            return draw_file(session, Path(file), fields, target, telling, again=again)
+            return draw_file(session, Path(file), lines, fields, target, telling, again=again)
         assert request is not None
         return draw_one(session, request, target, telling)
 
@@ -79,7 +82,8 @@ def draw_one(session: Session, request: Request, target: Target | None, telling:
     fetch(session, request.model, telling)
     planned = session.plan(request)
     prepare(session, telling, welcome=all(plan.model.name == "pocket" for plan in planned))
-    follower = Follower(telling, total=request.n, target=target)
+    total = sum(len(plan.seeds) for plan in planned)  # request.n may be left to the settings
+    follower = Follower(telling, total=total, target=None if target is None else target.numbered(total > 1))
     with follower.watching():
         follower.follow(session.run(planned, previews=telling.preview))
     return 0
@@ -101,8 +105,20 @@ def prepare(session: Session, telling: Telling, *, welcome: bool = False) -> Non
             telling.say(line)
 
 
+def checked_early(request: Request) -> Request:
+    """The request, its names looked up before the slow imports. Raises ``UnknownName``, ``ModelError``,
+    ``ConfigError``."""
+    if request.styles:
+        from limner.cli.styles import known
+        from limner.config import Settings
+        from limner.prompts.styles import choose
+
+        choose(request.styles, known(Settings.load()))
+    return checked(request)
+
+
 def checked(request: Request) -> Request:
-    """The request, its solver and model looked up where that takes no time. Raises ``UnknownName``."""
+    """The request, its solver and model looked up where that takes no time. Raises ``UnknownName``, ``ModelError``."""
     if request.solver is not None:
         from limner.sampling.catalog import find
 
@@ -113,13 +129,17 @@ def checked(request: Request) -> Request:
 
 
 def _check_model(name: str) -> None:
-    """A plain word must be a catalog's name. Repos and folders are for ``resolve``, which takes longer to import."""
+    """A plain word must be a catalog's name, a path a folder that is there."""
     from limner.models.catalog import Catalog
 
     catalog = Catalog.load()
-    plain = re.fullmatch(r"[^/\\~.]+", name) is not None and not Path(name).exists()
-    if plain and catalog.find(name.partition("@")[0]) is None:
+    if catalog.find(name.partition("@")[0]) is not None:
+        return
+    if re.fullmatch(r"[^/\\~.]+", name) and not Path(name).exists():
         raise UnknownName("model", name, catalog.known())
+    from limner.models.resolve import folder_of
+
+    folder_of(name)
 
 
 def _check_file_words(words: tuple[str, ...], fields: dict[str, object]) -> None:
@@ -129,7 +149,7 @@ def _check_file_words(words: tuple[str, ...], fields: dict[str, object]) -> None
             field="prompt",
             hint="a style (--style) adds words to every line",
         )
-    checked(Request.of(prompt="checks the options", **fields))
+    checked_early(Request.of(prompt="checks the options", **fields))
 
 
 def _target(output: str | None, *, several: bool, keep: bool) -> Target | None:

@@ -82,10 +82,16 @@ class Follower:
             self._progress = shown
             yield
 
-    def follow(self, generation: Generation, label: Callable[[int], str] = lambda k: str(k + 1)) -> list[Picture]:
+    def follow(
+        self,
+        generation: Generation,
+        label: Callable[[int], str] = lambda k: str(k + 1),
+        stored: Callable[[int, Picture], None] = lambda k, image: None,
+    ) -> list[Picture]:
         """Run to the end; the pictures made. ``label(k)`` names picture k (from 0) in its copy's name.
 
-        Raises the error that stopped it, ``errors.Cancelled`` after Ctrl-C.
+        ``stored`` is told of each picture before anything else is done with it. Raises the error that stopped it,
+        ``errors.Cancelled`` after Ctrl-C.
         """
         assert self._progress is not None
         shown, pictures = self._progress, list[Picture]()
@@ -99,6 +105,7 @@ class Follower:
                     case Warned(notice):
                         self._warn(notice)
                     case Made(index, image):
+                        stored(index, image)
                         pictures.append(image)
                         self._made(image, label(index))
                     case Failed(error):
@@ -114,23 +121,33 @@ class Follower:
         """The progress display steps aside for what is printed inside."""
         return nullcontext() if self._progress is None else self._progress.aside()
 
+    def copy(self, image: Picture, label: str) -> None:
+        """Write a copy of a picture that was drawn before, and tell of it. Raises ``StorageError``."""
+        assert self.target is not None
+        copy = self.target.write(image, label)
+        with self.aside():
+            self._tell(image, copy)
+
     def _made(self, image: Picture, label: str) -> None:
         self.made += 1
         copy = self.target.write(image, label) if self.target is not None else None
         if self.silent:
             return
         with self.aside():
-            if self.telling.json:
-                out(json.dumps(summary(image, copy) | self.extra, ensure_ascii=False))
-                return
-            where = copy or image.path
-            if where is not None and self.paths:
-                out(str(where))
+            self._tell(image, copy)
             self.telling.say(facts(image, number=self.made, total=self.total))
             if self.telling.show and self.paths:
                 from limner.cli.terminal import show
 
                 show(image.pixels)
+
+    def _tell(self, image: Picture, copy: Path | None) -> None:
+        """The line on stdout."""
+        where = copy or image.path
+        if self.telling.json:
+            out(json.dumps(summary(image, copy) | self.extra, ensure_ascii=False))
+        elif where is not None and self.paths:
+            out(str(where))
 
     def _warn(self, notice: Notice) -> None:
         if notice not in self._warned:

@@ -1,9 +1,10 @@
-"""Prompts from a file, with resume: a second run draws only what is missing."""
+"""Prompts from a file, with resume: a second run draws only the pictures that are missing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,22 @@ from limner.cli.console import fail
 from limner.cli.downloading import fetch
 from limner.cli.draw import checked, prepare
 from limner.cli.drawing import Follower, Telling, counted
-from limner.errors import Cancelled, InvalidRequest, LibraryError, LimnerError, StorageError
-from limner.prompts.files import PromptLine, read_prompts
-from limner.types import Request
+from limner.cli.resume import Run, run_id
+from limner.cli.sheet import count
+from limner.errors import (
+    Cancelled,
+    InvalidRequest,
+    LibraryError,
+    LimnerError,
+    PictureNotFound,
+    StorageError,
+    UnreadablePicture,
+)
+from limner.library.files import decode
+from limner.library.metadata import read
+from limner.prompts.files import PromptLine
+from limner.session.planning import merge
+from limner.types import Record, Request
 
 if TYPE_CHECKING:
     from limner.cli.targets import Target
@@ -23,15 +37,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A line and what it asks for, the options given beside the file included. ``id`` tells both apart from others'."""
+    """A line and what it asks for: ``n`` pictures. ``id`` tells line and options apart from others."""
 
     line: PromptLine
     request: Request
+    n: int
     id: str
 
     def label(self, k: int) -> str:
         """What tells picture k's copy from the others': the line, and the number among the line's."""
-        return str(self.line.line) if self.request.n == 1 else f"{self.line.line}-{k + 1}"
+        return str(self.line.line) if self.n == 1 else f"{self.line.line}-{k + 1}"
+
+    @property
+    def extra(self) -> dict[str, object]:
+        """What --json says of a picture beyond the picture."""
+        return {"line": self.line.line, **({"tags": dict(self.line.tags)} if self.line.tags else {})}
 
 
 @dataclass(slots=True)
@@ -57,70 +77,110 @@ class Faults:
 def draw_file(
     session: Session,
     path: Path,
+    lines: Sequence[PromptLine],
     fields: Mapping[str, object],
     target: Target | None,
     telling: Telling,
     *,
     again: bool = False,
 ) -> int:
-    """Draw every line not yet drawn; the exit code. A line's own fields win over ``fields``.
+    """Draw what is not yet drawn of a file's lines; the exit code. A line's own fields win over ``fields``.
 
-    Raises ``InvalidRequest`` for the file itself, ``StorageError`` and ``LibraryError``, which every line would meet,
-    and ``Cancelled``; what is finished is marked then, and the next run goes on from there.
+    Copies that ``target`` lacks of pictures drawn before are written too. Raises ``StorageError`` and ``LibraryError``,
+    which every line would meet, and ``Cancelled``; what is finished is kept then, and the next run goes on from there.
     """
-    lines = read_prompts(path)
     faults = Faults(path, telling)
-    items = list(_items(lines, fields, faults))
-    run = run_id(path)
-    done = session.library.run_done(run) if session.keep and not again else set()
+    run = Run(session, run_id(path), again)
+    items = list(_items(session, lines, fields, faults))
+    done = run.done()
     todo = [item for item in items if item.id not in done]
     if skipped := len(items) - len(todo):
         telling.say(f"{path.name}: {skipped} of {len(items)} prompts are drawn already (--again draws them anew)")
+    total = sum(run.drawn(item.id).count(None) or item.n for item in todo)
+    follower = Follower(telling, total, target)
+    copied = sum(_copy(run, item, follower, faults) for item in items if item.id in done)
+    if copied:
+        telling.say(f"{count(copied, 'copy', 'copies')} written of pictures drawn before")
     if todo:
         prepare(session, telling, welcome="model" not in fields)
-        _draw(session, todo, run, Follower(telling, sum(item.request.n for item in todo), target), faults)
+        _draw(run, todo, follower, faults)
     return faults.exit_code
 
 
-def run_id(path: Path) -> str:
-    """The same for the same file, wherever one stands; its lines may change, each has its own id."""
-    return content_hash(["prompts", str(path.resolve())])
-
-
-def _items(lines: tuple[PromptLine, ...], fields: Mapping[str, object], faults: Faults) -> Iterator[Item]:
+def _items(
+    session: Session, lines: Sequence[PromptLine], fields: Mapping[str, object], faults: Faults
+) -> Iterator[Item]:
     for line in lines:
         said = {**fields, **line.fields}
         if line.negative:
             said["negative"] = line.negative
         try:
             request = checked(Request.of(prompt=line.prompt, **said))
+            n = _pictures(session, request)
         except InvalidRequest as error:
             faults.add(line, error)
         else:
-            yield Item(line, request, content_hash([line.id, request.model_dump(mode="json", exclude_unset=True)]))
+            yield Item(line, request, n, content_hash([line.id, request.model_dump(mode="json", exclude_unset=True)]))
 
 
-def _draw(session: Session, todo: list[Item], run: str, follower: Follower, faults: Faults) -> None:
+def _pictures(session: Session, request: Request) -> int:
+    """How many pictures a request stands for, where it may leave that to the settings."""
+    merged, origins = merge(request, session.settings, session.catalog)
+    default = session.settings.defaults().get("n")
+    return merged.n if default is None or "n" in origins else int(str(default.value))
+
+
+def _draw(run: Run, todo: Sequence[Item], follower: Follower, faults: Faults) -> None:
+    session, telling = run.session, follower.telling
     with follower.watching():
         for item in todo:
-            follower.extra = {"line": item.line.line, **({"tags": dict(item.line.tags)} if item.line.tags else {})}
             try:
                 with follower.aside():
-                    fetch(session, item.request.model, follower.telling)
-                generation = session.generate(item.request, previews=follower.telling.preview)
-                made = follower.follow(generation, item.label)
+                    fetch(session, item.request.model, telling)
+                plans = run.resume(item.id, item.request)
+                _copy(run, item, follower, faults)
+                generation = session.run(plans, previews=telling.preview)
+                follower.follow(generation, item.label, partial(run.add, item.id))
             except (StorageError, LibraryError, Cancelled):
                 raise
             except Exception as error:
                 with follower.aside():
                     faults.add(item.line, error)
+    telling.say(_end(follower.made, faults))
+
+
+def _copy(run: Run, item: Item, follower: Follower, faults: Faults) -> int:
+    """Write the copies that are missing of an item's pictures drawn before; how many. Where none are wanted, 0."""
+    from limner.image import Image
+
+    follower.extra = item.extra
+    if follower.target is None:
+        return 0
+    written = 0
+    for k, name in enumerate(run.drawn(item.id)):
+        try:
+            entry = None if name is None else run.session.library.get(name)
+            if entry is None or entry.record is None or _is_copy(follower.target, item.label(k), entry.record):
                 continue
-            if session.keep:
-                session.library.run_mark(run, item.id, [image.id for image in made if image.id is not None])
-    follower.telling.say(_end(follower.made, faults))
+            image = Image(decode(entry.path), entry.record, entry.id, str(entry.path))
+        except (PictureNotFound, UnreadablePicture) as error:  # this file alone is gone or damaged
+            with follower.aside():
+                faults.add(item.line, error)
+            continue
+        follower.copy(image, item.label(k))
+        written += 1
+    return written
+
+
+def _is_copy(target: Target, label: str, record: Record) -> bool:
+    """Is the picture's copy there already, and not another picture under its name?"""
+    try:
+        found = read(target.file(record, label)).record
+    except LimnerError:
+        return False
+    return found is not None and found.image_key == record.image_key
 
 
 def _end(made: int, faults: Faults) -> str:
-    count = len(faults.codes)
-    failed = f"; {'1 line' if count == 1 else f'{count} lines'} failed" if count else ""
+    failed = f"; {count(len(faults.codes), 'line')} failed" if faults.codes else ""
     return f"{counted(made)} drawn{failed}"

@@ -27,11 +27,10 @@ def list_styles(as_json: bool) -> None:
     """List the styles: the built-in ones and yours, which win."""
     from limner.cli.console import out, table
     from limner.config import Settings
-    from limner.prompts.styles import builtin_styles
 
-    own = _own(Settings.load())
-    rows = []
-    for name, style in sorted({**builtin_styles(), **own}.items()):
+    settings = Settings.load()
+    own, rows = _own(settings), []
+    for name, style in sorted(known(settings).items()):
         whose = "yours" if name in own else "built-in"
         rows.append((name, whose, style.prompt, style.negative, style.description))
     columns = ("name", "from", "prompt", "negative", "description")
@@ -48,20 +47,28 @@ def list_styles(as_json: bool) -> None:
 def import_styles(file: Path, replace: bool) -> None:
     """Take over the styles of A1111's styles.csv."""
     from limner.cli.console import out, say
+    from limner.cli.sheet import count
     from limner.config import Settings
     from limner.library.files import write_atomic
     from limner.prompts.styles import import_a1111
 
     settings = Settings.load()
     own, found = _own(settings), {style.name: style for style in import_a1111(file)}
-    known = [name for name in found if name in own and own[name] != found[name]]
-    new = {name: style for name, style in found.items() if name not in own or (replace and name in known)}
+    clashing = [name for name in found if name in own and own[name] != found[name]]
+    new = {name: style for name, style in found.items() if name not in own or (replace and name in clashing)}
     if new:
         write_atomic(settings.styles_file, _merged(settings, own, new).encode())
     out(str(settings.styles_file))
-    say(f"{len(new)} styles taken over, {len(found) - len(new)} left as they were")
-    if known and not replace:
-        say(f"  yours differ and stay: {', '.join(known)} (--replace takes the file's)", warn=True)
+    say(f"{count(len(new), 'style')} taken over, {len(found) - len(new)} left as they were")
+    if clashing and not replace:
+        say(f"  yours differ and stay: {', '.join(clashing)} (--replace takes the file's)", warn=True)
+
+
+def known(settings: Settings) -> Mapping[str, Style]:
+    """All styles by name; the user's win over the built-in ones."""
+    from limner.prompts.styles import builtin_styles
+
+    return {**builtin_styles(), **_own(settings)}
 
 
 def _own(settings: Settings) -> Mapping[str, Style]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.errors import InvalidRequest, StorageError
 
 if TYPE_CHECKING:
-    from limner.types import Picture
+    from limner.types import Picture, Record
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")  # library.files knows them too, but needs Pillow: too slow for a mistake
 
@@ -45,11 +45,15 @@ class Target:
         check_writable(path if folder else path.parent)
         return cls(path, folder, several)
 
-    def file(self, image: Picture, label: str) -> Path:
-        """The file for one picture; ``label`` tells it from its neighbours: "2", or "17-2" of a prompt file."""
+    def numbered(self, several: bool) -> Target:
+        """The same place for one picture or for several."""
+        return replace(self, several=several)
+
+    def file(self, record: Record, label: str) -> Path:
+        """The file for a Record's picture; ``label`` tells it from its neighbours: "2", or "17-2" of a prompt file."""
         if self.folder:
             head = f"{label.zfill(4) if label.isdecimal() else label}-" if self.several else ""
-            return self.path / f"{head}{slug(image.record.prompt)}-{image.record.seed.text().replace('/', '-')}.png"
+            return self.path / f"{head}{slug(record.prompt)}-{record.seed.text().replace('/', '-')}.png"
         if not self.several:
             return self.path
         return self.path.with_name(f"{self.path.stem}-{label}{self.path.suffix}")
@@ -60,7 +64,7 @@ class Target:
 
         assert isinstance(image, Image)
         try:
-            return image.save(self.file(image, label))
+            return image.save(self.file(image.record, label))
         except StorageError as error:
             if image.path is not None:
                 error.hint = f"{error.hint}; the picture itself is safe: {image.path}"

@@ -29,7 +29,7 @@ from limner.library.inputs import Inputs
 from limner.library.lookup import Lookup
 from limner.library.metadata import fields_of
 from limner.library.reconcile import Reconciled, absent, reconcile
-from limner.library.runs import Runs
+from limner.library.runs import RunItem, Runs
 from limner.types import Record, Score
 
 if TYPE_CHECKING:
@@ -191,17 +191,21 @@ class Library:
         """Adopt files without rows, mark rows without files lost, and take that mark back from files found again."""
         return reconcile(self.database, self.root, self.root / IMAGES, self._clock)
 
-    def run_mark(self, run_id: str, item_id: str, image_ids: Sequence[str]) -> None:
-        """A line of a prompt file is finished: these are its pictures."""
-        self._runs.mark(run_id, item_id, image_ids)
+    def run_start(self, run_id: str, item_id: str, seed: int, pictures: Sequence[str | None]) -> None:
+        """A line of a prompt file will be drawn from ``seed``. ``pictures``: ids by place; ``None`` is to come."""
+        self._runs.start(run_id, item_id, seed, pictures)
+
+    def run_add(self, run_id: str, item_id: str, place: int, picture: str) -> None:
+        """Picture number ``place`` (from 0) of a started line is drawn."""
+        self._runs.add(run_id, item_id, place, picture)
 
     def run_done(self, run_id: str) -> set[str]:
         """The lines all of whose pictures are still here, file and row."""
         return self._runs.done(run_id)
 
-    def run_pictures(self, run_id: str, item_id: str) -> Sequence[str]:
-        """The ids of the pictures that a line made; empty where it is not marked."""
-        return self._runs.pictures(run_id, item_id)
+    def run_item(self, run_id: str, item_id: str) -> RunItem | None:
+        """What is drawn and still here of a line; ``None`` where it was never started."""
+        return self._runs.item(run_id, item_id)
 
     def _adopt_all(self) -> None:
         """A new database beside old pictures: its predecessor was lost or moved away."""
