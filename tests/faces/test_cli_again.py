@@ -148,7 +148,7 @@ def test_styles_are_imported_beside_ones_own(limner: Limner, tmp_path: Path) -> 
     own.write_text('# my own\n[mine]\nprompt = "{prompt}, loud"\n')
     result = limner("styles", "import", str(table))
     assert result.exit_code == 0, result.stderr
-    assert "1 styles taken over" in result.stderr
+    assert "1 style taken over" in result.stderr
     assert "mine" in result.stderr
     assert own.read_text().startswith("# my own\n")
     assert load_styles(own)["mine"].prompt == "{prompt}, loud"

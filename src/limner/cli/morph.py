@@ -56,11 +56,15 @@ def command(
     The frames go to the library; a strip (PNG) and an animation (WebP) are written beside it, or where -o says.
     """
     if not FRAMES[0] <= frames <= FRAMES[1]:
-        raise InvalidRequest(f"frames: {frames} is not between {FRAMES[0]} and {FRAMES[1]}", field="frames")
+        raise InvalidRequest(
+            f"frames: {frames} is not between {FRAMES[0]} and {FRAMES[1]}",
+            field="frames",
+            hint=f"frames: {FRAMES[0]} to {FRAMES[1]} (pictures on the way)",
+        )
     requests = steps(start, end, frames, to_seed, fields_of(values))
-    from limner.cli.draw import checked, prepare
+    from limner.cli.draw import checked_early, prepare
 
-    checked(requests[0])
+    checked_early(requests[0])
     base = _base(output)
 
     from limner.cli.downloading import fetch

@@ -22,6 +22,7 @@ from limner.models.inspect import CONVERT_HINT, read_json, refuse_pickle
 from limner.types import ModelRef, Notice
 
 PICKLES = layout.PICKLES
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".avif", ".tif", ".tiff", ".bmp")
 PATH_LIKE = re.compile(r"^([.~/\\]|[A-Za-z]:[\\/])|\\")
 
 
@@ -65,7 +66,7 @@ def resolve(
     card = catalog.find(plain)
     if card is not None:
         return _from_card(card, revision, means)
-    if folders and (path := _path(name)) is not None:
+    if folders and (path := folder_of(name)) is not None:
         return _from_folder(path, means)
     repo = repo_name(name.strip())
     if repo is None:
@@ -83,7 +84,7 @@ def download_bytes(name: str, settings: Settings, catalog: Catalog, *, offline: 
     plain, _, revision = name.strip().partition("@")
     card = catalog.find(plain)
     repo = RepoName(card.repo, revision or card.commit or "main") if card and card.repo else repo_name(name.strip())
-    if repo is None or (card and not card.repo) or _path(name) or offline or settings.offline:
+    if repo is None or (card and not card.repo) or folder_of(name) or offline or settings.offline:
         return 0
     listing = hub.look_up(repo)
     return hub.bytes_to_fetch(listing, _listed(listing, Hashes(settings.cache_root))[1].names)
@@ -98,8 +99,9 @@ def _from_card(card: Card, revision: str, means: Means) -> Resolved:
     return _resolved(card, folder, {name: found[name] for name in need.names}, need, means, None)
 
 
-def _path(name: str) -> Path | None:
-    """The folder or file that a name means, if it means one. Raises for files that are not model folders."""
+def folder_of(name: str) -> Path | None:
+    """The folder that a model's name means, if it means one. Raises ``ModelNotFound`` for a path that is no folder,
+    ``UnsafeFile`` for a pickle."""
     text = name.strip()
     try:
         path = Path(text).expanduser()
@@ -112,13 +114,24 @@ def _path(name: str) -> Path | None:
         if path.suffix.lower() in PICKLES:
             refuse_pickle(path)
             raise UnsafeFile(f"{path.name} is of a kind that can run code when it is loaded", hint=CONVERT_HINT)
-        raise ModelNotFound(
-            f"{path.name} is a single file, and Limner reads model folders so far",
-            hint="single .safetensors files come later; use its diffusers folder or hub repo instead",
-        )
+        raise _no_model(path)
     if PATH_LIKE.search(text) or text.lower().endswith((*PICKLES, ".safetensors")):
         raise ModelNotFound(f"there is no folder {text!r}", hint="check the path; limner models list shows known names")
     return None
+
+
+def _no_model(path: Path) -> ModelNotFound:
+    """What to say of a file where a model's folder is wanted."""
+    suffix = path.suffix.lower()
+    if suffix == ".safetensors":
+        return ModelNotFound(
+            f"{path.name} is a single file, and Limner reads model folders so far",
+            hint="use its diffusers folder or hub repo instead",
+        )
+    what = "a picture, not a model" if suffix in PICTURES else "not a model"
+    return ModelNotFound(
+        f"{path.name} is {what}", hint="-m takes a name of limner models list, a hub repo, or a diffusers folder"
+    )
 
 
 def _from_folder(folder: Path, means: Means) -> Resolved:
