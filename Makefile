@@ -8,7 +8,7 @@
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
-PROMPT ?= a red fox in the snow
+PROMPT ?= a castle at night
 export PROMPT
 VENV := .venv
 BIN := $(VENV)/bin
