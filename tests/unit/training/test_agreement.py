@@ -1,0 +1,47 @@
+"""The checks without a model read renders rightly; rank correlation is what it says."""
+
+import random
+
+import pytest
+import torch
+from training.evaluate import agreement, modelfree
+from training.layout import lay_out
+from training.render import Renderer
+from training.scene import Part, Scene
+from training.sprites import Atlas
+
+
+def _draw(atlas: Atlas, scene: Scene) -> torch.Tensor:
+    return Renderer(atlas, variants=1)(lay_out([scene], [random.Random(1)]))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 5])
+def test_components_count_the_things(atlas: Atlas, count: int) -> None:
+    assert modelfree.components(_draw(atlas, Scene((Part(0, count=count),)))) == [count]
+
+
+@pytest.mark.parametrize("colour", ["red", "green", "blue", "yellow", "purple"])
+def test_the_histogram_names_the_colour(atlas: Atlas, colour: str) -> None:
+    assert modelfree.colour_of(_draw(atlas, Scene((Part(1, colour=colour),)))) == [colour]
+
+
+def test_an_empty_picture_has_neither() -> None:
+    empty = torch.full((1, 3, 256, 256), 0.9)
+    assert modelfree.components(empty) == [0]
+    assert modelfree.colour_of(empty) == [None]
+
+
+def test_spearman_sees_order_only() -> None:
+    a = torch.tensor([1.0, 2.0, 3.0, 4.0])
+    assert agreement.spearman(a, a**3) == pytest.approx(1)
+    assert agreement.spearman(a, -a) == pytest.approx(-1)
+
+
+def test_atoms_are_the_judges_questions() -> None:
+    row: dict[str, object] = {"things": ["fox", "cat"], "colours": ["red", None], "relation": "left"}
+    assert agreement.atoms_of(row) == [
+        "is there any fox?",
+        "is there any cat?",
+        "is the fox red?",
+        "is the fox left of the cat?",
+    ]
