@@ -65,6 +65,8 @@ def _lines(found: Lint, vocabulary: Vocabulary, model: str) -> Iterator[str]:
     yield f"{'tokens':8} {found.tokens} of {vocabulary.limit} a chunk{more}"
     if found.main_noun_unknown and found.main_noun:
         yield f"{model} does not know {clean(repr(found.main_noun))}, which this is about: it will draw something else"
+    elif found.blind:
+        yield f"{model} knows no word of this: it will draw what it likes"
     if others := [word for word in found.unknown if word != found.main_noun]:
         yield f"{model} cannot see: {clean(', '.join(others))}"
     for problem in found.problems:

@@ -14,7 +14,17 @@ from typing import Final
 
 from limner.prompts.advice import advice
 from limner.prompts.lexicon import Slot, lexicon
-from limner.prompts.nouns import clauses, doings, heads, is_frame, is_manner, main_noun, phrases, words
+from limner.prompts.nouns import (
+    clauses,
+    doings,
+    heads,
+    is_frame,
+    is_manner,
+    main_noun,
+    phrases,
+    words,
+    words_and_pictographs,
+)
 from limner.prompts.syntax import Break, Span, parse_weights, problems, schedule
 from limner.prompts.vocabulary import Listed, OpenVocabulary, Vocabulary, WordVocabulary
 
@@ -31,11 +41,13 @@ _TAG = re.compile(r"<[^<>]*>")  # <lora:name:0.8>
 class Lint:
     """What was found. ``unknown``: words the model cannot see, in order, lower case, without articles and the like.
 
+    Emoji and other pictographs are among them. ``blind``: the model knows no word of the prompt at all.
     ``slots`` has every Slot; ``missing`` are the empty ones. ``tokens`` are the most that any step reads, ``chunks``
     how many encoder inputs they fill. ``problems`` are sentences. ``proposal`` is a rewrite to show, or None.
     """
 
     unknown: tuple[str, ...]
+    blind: bool
     main_noun: str | None
     main_noun_unknown: bool
     slots: Mapping[Slot, tuple[str, ...]]
@@ -57,6 +69,7 @@ def lint(prompt: str, vocabulary: Vocabulary) -> Lint:
     tokens, chunks = _size(texts, vocabulary)
     return Lint(
         unknown=unknown,
+        blind=not vocabulary.open and not any(map(vocabulary.knows, _said(texts))),
         main_noun=noun,
         main_noun_unknown=noun in unknown,
         slots=slots,
@@ -80,8 +93,13 @@ def _unquoted(said: str) -> str:
 
 def _unknown(texts: Sequence[str], vocabulary: Vocabulary) -> tuple[str, ...]:
     lex = lexicon()
-    said = dict.fromkeys(word for text in texts for word in words(_plain(text)))
+    said = _said(texts)
     return tuple(word for word in said if not vocabulary.knows(word) and not lex.is_a(word, "function", "negations"))
+
+
+def _said(texts: Sequence[str]) -> Sequence[str]:
+    """Words and pictographs, each once, in order."""
+    return list(dict.fromkeys(word for text in texts for word in words_and_pictographs(_plain(text))))
 
 
 def _size(texts: Sequence[str], vocabulary: Vocabulary) -> tuple[int, int]:

@@ -16,6 +16,12 @@ from limner.prompts.lexicon import Lexicon, lexicon
 
 _CLAUSE = re.compile(r"[,.;:!?\n()\[\]{}|\"“”„]+|\s[-–—]+\s")
 _WORD = re.compile(r"[^\W_]+(?:['’\-][^\W_]+)*")
+# A base, its variation selector or skin tone, and what a zero-width joiner ties to it: one picture to the reader.
+_PICTOGRAPH = (
+    "(?:[\u2300-\u27bf\u2b00-\u2bff\U0001f000-\U0001f3fa\U0001f400-\U0001faff]"
+    "[\ufe0e\ufe0f\u20e3]?[\U0001f3fb-\U0001f3ff]?\u200d?)+?(?<!\u200d)"
+)
+_WORD_OR_PICTOGRAPH = re.compile(f"{_WORD.pattern}|[\U0001f1e6-\U0001f1ff]{{2}}|{_PICTOGRAPH}")
 _ADJECTIVE_ENDS = ("ful", "ous", "ish", "less", "able", "ible", "esque")
 
 
@@ -31,6 +37,11 @@ class Head:
 def words(text: str) -> list[str]:
     """The words of ``text``, lower case, curly apostrophes straightened."""
     return [match.lower().replace("’", "'") for match in _WORD.findall(text)]
+
+
+def words_and_pictographs(text: str) -> list[str]:
+    """The words of ``text`` as in `words`, and its emoji and other pictographs (flags and joined ones whole)."""
+    return [match.lower().replace("’", "'") for match in _WORD_OR_PICTOGRAPH.findall(text)]
 
 
 def clauses(text: str) -> list[list[str]]:

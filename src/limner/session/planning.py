@@ -231,6 +231,8 @@ def _lint(prompt: str, family: Family, files: Files, card: Card) -> tuple[Notice
                 message=f"{card.name} does not know {found.main_noun!r}: it will draw something else",
             ),
         )
+    if found.blind:
+        return (Notice(code="no-known-word", message=f"{card.name} knows no word of this: it draws what it likes"),)
     if found.unknown:
         unknown = ", ".join(repr(word) for word in found.unknown)
         return (Notice(code="unknown-words", message=f"{card.name} cannot see the words {unknown}"),)

@@ -151,3 +151,24 @@ def test_any_string(text: str) -> None:
 def test_long_prompts(unit: str) -> None:
     text = "".join(unit.replace("1", str(i)) for i in range(20_000 // len(unit)))
     assert lint(text, FEW).chunks >= 1
+
+
+@pytest.mark.parametrize(
+    ("prompt", "unknown", "blind"),
+    [
+        ("🦊", ("🦊",), True),
+        ("a 🦊 in the ❄️", ("🦊", "❄️"), False),
+        ("a family 👨‍👩‍👧 and 👍🏽 in 🇩🇪", ("family", "👨‍👩‍👧", "👍🏽", "🇩🇪"), False),
+        ("雪中的狐狸", ("雪中的狐狸",), True),
+        ("... !!!", (), True),
+        ("a cat -> a dog, 50 %", ("50",), False),
+        ("the cat", (), False),
+    ],
+)
+def test_pictographs_and_other_scripts_are_words_it_cannot_see(
+    prompt: str, unknown: tuple[str, ...], blind: bool
+) -> None:
+    found = lint(prompt, FEW)
+    assert found.unknown == unknown
+    assert found.blind is blind
+    assert not lint(prompt, ANY).blind

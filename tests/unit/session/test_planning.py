@@ -114,6 +114,11 @@ def test_an_unknown_subject_is_said_before_drawing(tmp_path: Path) -> None:
     assert not plan(session(tmp_path), prompt="a fox in the snow").notices
 
 
+def test_a_prompt_without_a_known_word_is_said_before_drawing(tmp_path: Path) -> None:
+    codes = {text: [n.code for n in plan(session(tmp_path), prompt=text).notices] for text in ("🦊", "🦊 in the ❄️")}
+    assert codes == {"🦊": ["no-known-word"], "🦊 in the ❄️": ["unknown-words"]}
+
+
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
