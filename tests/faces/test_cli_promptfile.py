@@ -223,3 +223,11 @@ def test_an_option_that_no_line_could_use_is_refused_first(
 ) -> None:
     assert_refused(limner("--from", prompts(tmp_path, "a fox\n"), "--steps", "0"), 2, "steps")
     assert_refused(limner("--from", prompts(tmp_path, "\n\n"), "--steps", "3"), 2, "holds no prompt")
+
+
+def test_a_misspelt_column_is_said(limner: Limner, backend: FakeBackend, tmp_path: Path) -> None:
+    result = limner("--from", prompts(tmp_path, "prompt,sed,Category\na fox,7,animals\n", "p.csv"), "--json")
+    assert result.exit_code == 0
+    assert "column 'sed' is no setting" in result.stderr
+    assert "did you mean 'seed'?" in result.stderr
+    assert "Category" not in result.stderr

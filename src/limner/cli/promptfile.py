@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.canonical import content_hash
-from limner.cli.console import fail
+from limner.cli.console import fail, one_line, say
 from limner.cli.downloading import fetch
 from limner.cli.draw import checked, prepare
 from limner.cli.drawing import Follower, Telling, counted
@@ -26,7 +26,7 @@ from limner.errors import (
 )
 from limner.library.files import decode
 from limner.library.metadata import read
-from limner.prompts.files import PromptLine
+from limner.prompts.files import PromptLine, misnamed
 from limner.session.planning import merge
 from limner.types import Record, Request
 
@@ -89,6 +89,9 @@ def draw_file(
     Copies that ``target`` lacks of pictures drawn before are written too. Raises ``StorageError`` and ``LibraryError``,
     which every line would meet, and ``Cancelled``; what is finished is kept then, and the next run goes on from there.
     """
+    for column, meant in misnamed(lines).items():
+        what = f"the column {one_line(column, 30)!r} is no setting and was kept as a tag; did you mean {meant!r}?"
+        say(f"warning: {path.name}: {what}", warn=True)
     faults = Faults(path, telling)
     run = Run(session, run_id(path), again)
     items = list(_items(session, lines, fields, faults))

@@ -7,6 +7,7 @@ and Note).
 from __future__ import annotations
 
 import csv
+import difflib
 import io
 import json
 import math
@@ -39,6 +40,7 @@ _FIELDS: Final[Mapping[str, type]] = {
     "solver": str,
     "styles": tuple,
 }
+_LIKE: Final = 0.7  # difflib ratio: "stps" is steps, "Note" is nothing of ours
 _ALIASES: Final = {
     "text": "prompt",
     "caption": "prompt",
@@ -88,6 +90,19 @@ def read_prompts(path: Path) -> tuple[PromptLine, ...]:
     if not lines:
         raise InvalidRequest(f"prompt file {path} holds no prompt", field="prompt", hint="put one on each line")
     return lines
+
+
+def misnamed(lines: Iterable[PromptLine]) -> Mapping[str, str]:
+    """Columns that were kept as tags but are likely a field misspelt, and the field: ``{"stps": "steps"}``."""
+    columns = dict.fromkeys(column for line in lines for column in line.tags)
+    return {column: meant for column in columns if (meant := _meant(column))}
+
+
+def _meant(column: str) -> str | None:
+    """The field that an unknown column's name is close to."""
+    known = ("prompt", "negative", *_FIELDS, *_ALIASES)
+    near = difflib.get_close_matches(_named(column), known, n=1, cutoff=_LIKE)
+    return _named(near[0]) if near else None
 
 
 def _identified(lines: Iterable[PromptLine]) -> Iterator[PromptLine]:
@@ -143,11 +158,19 @@ def _table(rows: Iterable[tuple[int, Sequence[str]]], path: Path) -> Iterator[Pr
         if columns is None:
             columns = [cell.strip() for cell in row]
             if "prompt" not in map(_named, columns):
-                raise _wrong(path, number, "no column is called prompt", "the first row must name the columns")
+                raise _wrong(path, number, "no column is called prompt", _columns_hint(columns))
             continue
         if len(row) > len(columns):
             raise _wrong(path, number, f"{len(row)} cells, but {len(columns)} columns", "quote cells that hold commas")
         yield _line(dict(zip(columns, row, strict=False)), path, number)
+
+
+def _columns_hint(columns: Sequence[str]) -> str:
+    had = ", ".join(column[:20] for column in columns[:8])
+    likely = next((column for column in columns if _meant(column) == "prompt"), None)
+    if likely is None:
+        return f"the first row must name the columns; it has {had}"
+    return f"it has {had}; did you mean {likely[:20]} → prompt?"
 
 
 def _jsonl(text: str, path: Path) -> Iterator[PromptLine]:

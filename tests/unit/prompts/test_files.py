@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from limner.errors import InvalidRequest
 from limner.prompts import files
-from limner.prompts.files import PromptLine, read_prompts
+from limner.prompts.files import PromptLine, misnamed, read_prompts
 from limner.types import Request
 
 
@@ -144,3 +144,17 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, data: bytes, suffix: str,
     except InvalidRequest:
         return
     assert all(line.prompt.strip() and line.line >= 1 and line.id for line in found)
+
+
+def test_a_column_that_is_likely_a_field_misspelt_is_found(tmp_path: Path) -> None:
+    lines = _read(tmp_path, "p.csv", "prompt,sed,stps,CFG Scal,Category,Note,id,source\na fox,7,4,5,animals,x,1,web\n")
+    assert misnamed(lines) == {"sed": "seed", "stps": "steps", "CFG Scal": "guidance"}
+    assert lines[0].tags["sed"] == "7"
+    assert misnamed(_read(tmp_path, "p.jsonl", '{"prompt": "a fox", "guidence": 3}')) == {"guidence": "guidance"}
+    assert not misnamed(_read(tmp_path, "q.tsv", "Prompt\tCategory\tChallenge\tNote\na fox\tAnimals\tBasic\tn\n"))
+
+
+def test_a_misspelt_prompt_column_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequest) as caught:
+        _read(tmp_path, "p.csv", "promt,seed\na fox,1\n")
+    assert caught.value.hint == "it has promt, seed; did you mean promt → prompt?"
