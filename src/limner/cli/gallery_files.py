@@ -119,6 +119,8 @@ def _report_lines(report: ImportReport) -> Iterator[str]:
     yield f"  {report.added:>7,}  imported{_by_source(report)}"
     if report.known:
         yield f"  {report.known:>7,}  already known"
+    if report.updated:
+        yield f"  {report.updated:>7,}  edited since, and read anew"
     if report.duplicates:
         yield f"  {report.duplicates:>7,}  the same picture as one already there"
     if report.problems:
@@ -147,6 +149,7 @@ def _report_json(report: ImportReport) -> dict[str, object]:
         "added": report.added,
         "known": report.known,
         "duplicates": report.duplicates,
+        "updated": report.updated,
         "sources": dict(report.sources),
         "problems": _problems_json(report.problems),
     }

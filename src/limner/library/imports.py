@@ -13,14 +13,20 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from sqlite3 import Row
 
 from limner.errors import LimnerError, PictureNotFound
-from limner.library.database import Database
-from limner.library.entries import INSERT, Entry, IdClock, to_row
+from limner.library.database import Cell, Database
+from limner.library.entries import COLUMNS, INSERT, Entry, IdClock, stored_path, to_row
 from limner.library.files import SUFFIXES, format_name, opened, pixel_hash, read_bytes, to_pixels, write_atomic
 from limner.library.metadata import Found, Source, fields_of, of_image
 
 BATCH = 500
+_CONTENT = ("pixel_hash", "record", "fields")  # where these are equal, all that the file says is
+_KEPT = ("id", "path", "rating")  # the rest of a row is the file's
+_UPDATE = f"""UPDATE pictures SET {", ".join(f"{c} = :{c}" for c in COLUMNS.split(", ") if c not in _KEPT)}
+WHERE path = :path"""
+_UNSCORE = "DELETE FROM scores WHERE picture IN (SELECT id FROM pictures WHERE path = :path)"
 _WORKERS = min(4, os.cpu_count() or 1)
 
 
@@ -34,18 +40,20 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ImportReport:
-    """What an import, or one moment of it, has come to. ``total`` counts all picture files found."""
+    """What an import, or one moment of it, has come to. ``total`` counts all picture files found, ``updated`` those
+    that were edited since they were taken up."""
 
     total: int
     added: int = 0
     known: int = 0
     duplicates: int = 0
+    updated: int = 0
     sources: tuple[tuple[Source, int], ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
     def done(self) -> int:
-        return self.added + self.known + self.duplicates + len(self.problems)
+        return self.added + self.known + self.duplicates + self.updated + len(self.problems)
 
 
 OnProgress = Callable[[ImportReport], None]
@@ -118,12 +126,14 @@ class Importer:
     def _store(self, batch: Sequence[_Read], report: ImportReport, *, copy: bool) -> ImportReport:
         """One transaction: rows of the new pictures, and that their files were seen."""
         entries = [read.entry for read in batch if read.entry is not None]
-        fresh = self._without_known(entries)
+        fresh, edited, known = self._told_apart(entries)
         if copy:
             fresh = [self._copied(entry) for entry in fresh]
         seen = [(str(r.file.path), r.file.size, r.file.mtime_ns, r.problem) for r in batch if _storable(r)]
         with self._database.writing() as connection:
             connection.executemany(INSERT, [to_row(entry, self._root) for entry in fresh])
+            connection.executemany(_UPDATE, [_named(entry, self._root) for entry in edited])
+            connection.executemany(_UNSCORE, [_named(entry, self._root) for entry in edited])
             connection.executemany("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", seen)
         sources = dict(report.sources)
         for entry in fresh:
@@ -133,22 +143,35 @@ class Importer:
         return replace(
             report,
             added=report.added + len(fresh),
-            duplicates=report.duplicates + len(entries) - len(fresh),
+            known=report.known + known,
+            duplicates=report.duplicates + len(entries) - len(fresh) - len(edited) - known,
+            updated=report.updated + len(edited),
             sources=tuple(sorted(sources.items())),
             problems=report.problems + problems,
         )
 
-    def _without_known(self, entries: Iterable[Entry]) -> list[Entry]:
-        """Without pictures that the library has: the same pixels and words, or the same file."""
+    def _told_apart(self, entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry], int]:
+        """The new pictures, those whose file was edited in place, and the number whose file was only touched. Left
+        out: other files with pixels and words that the library has."""
         fresh: list[Entry] = []
+        edited: list[Entry] = []
+        known = 0
         met: set[tuple[str, str]] = set()
         for entry in entries:
             key = (entry.pixel_hash, entry.prompt)
-            sql = "SELECT 1 FROM pictures WHERE (pixel_hash = ? AND prompt = ?) OR path = ? LIMIT 1"
-            if key not in met and not self._database.query(sql, (*key, str(entry.path))):
+            if rows := self._rows("path = ?", stored_path(entry.path, self._root)):
+                row = _named(entry, self._root)
+                if all(rows[0][column] == row[column] for column in _CONTENT):
+                    known += 1
+                else:
+                    edited.append(entry)
+            elif key not in met and not self._rows("pixel_hash = ? AND prompt = ? LIMIT 1", *key):
                 met.add(key)
                 fresh.append(entry)
-        return fresh
+        return fresh, edited, known
+
+    def _rows(self, where: str, *values: str) -> list[Row]:
+        return self._database.query(f"SELECT {', '.join(_CONTENT)} FROM pictures WHERE {where}", values)
 
     def _copied(self, entry: Entry) -> Entry:
         """The entry with its file copied into the library, byte for byte."""
@@ -214,6 +237,11 @@ def picture_files(folder: Path) -> Iterator[_File]:
                         yield _File(Path(entry.path), status.st_size, status.st_mtime_ns)
         except OSError:
             continue
+
+
+def _named(entry: Entry, root: Path) -> dict[str, Cell]:
+    """The entry's row by column."""
+    return dict(zip(COLUMNS.split(", "), to_row(entry, root), strict=True))
 
 
 def _words(found: Found, name: str) -> str:

@@ -176,8 +176,8 @@ class Library:
         """Take up all PNG, JPEG and WebP files below ``folder``, where they lie or (``copy``) copied into the library.
 
         Resumable: unchanged files already seen are passed over, those deleted from the library since included. The same
-        pixels with the same words are taken up once. ``on_progress`` is called after each 500 files. Damaged files are
-        in the report. Raises ``PictureNotFound`` where there is no such folder.
+        pixels with the same words are taken up once; a file edited in place is read anew. ``on_progress`` is called
+        after each 500 files. Damaged files are in the report. Raises ``PictureNotFound`` where there is no such folder.
         """
         importer = Importer(self.database, self.root, self._clock, self.root / IMAGES)
         return importer.run(folder, copy=copy, on_progress=on_progress)

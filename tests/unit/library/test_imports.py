@@ -12,9 +12,10 @@ from PIL.PngImagePlugin import PngInfo
 from limner.errors import LimnerError, PictureNotFound
 from limner.library import imports
 from limner.library.entries import Query
-from limner.library.files import encode
+from limner.library.files import encode, pixel_hash
 from limner.library.imports import ImportReport
 from limner.library.store import Library
+from limner.types import Score
 from tests.unit.library.making import pixels, record
 
 
@@ -83,6 +84,27 @@ def test_changed_files_are_read_again_and_copies_taken_once(library: Library, fo
     (folder / "new.png").write_bytes(encode(pixels(11), record("new", image=pixels(11))))
     report = library.import_folder(folder)
     assert (report.added, report.duplicates, report.known, report.problems) == (1, 1, 6, ())
+
+
+def test_a_file_edited_in_place_is_read_anew(library: Library, folder: Path) -> None:
+    library.import_folder(folder)
+    path = folder / "sub" / "0.png"
+    before = library.get(str(path))
+    library.rate(before.id, 4)
+    library.score(before.id, Score(scorer="s", revision="1", value=1, scale="0-1", domain="any"))
+    chunks = PngInfo()
+    chunks.add_text("parameters", "a wolf\nSteps: 6, Sampler: Euler, Seed: 77, Size: 48x32, Model: other")
+    Image.fromarray(pixels(50)).save(path, pnginfo=chunks)
+    os.utime(folder / "sub" / "1.png", (1, 1))  # touched, and the same
+    report = library.import_folder(folder)
+    assert (report.added, report.updated, report.known, report.duplicates) == (0, 1, 5, 0)
+    assert report.done == report.total
+    (after,) = library.list(Query(text="wolf"))
+    assert (after.id, after.rating, after.seed, after.model) == (before.id, 4, 77, "other")
+    assert after.pixel_hash == pixel_hash(pixels(50))
+    assert library.scores(after.id) == ()
+    assert library.list(Query(text='"cat 0"')) == []
+    assert library.import_folder(folder).updated == 0
 
 
 def test_deleting_leaves_files_outside_the_library_alone_and_is_not_undone(library: Library, folder: Path) -> None:

@@ -312,7 +312,10 @@ HOSTILE = [
 @pytest.mark.parametrize("texts", HOSTILE)
 def test_hostile_text_is_only_text(tmp_path: Path, texts: dict[str, str]) -> None:
     found = _png(tmp_path, **texts)
-    json.dumps(dict(found.fields), allow_nan=False).encode()
-    for value in found.fields.values():
-        if isinstance(value, str):
-            value.encode()
+    assert found.record is None
+    assert len(found.raw) == 1
+    assert json.loads(json.dumps(dict(found.fields), allow_nan=False)) == dict(found.fields)
+    for name, value in found.fields.items():
+        assert isinstance(value, str | int | float), name
+        assert "\ud800" not in str(value)
+        assert len(str(value)) <= 300_000
