@@ -160,6 +160,7 @@ def test_the_first_screen_is_shown_once(limner: Limner, backend: FakeBackend) ->
 @pytest.mark.parametrize("flag", ["--quiet", "--json"])
 def test_no_first_screen_for_programs(limner: Limner, backend: FakeBackend, flag: str) -> None:
     assert "Welcome" not in limner("a fox", flag).stderr
+    assert "Welcome" in limner("a fox").stderr  # it is still there for people
 
 
 def test_the_first_screen_says_whether_a_real_model_fits() -> None:

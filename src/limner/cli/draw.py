@@ -95,14 +95,14 @@ def prepare(session: Session, telling: Telling, *, welcome: bool = False) -> Non
         return
     from limner.cli.targets import check_library
 
-    root = session.settings.library_root
-    check_library(root)
-    if welcome and not root.exists():
-        from limner.cli.firstscreen import first_screen
+    check_library(session.settings.library_root)
+    if welcome and telling.to_people:
+        from limner.cli.firstscreen import first_screen, first_time
         from limner.models.machine import probe
 
-        for line in first_screen(session.catalog, probe()).splitlines():
-            telling.say(line)
+        if first_time(session.settings.data):
+            for line in first_screen(session.catalog, probe()).splitlines():
+                telling.say(line)
 
 
 def checked_early(request: Request) -> Request:

@@ -46,9 +46,14 @@ class Telling:
         wanted = can_show() if show is None else show
         return cls(as_json, quiet, preview and not quiet, wanted and not as_json and not (quiet and show is None))
 
+    @property
+    def to_people(self) -> bool:
+        """Does anybody read more than results: not with --quiet or --json."""
+        return not self.quiet and not self.json
+
     def say(self, text: str) -> None:
-        """A line for people: not with --quiet or --json."""
-        if not self.quiet and not self.json:
+        """A line for people."""
+        if self.to_people:
             say(text, dim=True)
 
     def warn(self, text: str) -> None:

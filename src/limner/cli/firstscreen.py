@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from limner.models.machine import Machine, choose_device, fits, gigabytes
@@ -13,6 +15,17 @@ if TYPE_CHECKING:
 SUGGESTED = "sd15"  # the smallest real model of the catalog
 # Weights are about this share of what drawing takes; a card that was measured says the whole.
 WORKING_ROOM = 1.5
+
+
+def first_time(data: Path) -> bool:
+    """True once for each data folder, which remembers it; where it cannot, the screen is shown again."""
+    mark = data / "welcomed"
+    if mark.exists():
+        return False
+    with suppress(OSError):
+        data.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+    return True
 
 
 def first_screen(catalog: Catalog, machine: Machine) -> str:

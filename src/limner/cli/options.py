@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args, get_origin
+from typing import Literal, NamedTuple, TypeAlias, TypeVar, get_args, get_origin
 
 import annotated_types
 import click
@@ -11,7 +11,7 @@ from pydantic.fields import FieldInfo
 
 from limner.types import Request, parse_size
 
-Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+Decorated = TypeVar("Decorated", bound=Callable[..., object])
 Values: TypeAlias = Mapping[str, object]
 
 
