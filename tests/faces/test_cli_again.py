@@ -55,6 +55,20 @@ def test_replay_of_a_picture_that_comes_out_differently(
     assert "nothing recorded differs" in words.stderr
 
 
+def test_last_and_the_one_before(limner: Limner, backend: FakeBackend, picture: Path) -> None:
+    newer = Path(limner("a blue cat", "--seed", "8", "--quiet").stdout.strip())
+    for name, path in (("last", newer), ("@1", newer), ("@2", picture)):
+        shown = limner("inspect", name, "--json")
+        assert json.loads(shown.stdout)["path"] == str(path), shown.stderr
+    backend.plans.clear()
+    assert limner("replay", "@2").stdout == limner("replay", "last").stdout == "identical: the same pixels\n"
+    assert limner("vary", "last", "-n", "1", "--json").exit_code == 0
+    made = json.loads(limner("vary", "@3", "-n", "1", "--json").stdout)
+    assert [plan.prompt for plan in backend.plans] == ["a red fox", "a blue cat", "a blue cat", "a red fox"]
+    assert made["parent"] == picture.stem
+    assert all("@2" in limner(command, "--help").stdout for command in ("inspect", "replay", "vary"))
+
+
 def test_replay_keeps_nothing_but_writes_where_it_is_told(limner: Limner, picture: Path, tmp_path: Path) -> None:
     assert limner("replay", str(picture), "-o", str(tmp_path / "again.png")).exit_code == 0
     assert (tmp_path / "again.png").is_file()

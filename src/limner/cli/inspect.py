@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from limner.cli import inspect_record
-from limner.cli.console import clean, one_line, out
+from limner.cli.console import clean, homely, one_line, out
 from limner.cli.inspect_file import Inspected, look
 from limner.cli.sheet import Fact, out_json, sheet, size
 from limner.config import Settings
@@ -32,16 +33,19 @@ _TEXT_SHOWN = 400
 
 
 @click.command("inspect")
-@click.argument("picture", metavar="FILE|ID")
+@click.argument("picture", metavar="IMAGE")
 @click.option("--json", "json_", is_flag=True, help="as JSON, with every text in the file")
 def command(picture: str, *, json_: bool) -> None:
-    """What a picture's file says of how it was made: Limner's Record, other programs' words, its marks."""
+    """What a picture's file says of how it was made: Limner's Record, other programs' words, its marks.
+
+    IMAGE is a file, or a picture of the library: its id, "last", or @2 for the one before the last.
+    """
     path = locate(picture)
     inspected = look(path)
     if json_:
         out_json(_as_json(inspected))
         return
-    out(clean(str(path)))
+    out(homely(clean(str(path))) if sys.stdout.isatty() else clean(str(path)))
     sheet(_file(inspected))
     if inspected.found.record is not None:
         sheet(inspect_record.words(inspected.found.record), heading="Limner's Record: asked")
@@ -53,7 +57,7 @@ def command(picture: str, *, json_: bool) -> None:
 
 
 def locate(picture: str) -> Path:
-    """A file, or the file of a picture in the library. Raises ``PictureNotFound``."""
+    """A file, or the file of a picture in the library by id, ``last`` or ``@2``. Raises ``PictureNotFound``."""
     path = Path(picture).expanduser()
     if path.is_file():
         return path

@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 
 @click.command(name="replay")
-@click.argument("picture", metavar="IMAGE|ID")
+@click.argument("picture", metavar="IMAGE")
 @click.option("-o", "--output", metavar="PATH", help="write the picture drawn now here")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout")
 @click.option("--offline", is_flag=True, help="never touch the network")
 def command(picture: str, output: str | None, as_json: bool, offline: bool) -> int:
     """Draw a picture of yours again: identical, near or different, and why. Nothing is kept.
+
+    IMAGE is a file, or a picture of the library: its id, "last", or @2 for the one before the last.
 
     Exit code 0 for identical or near, 1 for different.
     """

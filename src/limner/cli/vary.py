@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="vary")
-@click.argument("picture", metavar="IMAGE|ID")
+@click.argument("picture", metavar="IMAGE")
 @click.option(
     "--amount", type=float, default=0.3, show_default=True, help="share of the new noise: 0 is the picture, 1 another"
 )
@@ -38,7 +38,10 @@ def command(
     quiet: bool,
     **values: object,
 ) -> int:
-    """Draw pictures near one of yours: the same words and settings, its noise mixed with another's."""
+    """Draw pictures near one of yours: the same words and settings, its noise mixed with another's.
+
+    IMAGE is a file, or a picture of the library: its id, "last", or @2 for the one before the last.
+    """
     if not 0 < amount <= 1:  # NaN too
         raise InvalidRequest(f"amount: {amount:g} is not a share", field="variation", hint="above 0, up to 1")
     fields = {"n": 4, **fields_of(values)}
