@@ -34,6 +34,10 @@ MAX_SIDE = 8_192
 MAX_STEPS = 1_000
 MAX_SEED = 2**53 - 1  # every JSON reader, JavaScript's included, keeps integers up to here
 
+_EMPTY = "is empty; say what to draw"
+_EXAMPLE = 'for example "a red fox in the snow"'
+_OUT_OF_RANGE = ("greater_than_equal", "less_than_equal")
+
 Speed = Literal["exact", "balanced", "fast"]
 Batching = Literal["alone", "shared"]
 Dtype = Literal["float32", "bfloat16", "float16"]
@@ -91,7 +95,7 @@ class Request(Frozen):
     @model_validator(mode="after")
     def _whole(self) -> Self:
         if not self.prompt.strip():
-            raise ValueError("prompt: is empty; say what to draw")
+            raise ValueError(f"prompt: {_EMPTY}")
         if (self.width is None) != (self.height is None):
             raise ValueError("size: give width and height together")
         if self.seed is not None and self.seed + self.n - 1 > MAX_SEED:
@@ -122,18 +126,27 @@ def _invalid(error: ValidationError) -> InvalidRequest:
     name = field or "request"
     if first["type"] == "extra_forbidden":
         return InvalidRequest(f"a request has no field {name!r}", field=field, hint="limner draw --help lists them")
+    if first["type"] in _OUT_OF_RANGE and field in Request.model_fields and (limits := _limits(name)):
+        about = f"{name}: {Request.model_fields[name].description}"
+        return InvalidRequest(f"{name} must be {limits}, not {str(given)[:60]}", field=field, hint=about)
+    if not first["loc"] and message == _EMPTY:
+        return InvalidRequest(f"the prompt {message}", field=field, hint=_EXAMPLE)
     hint = "" if field not in Request.model_fields else f"{name}: {_allowed(name)}"
     return InvalidRequest(f"{name}: {message[0].lower() + message[1:]}{shown}", field=field, hint=hint)
 
 
 def _allowed(name: str) -> str:
     """What a field may be, in words: its range where it has one, and what it is for."""
-    field = Request.model_fields[name]
-    low = next((m.ge for m in field.metadata if hasattr(m, "ge")), None)
-    high = next((m.le for m in field.metadata if hasattr(m, "le")), None)
-    if low is None or high is None:
-        return field.description or ""
-    return f"{low} to {high} ({field.description})"
+    about, limits = Request.model_fields[name].description or "", _limits(name)
+    return f"{limits} ({about})" if limits else about
+
+
+def _limits(name: str) -> str:
+    """``"1 to 1000"``; empty for a field without a range."""
+    bounds = Request.model_fields[name].metadata
+    low = next((m.ge for m in bounds if hasattr(m, "ge")), None)
+    high = next((m.le for m in bounds if hasattr(m, "le")), None)
+    return "" if low is None or high is None else f"{low} to {high}"
 
 
 def parse_size(text: str) -> tuple[int, int]:

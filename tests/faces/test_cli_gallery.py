@@ -205,7 +205,7 @@ def test_delete_asks_and_says_what_is_lost(limner: Limner, home: Path, ids: list
     limner("gallery", "rate", ids[0], "5")
     path = file_of(home, ids[0])
     asked = limner("gallery", "delete", ids[0], input="n\n")
-    assert "loses 1 file, 1 rating" in asked.stderr
+    assert "deletes 1 file, 1 rating" in asked.stderr
     assert "nothing was deleted" in asked.stderr
     assert path.exists()
     assert "deleted 1 picture" in limner("gallery", "delete", ids[0], input="y\n").stderr

@@ -16,6 +16,7 @@ from limner.cli.console import clean, one_line
 from limner.cli.draw import command as draw
 from limner.cli.faults import exit_code_of
 from limner.cli.main import cli, nearest, routed
+from limner.cli.usage import EXAMPLES
 from limner.errors import OutOfMemory
 from tests.faces.calling import assert_refused, limner_in
 
@@ -33,6 +34,7 @@ DIALS = ("--model", "-n", "--seed", "--size", "--steps", "--guidance", "--solver
         (["galery", "of", "mirrors"], ["draw", "galery", "of", "mirrors"]),
         (["fox"], ["draw", "fox"]),
         (["the gallery"], ["draw", "the gallery"]),
+        (["help", "me"], ["draw", "help", "me"]),
     ],
 )
 def test_words_are_drawn(typed: list[str], meant: list[str]) -> None:
@@ -47,6 +49,8 @@ def test_words_are_drawn(typed: list[str], meant: list[str]) -> None:
         (["modls", "list"], "models"),
         (["stlyes"], "styles"),
         (["doctr", "--json"], "doctor"),
+        (["help"], "--help"),
+        (["Version"], "--version"),
         (["castle"], None),
         (["--steps"], None),
     ],
@@ -152,3 +156,14 @@ def test_nothing_printed_can_steer_the_terminal() -> None:
 
 def test_the_group_is_clicks() -> None:
     assert isinstance(cli, click.Group)
+
+
+def test_every_example_of_a_missing_argument_is_a_command_that_needs_one() -> None:
+    for path, example in EXAMPLES.items():
+        found: click.Command | None = cli
+        for word in path.split()[1:]:
+            assert isinstance(found, click.Group)
+            found = found.get_command(click.Context(found), word)
+        assert found is not None, path
+        assert example.startswith(f"{path} ")
+        assert any(isinstance(each, click.Argument) and each.required for each in found.params), path

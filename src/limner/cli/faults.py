@@ -21,7 +21,7 @@ def exit_code_of(run: Callable[[], object], args: Sequence[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        _usage(error, as_json=as_json)
+        _usage(error, args, as_json=as_json)
         return error.exit_code
     except BrokenPipeError:
         _give_up_stdout()
@@ -34,13 +34,11 @@ def exit_code_of(run: Callable[[], object], args: Sequence[str]) -> int:
     return answer if isinstance(answer, int) else 0
 
 
-def _usage(error: click.ClickException, *, as_json: bool) -> None:
+def _usage(error: click.ClickException, args: Sequence[str], *, as_json: bool) -> None:
     from limner.cli.console import fail
-    from limner.errors import InvalidRequest
+    from limner.cli.usage import refusal
 
-    where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "limner"
-    message = error.format_message().removesuffix(".")
-    fail(InvalidRequest(message[:1].lower() + message[1:], hint=f"{where} --help shows how"), as_json=as_json)
+    fail(refusal(error, args), as_json=as_json)
 
 
 def _fault(error: Exception, *, as_json: bool) -> int:

@@ -156,8 +156,8 @@ def _rating(text: str) -> int | None:
     if text.strip().lower() in ("none", "-"):
         return None
     if text.strip() not in set("12345"):
-        hint = 'rate 1 to 5, or "none"'
-        raise InvalidRequest(f"rating: {text!r} is not between 1 and 5", field="rating", hint=hint)
+        hint = 'for example: limner gallery rate last 4; "none" takes a rating back'
+        raise InvalidRequest(f"rating: {text!r} is not a number from 1 to 5", field="rating", hint=hint)
     return int(text)
 
 
@@ -172,7 +172,7 @@ def _losses(entries: Sequence[Entry], library: Library, *, keep_file: bool) -> I
     files = 0 if keep_file else sum(entry.path.is_file() for entry in inside)
     parts = [count(files, "file") if files else "", *_judgements(entries, library)]
     lost = [part for part in parts if part]
-    yield f"this cannot be undone; it loses {', '.join(lost)}" if lost else "no file, rating or score is lost"
+    yield f"this cannot be undone; it deletes {', '.join(lost)}" if lost else "no file, rating or score is deleted"
     if len(inside) < len(entries):
         yield f"{count(len(entries) - len(inside), 'file')} outside the library will stay where they are"
 

@@ -102,11 +102,14 @@ def routed(args: list[str]) -> list[str]:
 
 
 def nearest(args: Sequence[str]) -> str | None:
-    """The command that a first word misspells, if it stands alone or before a subcommand: ``galery``, ``modls list``.
+    """The command (or ``--help``, ``--version``) that a first word misspells, if it stands alone or before a
+    subcommand: ``galery``, ``modls list``.
 
     A misspelling before other words is a prompt: "model airplane" is one.
     """
     word, rest = args[0], [each for each in args[1:] if not each.startswith("-")]
+    if word.lower() in ("help", "version") and not rest:
+        return f"--{word.lower()}"  # what other programs call it
     if word.startswith("-") or len(word.split()) != 1 or (rest and rest[0] not in _SUBCOMMANDS):
         return None
     found = difflib.get_close_matches(word.lower(), COMMANDS, n=1, cutoff=0.75)
