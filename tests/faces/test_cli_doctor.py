@@ -200,3 +200,9 @@ def test_full_tells_of_a_device_that_does_not_compute(limner: Limner, on: Callab
     result = limner("doctor", "--full")
     assert result.exit_code == 1
     assert "torch cannot compute on cuda:99" in result.stdout
+
+
+def test_each_library_is_listed_once() -> None:
+    names = [library.name for library in doctor_checks.libraries()]
+    assert len(names) == len(set(names))
+    assert "textual-image" in names

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -39,7 +42,8 @@ def console(*, stderr: bool = False) -> Console:
 
 def say(text: str, *, dim: bool = False, warn: bool = False) -> None:
     """A line for people, on stderr."""
-    click.secho(clean(text), err=True, dim=dim or None, fg="yellow" if warn else None)
+    text = wrapped(clean(text)) if sys.stderr.isatty() else clean(text)
+    click.secho(text, err=True, dim=dim or None, fg="yellow" if warn else None)
 
 
 def out(text: str) -> None:
@@ -50,6 +54,33 @@ def out(text: str) -> None:
     except UnicodeEncodeError:
         sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape") + b"\n")
         sys.stdout.buffer.flush()
+
+
+def told(text: str) -> None:
+    """A sentence of the result, on stdout: wrapped at words in a terminal, on one line elsewhere."""
+    out(wrapped(clean(text)) if sys.stdout.isatty() else clean(text))
+
+
+def wrapped(text: str, *, taken: int = 0) -> str:
+    """Text broken between words at the terminal's width, of which ``taken`` columns are not there for it.
+
+    Words are never broken: a path that is too long runs on. Lines keep the indentation of the line they come from.
+    """
+    width = max(shutil.get_terminal_size().columns - taken, 20)
+    return "\n".join(_broken(line, width) for line in text.split("\n"))
+
+
+def _broken(line: str, width: int) -> str:
+    if len(line) <= width:
+        return line
+    indent = line[: len(line) - len(line.lstrip())]
+    return textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def homely(text: str) -> str:
+    """Text for a person, with ~ where the home folder begins a path."""
+    home = str(Path.home())
+    return text if len(home) < 2 else re.sub(rf"(?<![\w/\\]){re.escape(home)}(?=[/\\\s]|$)", "~", text)
 
 
 def fail(error: LimnerError, *, as_json: bool = False, where: str = "") -> None:
@@ -76,11 +107,29 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: st
     from rich.text import Text
 
     drawn = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-    for name in columns:
-        drawn.add_column(name, overflow="fold")
+    for name, width in zip(columns, _widths(columns, cells), strict=True):
+        drawn.add_column(name, overflow="fold", width=width)
     for row in cells:
         drawn.add_row(*map(Text, row))
     console().print(drawn)
+
+
+def _widths(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> Sequence[int | None]:
+    """Widths of a table's columns that fit the terminal, none narrower than its longest word; ``None`` (rich's own
+    way, which breaks words) where even those do not fit. The first column, a name to be typed, is never wrapped."""
+    from rich.cells import cell_len
+
+    texts = [list(column) for column in zip(columns, *cells, strict=True)]
+    widths = [max(map(cell_len, column)) for column in texts]
+    least = [max((cell_len(word) for text in column for word in text.split()), default=1) for column in texts]
+    least[0] = widths[0]
+    room = shutil.get_terminal_size().columns - 3 * (len(columns) - 1) - 2  # what the box puts between and around
+    while sum(widths) > room:
+        wide = max(range(len(widths)), key=lambda k: (widths[k] > least[k], widths[k]))
+        if widths[wide] <= least[wide]:
+            return [None] * len(widths)
+        widths[wide] -= 1
+    return list(widths)
 
 
 def _plain(columns: Sequence[str], cells: Sequence[Sequence[str]]) -> None:

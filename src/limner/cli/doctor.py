@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limner import __version__
-from limner.cli.console import out, say
+from limner.cli.console import out, say, told
 from limner.cli.doctor_checks import Checkup, Problem, examine
 from limner.cli.models import as_json as model_json
 from limner.cli.models import here
@@ -48,8 +48,8 @@ def _tell(looked: Checkup, speeds: Sequence[Speed], problems: Sequence[Problem],
     sheet((("untested", note) for note in looked.machine.untested()), heading="not proven")
     out("")
     for problem in problems:
-        out(f"{'BROKEN' if problem.broken else 'note'}: {problem.what}")
-        out(f"  {problem.remedy}")
+        told(f"{'BROKEN' if problem.broken else 'note'}: {problem.what}")
+        told(f"  {problem.remedy}")
     broken = sum(problem.broken for problem in problems)
     out(f"{count(broken, 'thing')} broken" if broken else "everything Limner needs is there")
     if not full:

@@ -100,9 +100,12 @@ def examine(machine: Machine) -> Checkup:
 
 def libraries() -> Iterator[Library]:
     """What Limner requires, then what it can use, with the versions installed."""
-    for name, wanted in requirements().items():
+    required = requirements()
+    for name, wanted in required.items():
         yield Library(name, _version(name), wanted)
     for name, use in OPTIONAL.items():
+        if name in required:
+            continue
         yield Library(name, _version(name), use=use)
 
 

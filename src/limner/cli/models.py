@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from limner.cli.console import one_line, out, say, table
+from limner.cli.console import one_line, out, say, table, told
 from limner.cli.default_group import DefaultGroup
 from limner.cli.models_state import State, state
 from limner.cli.sheet import Fact, out_json, sheet, size
@@ -128,7 +128,7 @@ def _footnotes(states: Iterable[State]) -> None:
         if card.restrictions:
             bound.setdefault(card.restrictions, []).append(card.name)
     for restriction, names in bound.items():
-        out(f"* {', '.join(names)}: {restriction}")
+        told(f"* {', '.join(names)}: {restriction}")
 
 
 def _of_card(card: Card) -> Iterator[Fact]:

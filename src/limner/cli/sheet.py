@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable
 from datetime import datetime
 
-from limner.cli.console import clean, out
+from limner.cli.console import clean, homely, out, wrapped
 
 Fact = tuple[str, object]
 
 
 def sheet(facts: Iterable[Fact], *, heading: str = "") -> None:
-    """Print labelled facts on stdout; those whose value is ``None`` or empty are left out, lines are kept apart."""
+    """Print labelled facts on stdout; those whose value is ``None`` or empty are left out, lines are kept apart.
+
+    In a terminal lines are wrapped at words, and the home folder is ~.
+    """
     said = [(label, text) for label, value in facts if (text := "" if value is None else clean(str(value)).rstrip())]
     if not said:
         return
@@ -20,6 +24,8 @@ def sheet(facts: Iterable[Fact], *, heading: str = "") -> None:
         out(f"\n{clean(heading)}")
     width = max(len(label) for label, _ in said)
     for label, text in said:
+        if sys.stdout.isatty():
+            text = wrapped(homely(text), taken=width + 4)
         first, *rest = text.splitlines()
         out(f"  {label:<{width}}  {first}")
         for line in rest:

@@ -25,7 +25,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a style on stdout")
 def list_styles(as_json: bool) -> None:
     """List the styles: the built-in ones and yours, which win."""
-    from limner.cli.console import out, table
+    from limner.cli.console import one_line, out, say, table
     from limner.config import Settings
 
     settings = Settings.load()
@@ -37,8 +37,36 @@ def list_styles(as_json: bool) -> None:
     if as_json:
         for row in rows:
             out(json.dumps(dict(zip(columns, row, strict=True)), ensure_ascii=False))
+        return
+    table(
+        ("name", "from", "what it does"),
+        [(name, whose, one_line(said or words)) for name, whose, words, _, said in rows],
+    )
+    say("limner styles show NAME says the words", dim=True)
+
+
+@command.command("show")
+@click.argument("name", metavar="NAME")
+@click.option("--json", "as_json", is_flag=True, help="as JSON")
+def show(name: str, as_json: bool) -> None:
+    """What a style adds: {prompt} stands for your words."""
+    from limner.cli.sheet import out_json, sheet
+    from limner.config import Settings
+    from limner.prompts.styles import choose
+
+    settings = Settings.load()
+    (style,) = choose((name,), known(settings))
+    facts = {
+        "name": style.name,
+        "from": "yours" if name in _own(settings) else "built-in",
+        "description": style.description,
+        "prompt": style.prompt,
+        "negative": style.negative,
+    }
+    if as_json:
+        out_json(facts)
     else:
-        table(columns, rows)
+        sheet(facts.items())
 
 
 @command.command("import")
