@@ -99,6 +99,8 @@ class Generation:
             self._ticket = self._backend.submit(plan, previews=self._previews)
         except LimnerError as error:
             return Failed(error, tuple(self.images))
+        if self._cancelled:  # between the first look and the ticket
+            self._ticket.cancel()
         end: Event = Done(())
         for tiding in self._ticket:
             if isinstance(tiding, Drawn):

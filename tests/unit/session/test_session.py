@@ -84,6 +84,21 @@ def test_cancel_keeps_what_is_finished(session: Session) -> None:
     assert len(session.library.list()) == len(events[-1].images)
 
 
+def test_a_cancel_while_the_plan_is_handed_over_is_heard(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    generation = session.generate(FOX.but(n=200, steps=50))
+    submit = session._backend.submit
+
+    def interrupted(plan: Plan, *, previews: bool = False) -> object:
+        ticket = submit(plan, previews=previews)
+        generation.cancel()
+        return ticket
+
+    monkeypatch.setattr(session._backend, "submit", interrupted)
+    last = list(generation)[-1]
+    assert isinstance(last, Cancelled)
+    assert len(last.images) < 5
+
+
 def test_async(session: Session) -> None:
     async def collect() -> list[Event]:
         return [event async for event in session.generate(FOX)]
