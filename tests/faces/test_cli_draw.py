@@ -11,6 +11,7 @@ import pytest
 from limner.cli import drawing
 from limner.cli.drawing import Telling
 from limner.cli.firstscreen import first_screen
+from limner.cli.models_state import state
 from limner.cli.progress import Progress, Steps
 from limner.cli.targets import Target, slug
 from limner.errors import InvalidRequest, StorageError
@@ -18,7 +19,7 @@ from limner.library.files import decode
 from limner.library.metadata import read
 from limner.library.store import Library
 from limner.models.catalog import Catalog
-from limner.models.machine import Machine
+from limner.models.machine import Machine, gigabytes
 from limner.types import Step
 from tests.faces.calling import Limner, assert_refused, limner_in
 from tests.faces.fake_drawing import FakeBackend, fake_drawing
@@ -171,6 +172,9 @@ def test_the_first_screen_says_whether_a_real_model_fits() -> None:
     assert "it fits" in first_screen(Catalog.load(), machine(32))
     assert "does not fit" in first_screen(Catalog.load(), machine(4))
     assert "4.3 GB to download" in first_screen(Catalog.load(), machine(4))
+    listed = state(Catalog.load().get("sd15"), machine(32))
+    assert listed.memory is not None
+    assert f"{gigabytes(listed.memory)} needed" in first_screen(Catalog.load(), machine(32))  # as `models` says
 
 
 def test_showing_goes_to_stdout_in_half_blocks(limner: Limner, backend: FakeBackend) -> None:

@@ -7,14 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner.models.machine import Machine, choose_device, fits, gigabytes
+from limner.cli.models_state import memory_needed
+from limner.models.machine import Machine, choose_device, choose_dtype, fits, gigabytes
 
 if TYPE_CHECKING:
     from limner.models.catalog import Card, Catalog
 
 SUGGESTED = "sd15"  # the smallest real model of the catalog
-# Weights are about this share of what drawing takes; a card that was measured says the whole.
-WORKING_ROOM = 1.5
 
 
 def first_time(data: Path) -> bool:
@@ -48,8 +47,10 @@ def _size(card: Card) -> str:
 
 
 def _fit(card: Card, machine: Machine) -> str:
-    needed = card.memory_bytes or int((card.size_bytes or 0) * WORKING_ROOM)
     device = choose_device(None, machine)
+    needed = memory_needed(card, choose_dtype(None, device, machine).dtype)
+    if needed is None:
+        return "whether it fits this machine is not known"
     fit = fits(needed, device, machine)
     slow = "; minutes a picture without a GPU" if fit.ok and device == "cpu" else ""
     return f"on this machine ({device}) it {fit.reason}{slow}"
