@@ -289,3 +289,9 @@ print([name for name in ("torch", "diffusers", "transformers", "huggingface_hub"
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_help_says_each_command_whole_in_80_columns(home: Path) -> None:
+    shown = limner_in(home, COLUMNS="80")("gallery", "--help").stdout
+    assert "..." not in shown.partition("Commands:")[2]
+    assert "--search" in shown

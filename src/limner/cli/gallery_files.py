@@ -29,7 +29,10 @@ _SOURCES |= {"limner": "Limner", "unknown": "an unknown program", "none": "witho
 @click.argument("folder", type=click.Path(path_type=Path))
 @choosing
 def export(names: Sequence[str], folder: Path, **chosen: str | int | None) -> None:
-    """Copy pictures' files into FOLDER, by id or by what they are (--search, --rating ...)."""
+    """Copy pictures' files into FOLDER.
+
+    By id, or by what they are (--search, --rating ...).
+    """
     choice = Choice(**chosen)  # type: ignore[arg-type]  # click has checked them
     if bool(names) == bool(choice):
         message = "say which pictures by id or by options, not both" if names else "say which pictures to export"
@@ -55,7 +58,9 @@ def export(names: Sequence[str], folder: Path, **chosen: str | int | None) -> No
 @click.option("--copy", is_flag=True, help="copy the files into the library; else they stay where they are")
 @click.option("--json", "json_", is_flag=True, help="the report as JSON")
 def import_(folder: Path, *, copy: bool, json_: bool) -> None:
-    """Take up a folder of pictures: A1111's, ComfyUI's, InvokeAI's, Limner's own.
+    """Take up a folder of pictures.
+
+    Reads what A1111, ComfyUI, InvokeAI, Fooocus, SD.Next and Limner write.
 
     Stop it with Ctrl-C at any time and run it again: it goes on where it was.
     """
@@ -77,7 +82,10 @@ def import_(folder: Path, *, copy: bool, json_: bool) -> None:
 @click.command("check")
 @click.option("--json", "json_", is_flag=True, help="the report as JSON")
 def check(*, json_: bool) -> None:
-    """Compare the library with its files: lost files are marked, files without an entry are taken up again."""
+    """Compare the library with its files.
+
+    Lost files are marked, files without an entry are taken up again.
+    """
     library = Library(Settings.load().library_root)
     found = library.reconcile()
     lost = library.list(Query(lost=True, limit=None))

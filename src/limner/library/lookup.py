@@ -38,11 +38,15 @@ class Lookup:
         return self._by_piece(text.lower())
 
     def _by_age(self, place: int, what: str) -> Entry:
-        found = self._where(f"1 ORDER BY created DESC, id DESC LIMIT 1 OFFSET {place - 1}") if place else []
+        """Among the pictures that Limner drew: an import of screenshots must not change what ``last`` is. Where it drew
+        none, among all."""
+        drawn = self._database.query("SELECT count(*) AS pictures FROM pictures WHERE source = 'limner'")[0]["pictures"]
+        among = "source = 'limner'" if drawn else "1"
+        found = self._where(f"{among} ORDER BY created DESC, id DESC LIMIT 1 OFFSET {place - 1}") if place else []
         if found:
             return found[0]
-        count = self._database.query("SELECT count(*) AS pictures FROM pictures")[0]["pictures"]
-        hint = f"it holds {count}; @1 is the newest" if count else "draw one first: limner a red fox in the snow"
+        holds = f"Limner drew {drawn} of its pictures; @1 is the newest"
+        hint = holds if drawn else "draw one first: limner a red fox in the snow"
         raise PictureNotFound(f"the library has no picture {what!r}", hint=hint)
 
     def _by_piece(self, piece: str) -> Entry:

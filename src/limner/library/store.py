@@ -102,7 +102,8 @@ class Library:
     def get(self, what: str) -> Entry:
         """A picture by id, by a unique beginning or end of an id (3 characters or more), or by its file's path.
 
-        ``last`` or ``@1`` is the newest, ``@2`` the one before it. A copy elsewhere is found by the Record it carries.
+        ``last`` or ``@1`` is the newest that Limner drew, ``@2`` the one before it. A copy elsewhere is found by the
+        Record it carries.
         Raises ``PictureNotFound`` naming the candidates.
         """
         return self._lookup.get(what)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from limner.errors import InvalidRequest, LibraryError, PictureNotFound, StorageError
 from limner.library import files
@@ -77,6 +78,23 @@ def test_a_picture_is_found_by_pieces_of_its_id_and_by_path(library: Library, tm
     assert library.get(str(first.path)) == first
     (tmp_path / "copy.png").write_bytes(second.path.read_bytes())
     assert library.get(str(tmp_path / "copy.png")) == second
+
+
+def test_last_is_the_newest_that_limner_drew(library: Library, tmp_path: Path) -> None:
+    with pytest.raises(PictureNotFound, match="'last'"):
+        library.get("last")
+    folder = tmp_path / "screenshots"
+    folder.mkdir()
+    Image.fromarray(pixels(9)).save(folder / "later.png")
+    assert library.import_folder(folder).added == 1
+    assert library.get("last").source == "none"  # there is no other
+    older, drawn = add(library, 1), add(library, 2)
+    assert library.list(Query(limit=1))[0].source == "none"
+    assert library.get("last").id == library.get("@1").id == drawn.id
+    assert library.get("@2").id == older.id
+    with pytest.raises(PictureNotFound) as caught:
+        library.get("@3")
+    assert "drew 2 of its pictures" in caught.value.hint
 
 
 def test_an_ambiguous_piece_lists_its_pictures(library: Library) -> None:
