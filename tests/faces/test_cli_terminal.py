@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
+from limner.cli.progress import Bar
 from limner.cli.terminal import HalfBlocks
+from limner.types import Step
 from tests.faces.test_cli_ends import environment
 
 pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
@@ -71,3 +74,18 @@ def test_half_blocks_keep_the_shape_in_a_narrow_terminal() -> None:
         console.print(HalfBlocks(Image.new("RGB", (400, 200)), rows=20))
     lines = [line for line in captured.get().splitlines() if line]
     assert [line.count("▀") for line in lines] == [10] * 2  # 10 x 4 pixels: even rows, about twice as wide as high
+
+
+def test_the_bar_leaves_room_for_the_echo_of_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    bar = Bar(50)
+    for k in range(9):
+        bar.step(Step(k, 20, 20))
+    for told in (lambda: None, bar.stopping):
+        told()
+        console = Console(force_terminal=True, width=80, legacy_windows=False)
+        with console.capture() as captured:
+            console.print(bar._drawn())
+        lines = re.sub(r"\x1b\[[\d;]*m", "", captured.get()).splitlines()
+        assert lines
+        assert max(map(len, lines)) <= 76

@@ -15,6 +15,9 @@ from limner.types import Loading, Step
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+# The terminal echoes ^C where the cursor is, at the bar's end: on a full line that would go over to the next one, and
+# what is erased afterwards would be the wrong line.
+MARGIN = 6
 WINDOW = 30  # steps the rate is measured over
 
 
@@ -102,10 +105,11 @@ class Bar(Progress):
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(32), rate, TimeRemainingColumn())
         self._bar = RichProgress(*columns, auto_refresh=False)
         self._task = self._bar.add_task("getting ready", total=total, rate="")
+        self._console = console(stderr=True)
         # No redirection: rich would send our stdout, which may be a pipe, to stderr. ``aside`` keeps the two apart.
         self._live = Live(
             get_renderable=self._drawn,
-            console=console(stderr=True),
+            console=self._console,
             transient=True,
             refresh_per_second=12,
             redirect_stdout=False,
@@ -154,8 +158,10 @@ class Bar(Progress):
 
     def _drawn(self) -> RenderableType:
         from rich.console import Group
+        from rich.constrain import Constrain
 
-        return self._bar if self._image is None else Group(self._image, self._bar)
+        bar = Constrain(self._bar, max(self._console.width - MARGIN, 20))
+        return bar if self._image is None else Group(self._image, bar)
 
 
 def progress(total: int, *, quiet: bool, preview: bool = False) -> Progress:
