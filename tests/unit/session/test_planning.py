@@ -130,7 +130,7 @@ def test_a_prompt_without_a_known_word_is_said_before_drawing(tmp_path: Path) ->
         ({"prompt": "   "}, "prompt"),
         ({"prompt": "a\x00b"}, "control character"),
         ({"prompt": "x" * 100_000}, "100,000 characters"),
-        ({"n": 0}, "n: "),
+        ({"n": 0}, "n must be 1 to 1000"),
         ({"seed": -1}, "seed"),
         ({"colour": "red"}, "colour"),
         ({"device": "cuda:banana"}, "device"),
