@@ -81,8 +81,9 @@ def test_the_bar_leaves_room_for_the_echo_of_ctrl_c(monkeypatch: pytest.MonkeyPa
     bar = Bar(50)
     for k in range(9):
         bar.step(Step(k, 20, 20))
-    for told in (lambda: None, bar.stopping):
-        told()
+    for stopping in (False, True):
+        if stopping:
+            bar.stopping()
         console = Console(force_terminal=True, width=80, legacy_windows=False)
         with console.capture() as captured:
             console.print(bar._drawn())

@@ -20,6 +20,7 @@ from limner.library.database import Cell, Database
 from limner.library.entries import COLUMNS, INSERT, Entry, IdClock, stored_path, to_row
 from limner.library.files import SUFFIXES, format_name, opened, pixel_hash, read_bytes, to_pixels, write_atomic
 from limner.library.metadata import Found, Source, fields_of, of_image
+from limner.types import Record
 
 BATCH = 500
 _CONTENT = ("pixel_hash", "record", "fields")  # where these are equal, all that the file says is
@@ -152,7 +153,7 @@ class Importer:
 
     def _told_apart(self, entries: Iterable[Entry]) -> tuple[list[Entry], list[Entry], int]:
         """The new pictures, those whose file was edited in place, and the number whose file was only touched. Left
-        out: other files with pixels and words that the library has."""
+        out: other files with pixels and words that the library has, and lossy copies."""
         fresh: list[Entry] = []
         edited: list[Entry] = []
         known = 0
@@ -165,10 +166,24 @@ class Importer:
                     known += 1
                 else:
                     edited.append(entry)
-            elif key not in met and not self._rows("pixel_hash = ? AND prompt = ? LIMIT 1", *key):
+            elif (
+                key not in met
+                and not self._rows("pixel_hash = ? AND prompt = ? LIMIT 1", *key)
+                and not self._copy(entry)
+            ):
                 met.add(key)
                 fresh.append(entry)
         return fresh, edited, known
+
+    def _there(self, entry: Entry) -> bool:
+        """Has the library this picture: the same pixels and words, or what this is a lossy copy of, whose pixels cannot
+        be compared but whose Record it carries?"""
+        if self._rows("pixel_hash = ? AND prompt = ? LIMIT 1", entry.pixel_hash, entry.prompt):
+            return True
+        record = entry.record
+        if record is None or entry.format == "png" or (entry.width, entry.height) != _size(record):
+            return False
+        return bool(self._rows("image_key = ? AND pixel_hash = ? LIMIT 1", record.image_key, record.pixel_hash))
 
     def _rows(self, where: str, *values: str) -> list[Row]:
         return self._database.query(f"SELECT {', '.join(_CONTENT)} FROM pictures WHERE {where}", values)
@@ -237,6 +252,10 @@ def picture_files(folder: Path) -> Iterator[_File]:
                         yield _File(Path(entry.path), status.st_size, status.st_mtime_ns)
         except OSError:
             continue
+
+
+def _size(record: Record) -> tuple[int, int]:
+    return record.recipe.width, record.recipe.height
 
 
 def _named(entry: Entry, root: Path) -> dict[str, Cell]:

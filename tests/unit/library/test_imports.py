@@ -164,3 +164,17 @@ def test_every_error_is_one_of_ours(library: Library, tmp_path: Path) -> None:
     (tmp_path / "file.png").write_bytes(b"x")
     with pytest.raises(LimnerError):
         library.import_folder(tmp_path / "file.png")
+
+
+def test_a_lossy_copy_of_a_picture_is_that_picture(library: Library, tmp_path: Path) -> None:
+    made = record("cat", image=pixels(3))
+    library.add(pixels(3), made)
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    for name, format in (("cat-1.jpg", "jpeg"), ("cat-2.webp", "webp")):
+        (copies / name).write_bytes(encode(pixels(3), made, format, quality=80))  # type: ignore[arg-type]
+    other = record("cat", seed=5, image=pixels(4))
+    (copies / "other.jpg").write_bytes(encode(pixels(4), other, "jpeg"))
+    (copies / "cut.jpg").write_bytes(encode(pixels(3)[:16], made, "jpeg"))  # the Record is of a larger picture
+    report = library.import_folder(copies)
+    assert (report.duplicates, report.added) == (2, 2)
