@@ -166,11 +166,7 @@ class Importer:
                     known += 1
                 else:
                     edited.append(entry)
-            elif (
-                key not in met
-                and not self._rows("pixel_hash = ? AND prompt = ? LIMIT 1", *key)
-                and not self._copy(entry)
-            ):
+            elif key not in met and not self._there(entry):
                 met.add(key)
                 fresh.append(entry)
         return fresh, edited, known
