@@ -13,6 +13,7 @@ from click.testing import Result
 
 from limner.cli.gallery_find import moment
 from limner.errors import InvalidRequest
+from limner.library.store import Library
 from tests.faces import pictures
 from tests.faces.calling import Limner, assert_refused, limner_in, said
 from tests.faces.pictures import file_of
@@ -295,3 +296,20 @@ def test_help_says_each_command_whole_in_80_columns(home: Path) -> None:
     shown = limner_in(home, COLUMNS="80")("gallery", "--help").stdout
     assert "..." not in shown.partition("Commands:")[2]
     assert "--search" in shown
+
+
+def test_frames_of_a_morph_and_pictures_without_words_are_told_apart(
+    limner: Limner, home: Path, tmp_path: Path
+) -> None:
+    library = Library(home / "library")
+    for k, share in enumerate((0.0, 0.5, 1.0)):
+        made = pictures.record(pictures.pixels(k), "a cat", seed=k)
+        asked = made.request.but(morph_to="a dog", morph=share)
+        recipe = made.recipe.model_copy(update={"morph": share})
+        library.add(pictures.pixels(k), made.model_copy(update={"request": asked, "recipe": recipe}))
+    library.close()
+    pictures.png(tmp_path / "in" / "holiday.png", {})
+    limner("gallery", "import", str(tmp_path / "in"))
+    shown = limner("gallery").stdout
+    assert [f"a cat → a dog {share} %" in shown for share in (0, 50, 100)] == [True] * 3
+    assert "(holiday.png)" in shown

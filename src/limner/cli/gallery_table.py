@@ -68,8 +68,17 @@ def _row(entry: Entry) -> dict[str, str]:
         "seed": "" if entry.seed is None else str(entry.seed),
         "size": f"{entry.width}x{entry.height}",
         "from": entry.source,
-        "prompt": one_line(("(file lost) " if entry.lost else "") + entry.prompt, sys.maxsize),
+        "prompt": one_line(("(file lost) " if entry.lost else "") + _words(entry), sys.maxsize),
     }
+
+
+def _words(entry: Entry) -> str:
+    """What a picture is of: its prompt, a morph's frame both and the share of the second; where no words are known, the
+    file's name in brackets."""
+    record = entry.record
+    if record is not None and record.request.morph_to:
+        return f"{entry.prompt} → {record.request.morph_to} {100 * record.recipe.morph:.0f} %"
+    return entry.prompt if entry.prompt.strip() else f"({entry.path.name})"
 
 
 def _fitted(rows: Sequence[dict[str, str]], entries: Sequence[Entry], width: int) -> list[dict[str, str]]:
