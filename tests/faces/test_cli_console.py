@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from limner.cli.console import homely, table, wrapped
+from limner.cli.console import fail, homely, table, wrapped
 from limner.cli.main import cli
 from limner.cli.sheet import sheet
+from limner.errors import InvalidRequest
 from limner.sampling.catalog import SOLVERS
 from tests.faces.calling import limner_in
 
@@ -97,3 +98,13 @@ def test_styles_are_a_line_each_and_shown_by_name(tmp_path: Path) -> None:
     assert "photograph of {prompt}" in shown
     assert "illustration, painting" in shown
     assert limner("styles", "show", "fotto").exit_code == 2
+
+
+def test_refusals_are_wrapped_for_people_and_whole_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    error = InvalidRequest("short", hint="many words " * 12)
+    with contextlib.redirect_stderr(Terminal()) as shown:
+        fail(error)
+    assert len(shown.getvalue().splitlines()) == 3
+    assert all(line.startswith("  ") for line in shown.getvalue().splitlines()[1:])
+    fail(error)
+    assert len(capsys.readouterr().err.splitlines()) == 2

@@ -91,9 +91,11 @@ def fail(error: LimnerError, *, as_json: bool = False, where: str = "") -> None:
         found = {"code": error.code, "message": f"{where}{error.message}", "hint": error.hint}
         click.echo(json.dumps({"error": found}), err=True)
         return
-    click.echo(f"limner: {one_line(where + error.message, 400)}", err=True)
+    lines = [f"limner: {one_line(where + error.message, 400)}"]
     if error.hint:
-        click.echo(f"  {one_line(error.hint, 600)}", err=True)
+        lines.append(f"  {one_line(error.hint, 600)}")
+    for line in lines:
+        click.echo(wrapped(line) if sys.stderr.isatty() else line, err=True)
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str = "") -> None:
