@@ -6,12 +6,10 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -20,13 +18,12 @@ from limner.cli.faults import INTERRUPTED
 from limner.cli.progress import Progress, progress
 from limner.cli.targets import Target
 from limner.errors import Cancelled as CancelledError
-from limner.types import Cancelled, Done, Event, Failed, Loading, Made, Notice, Picture, Step, Warned
+from limner.types import Cancelled, Done, Failed, Loading, Made, Notice, Picture, Step, Warned
 
 if TYPE_CHECKING:
     from limner.session import Generation
 
 SHOW_CURSOR = b"\r\x1b[?25h\n"
-WAIT = 0.1  # seconds that Ctrl-C may have to wait for its handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +98,7 @@ class Follower:
         assert self._progress is not None
         shown, pictures = self._progress, list[Picture]()
         with _interruptible(generation.cancel, shown):
-            for event in heard(generation):
+            for event in generation:
                 match event:
                     case Loading():
                         shown.loading(event)
@@ -168,32 +165,6 @@ class Follower:
         if not self.made:
             return "stopped; nothing was finished"
         return f"stopped; {self.made} of {counted(self.total)} finished and kept"
-
-
-def heard(events: Iterable[Event]) -> Iterator[Event]:
-    """The events as they come, waited for in short spells: a signal handler only runs between a wait and the next,
-    and an endless wait ends late (POSIX, in a race) or never (Windows). Raises what the iterator raises."""
-    arrived: SimpleQueue[Event | BaseException | None] = SimpleQueue()
-
-    def pump() -> None:
-        try:
-            for event in events:
-                arrived.put(event)
-            arrived.put(None)
-        except BaseException as error:
-            arrived.put(error)
-
-    Thread(target=pump, name="limner-events", daemon=True).start()
-    while True:
-        try:
-            event = arrived.get(timeout=WAIT)
-        except Empty:
-            continue
-        if event is None:
-            return
-        if isinstance(event, BaseException):
-            raise event
-        yield event
 
 
 @contextmanager

@@ -32,14 +32,14 @@ class Generation:
         self._finish = finish
         self._previews = previews
         self._ticket: Ticket | None = None
-        self._cancelled = False
+        self._cancelling = threading.Event()
         self._finishing: list[tuple[int, Future[Image]]] = []
         self._events = self._run()
         self._one_at_a_time = threading.Lock()
 
     def cancel(self) -> None:
         """Stop at the next step. What is finished stays, and the last event lists it."""
-        self._cancelled = True
+        self._cancelling.set()
         if self._ticket is not None:
             self._ticket.cancel()
 
@@ -93,13 +93,13 @@ class Generation:
 
     def _follow(self, plan: Plan) -> Generator[Event, None, Event]:
         """One plan's events; returns how it ended."""
-        if self._cancelled:
+        if self._cancelling.is_set():
             return Cancelled(tuple(self.images))
         try:
             self._ticket = self._backend.submit(plan, previews=self._previews)
         except LimnerError as error:
             return Failed(error, tuple(self.images))
-        if self._cancelled:  # between the first look and the ticket
+        if self._cancelling.is_set():  # between the first look and the ticket
             self._ticket.cancel()
         end: Event = Done(())
         for tiding in self._ticket:
