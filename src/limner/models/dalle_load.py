@@ -1,0 +1,241 @@
+"""DALL-E mini's weights into our modules, from any of the layouts they are published in.
+
+Names and shapes are compared with the module's before a weight is read, and parameters are made one by one, so that the
+file beside the finished module costs no memory.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from limner.errors import CorruptFile, MismatchedWeights, ModelNotFound
+from limner.models import dalle_names
+from limner.models.dalle_names import Source
+from limner.models.family import Files
+from limner.models.inspect import read_header, read_json
+from limner.models.msgpack import FlaxFile
+from limner.models.nets.bart import Bart
+from limner.models.nets.dalle_configs import DalleConfig, VqganConfig
+from limner.models.nets.vqgan import Vqgan
+
+__all__ = ["load_dalle", "load_vqgan"]
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+Sources = Mapping[str, tuple[Source, ...]]
+FLAX, OURS = "flax_model.msgpack", "model.safetensors"
+DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+SHOWN = 3
+
+
+class Store(Protocol):
+    """Stored arrays by name. ``read`` gives one, or one layer of a stacked one, in its stored dtype."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+
+    def read(self, source: Source) -> Tensor: ...
+
+
+class FlaxStore:
+    def __init__(self, file: FlaxFile) -> None:
+        self._file = file
+        self.shapes = {name: leaf.shape for name, leaf in file.leaves.items()}
+
+    def read(self, source: Source) -> Tensor:
+        leaf = self._file.leaves[source.name]
+        kind = np.dtype("<u2" if leaf.dtype == "bfloat16" else f"<f{2 if leaf.dtype == 'float16' else 4}")
+        pieces = [
+            np.frombuffer(self._file.data, kind, (end - start) // kind.itemsize, start) for start, end in leaf.spans
+        ]
+        flat = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+        array = flat.reshape(leaf.shape)
+        # Copied: the file's bytes are read-only and seldom aligned.
+        tensor = torch.from_numpy(np.array(array if source.layer is None else array[source.layer]))
+        return tensor.view(torch.bfloat16) if leaf.dtype == "bfloat16" else tensor
+
+
+class SafetensorsStore:
+    """Files by the prefix their names get; "" for none."""
+
+    def __init__(self, paths: Mapping[str, Path], stack: ExitStack) -> None:
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self._open: dict[str, tuple[Path, str]] = {}
+        self._files: dict[Path, safe_open] = {}
+        for prefix, path in paths.items():
+            for name, info in read_header(path).tensors.items():
+                self.shapes[prefix + name] = info.shape
+                self._open[prefix + name] = (path, name)
+            self._files[path] = stack.enter_context(safe_open(path, framework="pt"))
+
+    def read(self, source: Source) -> Tensor:
+        path, name = self._open[source.name]
+        try:
+            tensor: Tensor = self._files[path].get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise CorruptFile(f"{path} cannot be read: {error}", hint="delete it and download it again") from error
+        return tensor
+
+
+def load_dalle(files: Files, folder: str, dtype: torch.dtype, device: torch.device) -> Bart:
+    """The transformer in ``folder`` of a checkpoint's files. Raises ``ModelError``."""
+    config = DalleConfig.from_json(read_json(_one(files, f"{folder}/config.json")))
+    with ExitStack() as stack:
+        store, kind = _store(files, folder, ("encoder", "decoder"), stack)
+        if kind == "flax":
+            sources: Sources = dalle_names.flax_dalle(config, store.shapes)
+        elif kind == "min-dalle":
+            sources = dalle_names.min_dalle(config)
+        else:
+            sources = {name: (Source(name),) for name in store.shapes}
+        return _fill(lambda: Bart(config), store, sources, "DALL-E mini", dtype, device)
+
+
+def load_vqgan(files: Files, folder: str, dtype: torch.dtype, device: torch.device) -> Vqgan:
+    """The image decoder in ``folder`` of a checkpoint's files. Raises ``ModelError``."""
+    config = VqganConfig.from_json(read_json(_one(files, f"{folder}/config.json")))
+    with ExitStack() as stack:
+        store, kind = _store(files, folder, ("detoker",), stack)
+        if kind == "flax":
+            sources: Sources = dalle_names.flax_vqgan(store.shapes)
+        else:
+            sources = dalle_names.min_dalle_vqgan(name.removeprefix("detoker:") for name in store.shapes)
+            if kind == "min-dalle":
+                sources = {ours: (Source("detoker:" + each.name),) for ours, (each,) in sources.items()}
+        return _fill(lambda: Vqgan(config), store, sources, "VQGAN", dtype, device, ignored=_encoding)
+
+
+def _encoding(name: str) -> bool:
+    """Names of the VQGAN's encoding half, which drawing does not need."""
+    return name.removeprefix("detoker:").startswith(("encoder", "quant_conv", "loss."))
+
+
+def _one(files: Files, name: str) -> Path:
+    try:
+        return files.paths[name]
+    except KeyError:
+        raise ModelNotFound(f"the checkpoint has no {name}", hint="it is not whole; fetch it again") from None
+
+
+def _store(files: Files, folder: str, split: Sequence[str], stack: ExitStack) -> tuple[Store, str]:
+    if path := files.paths.get(f"{folder}/{OURS}"):
+        return SafetensorsStore({"": path}, stack), "ours"
+    parts = {f"{name}:": files.paths.get(f"{folder}/{name}.safetensors") for name in split}
+    if all(parts.values()):
+        return SafetensorsStore({prefix: path for prefix, path in parts.items() if path}, stack), "min-dalle"
+    return FlaxStore(stack.enter_context(FlaxFile(_one(files, f"{folder}/{FLAX}")))), "flax"
+
+
+def _fill(
+    make: Callable[[], ModuleT],
+    store: Store,
+    sources: Sources,
+    what: str,
+    dtype: torch.dtype,
+    device: torch.device,
+    ignored: Callable[[str], bool] = lambda name: False,
+) -> ModuleT:
+    with torch.device("meta"):
+        module = make()
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    _compare(store.shapes, sources, wanted, what, ignored)
+    state = {}
+    for name, shape in wanted.items():
+        state[name] = _made(store, sources[name], shape, dtype, device)
+        if not bool(torch.isfinite(torch.stack(torch.aminmax(state[name])).float()).all()):
+            raise CorruptFile(
+                f"{name} of the {what} is not finite as {str(dtype).removeprefix('torch.')}",
+                hint="download it again; if that does not help, it needs a dtype of larger range",
+            )
+    module.load_state_dict(state, assign=True)
+    return module.eval().requires_grad_(False)
+
+
+def _made(
+    store: Store, sources: Sequence[Source], shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> Tensor:
+    if len(sources) == 1:
+        return _turned(store.read(sources[0]), sources[0]).to(device, dtype).contiguous()
+    made = torch.empty(shape, dtype=dtype, device=device)
+    start = 0
+    for source in sources:
+        part = _turned(store.read(source), source)
+        made[start : start + part.shape[0]] = part
+        start += part.shape[0]
+    return made
+
+
+def _turned(tensor: Tensor, source: Source) -> Tensor:
+    """Kernels of linear maps are (in, out), of convolutions (h, w, in, out)."""
+    if not source.kernel:
+        return tensor
+    return tensor.t() if tensor.ndim == 2 else tensor.permute(3, 2, 0, 1)
+
+
+def _shape_of(stored: tuple[int, ...], source: Source) -> tuple[int, ...]:
+    shape = stored if source.layer is None else stored[1:]
+    if not source.kernel:
+        return shape
+    return shape[::-1] if len(shape) != 4 else (shape[3], shape[2], shape[0], shape[1])
+
+
+def _compare(
+    stored: Mapping[str, tuple[int, ...]],
+    sources: Sources,
+    wanted: Mapping[str, tuple[int, ...]],
+    what: str,
+    ignored: Callable[[str], bool],
+) -> None:
+    """Raises ``MismatchedWeights`` unless the stored arrays are exactly those of the module."""
+    asked = {source.name for name in wanted if name in sources for source in sources[name]}
+    faults = {
+        "missing": [
+            *(name for name in wanted if name not in sources),
+            *sorted(asked - set(stored)),
+        ],
+        "unexpected": [name for name in stored if name not in asked and not ignored(name)],
+    }
+    if not any(faults.values()):
+        faults["wrong shape"] = [
+            f"{name} {list(found)} instead of {list(shape)}"
+            for name, shape in wanted.items()
+            if (found := _joined(stored, sources[name])) != shape
+        ]
+        faults["wrong number of layers"] = [
+            f"{source.name} {list(stored[source.name])}"
+            for source in dict.fromkeys(s for name in wanted for s in sources[name])
+            if source.layer == 0 and stored[source.name][:1] != (_layers(sources, source.name),)
+        ]
+    if any(faults.values()):
+        told = "; ".join(
+            f"{len(names)} {fault}: {', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
+            for fault, names in faults.items()
+            if names
+        )
+        raise MismatchedWeights(
+            f"the weights are not those of this {what}: {told}",
+            hint="the config.json and the weights must come from the same checkpoint",
+        )
+
+
+def _joined(stored: Mapping[str, tuple[int, ...]], sources: Sequence[Source]) -> tuple[int, ...]:
+    shapes = [_shape_of(stored[source.name], source) for source in sources]
+    if len({shape[1:] for shape in shapes}) != 1 or not all(shapes):
+        return shapes[0]
+    return (sum(shape[0] for shape in shapes), *shapes[0][1:])
+
+
+def _layers(sources: Sources, name: str) -> int:
+    return len({source.layer for each in sources.values() for source in each if source.name == name})
+
+
+def count(shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """Number of values in arrays of these shapes."""
+    return sum(math.prod(shape) for shape in shapes.values())
