@@ -17,7 +17,10 @@ from limner.errors import UnknownName
 Kind = Literal["families", "checks", "marks"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
-    "families": {"sd": "limner.models.sd:StableDiffusion"},
+    "families": {
+        "sd": "limner.models.sd:StableDiffusion",
+        "dalle-mini": "limner.models.dalle_mini:DalleMini",
+    },
     "checks": {},
     "marks": {},
 }

@@ -67,6 +67,15 @@ class Request(Frozen):
     height: Annotated[int | None, Field(ge=16, le=MAX_SIDE, description="height in pixels")] = None
     steps: Annotated[int | None, Field(ge=1, le=MAX_STEPS, description="denoising steps")] = None
     guidance: Annotated[float | None, Field(ge=0, le=100, description="how strongly the words steer; 1 is off")] = None
+    temperature: Annotated[
+        float | None, Field(ge=0, le=10, description="how freely image tokens are chosen; 0 takes the likeliest")
+    ] = None
+    top_k: Annotated[
+        int | None, Field(ge=0, le=1_000_000, description="choose among this many likeliest image tokens; 0 is all")
+    ] = None
+    top_p: Annotated[
+        float | None, Field(ge=0, le=1, description="choose among the likeliest image tokens that reach this share")
+    ] = None
     solver: Annotated[str | None, Field(description="how the noise is removed (limner solvers)")] = None
     schedule: Annotated[Literal["model", "karras"] | None, Field(description="how noise levels are spaced")] = None
     styles: Annotated[tuple[str, ...], Field(description="presets added to the prompt")] = ()

@@ -17,12 +17,12 @@ from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
 from limner.engine.ticket import Locate, Ticket
 from limner.errors import Cancelled, GenerationError, LimnerError
-from limner.models.family import Family
+from limner.models.family import Family, Together
 from limner.models.machine import probe
 from limner.sampling import catalog
-from limner.sampling.course import Show, Weights
+from limner.sampling.course import Course, Show, Weights
 from limner.types import Cancelled as WasCancelled
-from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Step, Warned
+from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Plan, Step, Warned
 from limner.version import VERSION
 
 RESIDENT_SHARE = 0.6  # of memory, for weights; the rest is for activations and everything else on the machine
@@ -48,7 +48,7 @@ class Desk:
         self.runner = TorchRunner(int(memory * RESIDENT_SHARE), self._tell_loading)
         self.engine = Engine(self.runner, Scheduler(), self._finished)
         self._open: dict[str, Open] = {}
-        self._owner: dict[str, tuple[Open, int]] = {}
+        self._owner: dict[str, tuple[Open, tuple[int, ...]]] = {}
         self._order = itertools.count()
 
     @property
@@ -93,18 +93,16 @@ class Desk:
     def _open_jobs(self, opened: Open) -> None:
         plan = opened.ticket.plan
         self._open[opened.ticket.id] = opened
-        card = catalog.find(plan.recipe.solver) if plan.recipe.solver else None
-        for k in range(len(plan.seeds)):
-            solver = catalog.load(card) if card else None
+        for images in _groups(opened.family, len(plan.seeds)):
             job = Job(
-                id=f"{opened.ticket.id}/{k}",
+                id=f"{opened.ticket.id}/{images[0]}",
                 order=next(self._order),
-                course=opened.family.course(plan, k, solver, opened.checkpoint),
+                course=_course(opened.family, plan, images, opened.checkpoint),
                 alone=plan.numerics.batching == "alone",
                 on_show=self._shown,
                 on_note=self._noted,
             )
-            self._owner[job.id] = (opened, k)
+            self._owner[job.id] = (opened, images)
             opened.left.add(job.id)
             self.engine.add(job)
 
@@ -116,26 +114,31 @@ class Desk:
                 self._owner.pop(job_id, None)
 
     def _shown(self, job: Job, show: Show) -> None:
-        opened, k = self._owner[job.id]
-        preview = None
-        if opened.ticket.previews and show.latent is not None:
-            preview = opened.family.preview(show.latent, self._part_of(opened))
-        opened.ticket.tell(Step(opened.ticket.plan.first + k, show.step, show.steps, preview))
+        opened, images = self._owner[job.id]
+        part = self._part_of(opened)
+        for place, k in enumerate(images):
+            preview = None
+            if opened.ticket.previews and show.latent is not None:
+                preview = opened.family.preview(show.latent[place] if _together(opened.family) else show.latent, part)
+            opened.ticket.tell(Step(opened.ticket.plan.first + k, show.step, show.steps, preview))
 
     def _part_of(self, opened: Open) -> Callable[[str], torch.nn.Module]:
         dtype = opened.ticket.plan.numerics.dtype
         return lambda part: self.runner.module(Weights(opened.checkpoint, part, dtype))
 
     def _noted(self, job: Job, notice: Notice) -> None:
-        opened, k = self._owner[job.id]
-        opened.ticket.tell(Warned(notice, opened.ticket.plan.first + k))
+        opened, images = self._owner[job.id]
+        for k in images:
+            opened.ticket.tell(Warned(notice, opened.ticket.plan.first + k))
 
     def _finished(self, job: Job) -> None:
-        opened, k = self._owner.pop(job.id)
+        opened, images = self._owner.pop(job.id)
         opened.left.discard(job.id)
         if job.picture is not None:
-            pixels = to_pixels(job.picture)
-            opened.ticket.tell(Drawn(opened.ticket.plan.first + k, pixels, self._facts(opened, job)))
+            pictures = job.picture if _together(opened.family) else job.picture[None]
+            facts = self._facts(opened, job)
+            for k, picture in zip(images, pictures, strict=True):
+                opened.ticket.tell(Drawn(opened.ticket.plan.first + k, to_pixels(picture), facts))
         elif isinstance(job.error, Cancelled):
             opened.cancelled = True
         else:
@@ -179,6 +182,23 @@ def as_ours(error: BaseException) -> LimnerError:
     )
     ours.__cause__ = error
     return ours
+
+
+def _together(family: Family) -> bool:
+    return isinstance(family, Together)
+
+
+def _groups(family: Family, count: int) -> list[tuple[int, ...]]:
+    """Which images one job makes: one, or as many as the family makes together."""
+    size = family.together if isinstance(family, Together) else 1
+    return [tuple(range(first, min(first + size, count))) for first in range(0, count, size)]
+
+
+def _course(family: Family, plan: Plan, images: tuple[int, ...], checkpoint: str) -> Course:
+    if isinstance(family, Together):
+        return family.course_together(plan, images, checkpoint)
+    card = catalog.find(plan.recipe.solver) if plan.recipe.solver else None
+    return family.course(plan, images[0], catalog.load(card) if card else None, checkpoint)
 
 
 def to_pixels(picture: torch.Tensor) -> Pixels:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING
 
 from limner.engine.job import Job
-from limner.engine.runner import TorchRunner
+from limner.engine.runner import TorchRunner, is_out_of_memory
 from limner.engine.scheduler import Scheduler, Waiting
-from limner.errors import Cancelled, LimnerError
+from limner.errors import Cancelled, LimnerError, OutOfMemory
 from limner.sampling.course import Call, Eval, Row
 
 if TYPE_CHECKING:
@@ -115,6 +115,13 @@ class Engine:
             answer: Tensor | LimnerError = call.run(self.runner, tick)
         except LimnerError as error:
             answer = error
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            answer = OutOfMemory(
+                f"{call.weights.part} does not fit into memory",
+                hint="try fewer pictures, another --dtype, or a smaller model (limner models list --fits)",
+            )
         job.seconds[call.weights.part] += time.perf_counter() - began
         job.answer(0, answer)
         self._after(job)

@@ -25,7 +25,8 @@ class Card(Frozen):
     """What is known of a model. Sizes are pixels and bytes. ``None`` means "not known": the family decides.
 
     Exactly one of ``repo`` (hub repo id), ``asset`` (folder inside the package's assets) and ``folder`` says where the
-    weights are. ``guidance`` 1 is off. ``world`` is the domain of its pictures, which scorers compare with their own.
+    weights are; ``companion`` is a second repo at a commit, where a model's parts were never published together.
+    ``guidance`` 1 is off. ``world`` is the domain of its pictures, which scorers compare with their own.
     ``verified`` is "published weights (date, machine)", "random weights only", "trained here" or "never checked".
     """
 
@@ -36,6 +37,7 @@ class Card(Frozen):
     asset: str | None = None
     folder: str | None = None
     commit: str | None = None
+    companion: str | None = None
     licence: str = "not known"
     restrictions: str = ""
     gated: bool = False

@@ -20,14 +20,17 @@ from torch import Tensor, nn
 from limner.errors import CorruptFile, MismatchedWeights, ModelNotFound
 from limner.models import dalle_names
 from limner.models.dalle_names import Source
-from limner.models.family import Files
+from limner.models.dalle_plan import MODEL, vqgan_config
+from limner.models.family import Files, Placement
 from limner.models.inspect import read_header, read_json
 from limner.models.msgpack import FlaxFile
 from limner.models.nets.bart import Bart
-from limner.models.nets.dalle_configs import DalleConfig, VqganConfig
+from limner.models.nets.dalle_configs import DalleConfig
+from limner.models.nets.packing import can_pack, pack
 from limner.models.nets.vqgan import Vqgan
+from limner.types import Pixels
 
-__all__ = ["load_dalle", "load_vqgan"]
+__all__ = ["load_dalle", "load_part", "load_vqgan", "preview"]
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Sources = Mapping[str, tuple[Source, ...]]
@@ -84,6 +87,27 @@ class SafetensorsStore:
         return tensor
 
 
+def load_part(part: str, files: Files, placement: Placement) -> nn.Module:
+    """``model`` or ``vqgan``, packed for the processor where that is faster. Raises ``ModelError``."""
+    dtype, device = DTYPES[placement.dtype], placement.device
+    module = load_dalle(files, part, dtype, device) if part == MODEL else load_vqgan(files, part, dtype, device)
+    if can_pack(dtype, device.type):
+        pack(module, matrices=True)
+    return module
+
+
+def preview(codes: Tensor, vqgan: nn.Module) -> Pixels | None:
+    """The whole rows of the codes [S] of one picture, decoded; ``None`` before the first."""
+    assert isinstance(vqgan, Vqgan)
+    rows = codes.shape[0] // vqgan.config.grid
+    if not rows:
+        return None
+    out = vqgan.decode(codes[None, : rows * vqgan.config.grid])[0].float()
+    shown = out.nan_to_num(0.5).clamp(0, 1).mul(255).to(torch.uint8)
+    pixels: Pixels = shown.permute(1, 2, 0).contiguous().cpu().numpy()
+    return pixels
+
+
 def load_dalle(files: Files, folder: str, dtype: torch.dtype, device: torch.device) -> Bart:
     """The transformer in ``folder`` of a checkpoint's files. Raises ``ModelError``."""
     config = DalleConfig.from_json(read_json(_one(files, f"{folder}/config.json")))
@@ -100,7 +124,7 @@ def load_dalle(files: Files, folder: str, dtype: torch.dtype, device: torch.devi
 
 def load_vqgan(files: Files, folder: str, dtype: torch.dtype, device: torch.device) -> Vqgan:
     """The image decoder in ``folder`` of a checkpoint's files. Raises ``ModelError``."""
-    config = VqganConfig.from_json(read_json(_one(files, f"{folder}/config.json")))
+    config = vqgan_config(files)
     with ExitStack() as stack:
         store, kind = _store(files, folder, ("detoker",), stack)
         if kind == "flax":

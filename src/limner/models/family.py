@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
 from limner.types import Estimate, Notice, Pixels, Plan, Recipe, Request
 
@@ -85,4 +85,17 @@ class Family(Protocol):
 
     def vocabulary(self, files: Files) -> Vocabulary | None:
         """What the text encoder can see, for lint; ``None`` where that is not known. Torch-free."""
+        ...
+
+
+@runtime_checkable
+class Together(Protocol):
+    """A family that makes the pictures of a request in one course, up to ``together`` of them: writing a token costs
+    reading all weights once, for however many pictures."""
+
+    together: ClassVar[int]
+
+    def course_together(self, plan: Plan, images: Sequence[int], checkpoint: str) -> Course:
+        """The plan's images with these indexes: n x 3 x height x width, as ``course`` makes them up to rounding. What it
+        shows has a leading axis n too."""
         ...

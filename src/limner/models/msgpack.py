@@ -177,7 +177,9 @@ class _Reader:
         dtype = self._text(self._size_of("text", path))
         count = self._size_of("bytes", path)
         if dtype not in DTYPE_BYTES:
-            raise UnsafeFile(f"{self._name} holds {path!r:.120} as {dtype!r:.40}; weights are floating point", hint=_OTHER)
+            raise UnsafeFile(
+                f"{self._name} holds {path!r:.120} as {dtype!r:.40}; weights are floating point", hint=_OTHER
+            )
         start = self._at
         if count != math.prod(shape) * DTYPE_BYTES[dtype] or start + count != end:
             raise self._corrupt(f"gives {path!r:.120} a number of bytes that is not that of its shape")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from limner.config import Settings
 from limner.errors import CorruptFile, ModelNotFound, NetworkError, OfflineError, UnknownName, UnsafeFile
-from limner.models import hub, layout
+from limner.models import dalle_files, hub, layout
 from limner.models.catalog import Card, Catalog
 from limner.models.family import Files
 from limner.models.hashes import Hashes
@@ -86,6 +86,8 @@ def download_bytes(name: str, settings: Settings, catalog: Catalog, *, offline: 
     repo = RepoName(card.repo, revision or card.commit or "main") if card and card.repo else repo_name(name.strip())
     if repo is None or (card and not card.repo) or folder_of(name) or offline or settings.offline:
         return 0
+    if card is not None and card.companion is not None:
+        return dalle_files.bytes_to_fetch(repo, card.companion)
     listing = hub.look_up(repo)
     return hub.bytes_to_fetch(listing, _listed(listing, Hashes(settings.cache_root))[1].names)
 
@@ -137,6 +139,9 @@ def _no_model(path: Path) -> ModelNotFound:
 def _from_folder(folder: Path, means: Means) -> Resolved:
     where = str(folder)
     found = _tree(folder)
+    if layout.INDEX not in found and (used := dalle_files.arrange(found, where)) is not None:
+        card = Card.for_unknown(_short(folder), family=dalle_files.FAMILY, folder=folder, size_bytes=_size(used))
+        return _resolved(card, folder, used, _as_is(used), means, None)
     family, need = _examine(found, where)
     used = {name: found[name] for name in need.names}
     card = _unknown_card(_short(folder), family, used, folder=folder)
@@ -170,7 +175,34 @@ def _examine(found: Mapping[str, Path], where: str) -> tuple[str, layout.Needed]
     return family, layout.needed(found, lambda name: read_json(found[name]), where)
 
 
+def _two_repos(repo: RepoName, card: Card, companion: str, means: Means) -> Resolved:
+    """A model whose parts are two repos, the second at a commit of its card's."""
+    if means.offline:
+        used, commit = dalle_files.from_cache(repo, companion, means.hashes, card.name)
+        return _resolved(card, used[f"{dalle_files.MODEL}/config.json"].parent, used, _as_is(used), means, commit)
+    try:
+        used, commit = dalle_files.fetch(repo, companion, means.hashes, means.report)
+    except NetworkError as error:
+        try:
+            found = _two_repos(repo, card, companion, replace(means, offline=True))
+        except OfflineError:
+            raise error from None
+        message = f"{error.message}; drawing with the copy from {str(found.ref.commit)[:10]} on this machine"
+        return replace(found, notices=(*found.notices, Notice(code="hub-unreachable", message=message)))
+    return _resolved(card, used[f"{dalle_files.MODEL}/config.json"].parent, used, _as_is(used), means, commit)
+
+
+def _as_is(used: Mapping[str, Path]) -> layout.Needed:
+    return layout.Needed(tuple(used), {})
+
+
+def _size(used: Mapping[str, Path]) -> int:
+    return sum(path.stat().st_size for path in used.values())
+
+
 def _from_hub(repo: RepoName, card: Card | None, means: Means) -> Resolved:
+    if card is not None and card.companion is not None:
+        return _two_repos(repo, card, card.companion, means)
     there = cached(repo)
     if means.offline or (repo.pinned and there is not None and _whole(there)):
         return _from_cache(repo, card, there, means)
@@ -255,7 +287,7 @@ def _unknown_card(
         unet=read_json(used["unet/config.json"]),
         vae=read_json(used["vae/config.json"]),
         scheduler=read_json(used["scheduler/scheduler_config.json"]),
-        size_bytes=sum(path.stat().st_size for path in used.values()),
+        size_bytes=_size(used),
     )
 
 

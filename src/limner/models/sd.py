@@ -32,7 +32,7 @@ class StableDiffusion:
     """SD 1.x, 2.x and whatever has their parts, the built-in pocket model included."""
 
     name: ClassVar[str] = "sd"
-    honours: ClassVar[frozenset[str]] = frozenset(Request.model_fields)
+    honours: ClassVar[frozenset[str]] = frozenset(Request.model_fields) - {"temperature", "top_k", "top_p"}
 
     def recognise(self, index: Mapping[str, object]) -> float:
         return 1.0 if index.get("_class_name") == "StableDiffusionPipeline" else 0.0

@@ -16,6 +16,7 @@ from limner.errors import LimnerError
 
 if TYPE_CHECKING:
     from torch import Tensor
+    from torch.nn import Module
 
 
 class Level(NamedTuple):
@@ -103,6 +104,10 @@ class Runner(Protocol):
 
     def forward(self, rows: Sequence[Row]) -> Sequence[Tensor | LimnerError]:
         """Answers of rows of one bucket, an error for a row that has none. Splits on out-of-memory and notes it."""
+        ...
+
+    def module(self, weights: Weights) -> Module:
+        """The network itself, for a ``Call``; resident for the time of the call. Raises ``ModelError``."""
         ...
 
 

@@ -52,15 +52,18 @@ class PackedLinear(nn.Module):
         return result
 
 
-def pack(module: nn.Module) -> None:
+def pack(module: nn.Module, *, matrices: bool = False) -> None:
     """Replace, in place, the layers of a loaded network that compute faster packed.
+
+    ``matrices`` packs matrix products in float32 too: that pays for few rows, where a product is bound by reading its
+    weights (2.7 times faster measured at 2 rows), as in a decoder that writes token by token.
 
     For inference on the CPU only. A packed network cannot be moved, converted or saved: load it again instead. Layers
     that this build of torch or this processor cannot pack stay as they are.
     """
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if (packed := _packed(child)) is not None:
+            if (packed := _packed(child, matrices)) is not None:
                 parent.register_module(name, packed)
 
 
@@ -74,19 +77,20 @@ def can_pack(dtype: torch.dtype, device_type: str) -> bool:
     x = torch.ones(1, 16, 8, 16, device="cpu", dtype=dtype)
     try:
         packed_conv = PackedConvolution(conv)(x)
-        packed_linear = PackedLinear(linear.weight, linear.bias)(x) if dtype in MATRIX_DTYPES else linear(x)
+        packed_linear = PackedLinear(linear.weight, linear.bias)(x)
     except (RuntimeError, AttributeError, TypeError):
         return False
     return torch.allclose(packed_conv, conv(x), atol=1e-2) and torch.allclose(packed_linear, linear(x), atol=1e-2)
 
 
-def _packed(layer: nn.Module) -> nn.Module | None:
+def _packed(layer: nn.Module, matrices: bool) -> nn.Module | None:
     if not isinstance(layer, nn.Conv2d | nn.Linear) or not can_pack(layer.weight.dtype, layer.weight.device.type):
         return None
     if isinstance(layer, nn.Conv2d) and not isinstance(layer, Pointwise):
         return PackedConvolution(layer)
-    # In float32 the plain matrix product needs no rearranging.
-    return PackedLinear(layer.weight.flatten(1), layer.bias) if layer.weight.dtype in MATRIX_DTYPES else None
+    # In float32 the plain product of many rows needs no rearranging.
+    worth = matrices or layer.weight.dtype in MATRIX_DTYPES
+    return PackedLinear(layer.weight.flatten(1), layer.bias) if worth else None
 
 
 def _pair(value: object) -> list[int]:
