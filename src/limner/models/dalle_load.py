@@ -42,7 +42,8 @@ SHOWN = 3
 class Store(Protocol):
     """Stored arrays by name. ``read`` gives one, or one layer of a stacked one, in its stored dtype."""
 
-    shapes: Mapping[str, tuple[int, ...]]
+    @property
+    def shapes(self) -> Mapping[str, tuple[int, ...]]: ...
 
     def read(self, source: Source) -> Tensor: ...
 
@@ -81,7 +82,7 @@ class SafetensorsStore:
     def read(self, source: Source) -> Tensor:
         path, name = self._open[source.name]
         try:
-            tensor: Tensor = self._files[path].get_tensor(name)
+            tensor: Tensor = self._files[path].get_tensor(name)  # type: ignore[no-untyped-call]
         except (SafetensorError, OSError) as error:
             raise CorruptFile(f"{path} cannot be read: {error}", hint="delete it and download it again") from error
         return tensor

@@ -1,8 +1,8 @@
 """Where published files of DALL-E mini keep each of our parameters. Torch-free.
 
 Three layouts are read: Flax trees (``flax_model.msgpack``, layers stacked or not), min-dalle's converted tensors, and
-our own, whose names are the modules'. Ours joins projections that read the same input, so one parameter may have several
-sources, joined along their outputs.
+our own, whose names are the modules'. Ours joins projections that read the same input, so one parameter may have
+several sources, joined along their outputs.
 """
 
 from __future__ import annotations

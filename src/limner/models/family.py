@@ -96,6 +96,6 @@ class Together(Protocol):
     together: ClassVar[int]
 
     def course_together(self, plan: Plan, images: Sequence[int], checkpoint: str) -> Course:
-        """The plan's images with these indexes: n x 3 x height x width, as ``course`` makes them up to rounding. What it
-        shows has a leading axis n too."""
+        """The plan's images with these indexes: n x 3 x height x width, as ``course`` makes them up to rounding. The
+        latents it shows have a leading axis n too."""
         ...

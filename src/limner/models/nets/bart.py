@@ -187,6 +187,11 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(size, config.decoder) for _ in range(config.decoder.layers))
         self.final_ln = BiasNorm(size)
 
+    def layer(self, i: int) -> DecoderLayer:
+        layer = self.layers[i]
+        assert isinstance(layer, DecoderLayer)
+        return layer
+
     def forward(self, ids: Tensor, slots: Slots) -> Tensor:
         start, length = slots.length, ids.shape[1]
         x = self.embed_tokens(ids) + self.embed_positions.weight[start : start + length]
@@ -215,7 +220,7 @@ class Bart(nn.Module):
 
     def remember(self, states: Tensor, mask: Tensor) -> Memory:
         """Every decoder layer's keys and values of the text ``states`` [B, T, D]."""
-        layers = tuple(layer.cross_attn.remember(states) for layer in self.decoder.layers)
+        layers = tuple(self.decoder.layer(i).cross_attn.remember(states) for i in range(len(self.decoder.layers)))
         return Memory(layers, self._bias(mask))
 
     def slots(self, memory: Memory, images: int) -> Slots:
