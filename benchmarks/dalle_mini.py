@@ -3,9 +3,10 @@
     python -m benchmarks.dalle_mini --model mini --images 1 9 --dtypes float32 bfloat16 --threads 2
     python -m benchmarks.dalle_mini --theirs PATH_TO_A_CLONE_OF_MIN_DALLE
 
-Writing a token reads every weight of the decoder once, so the floor is bytes over the speed at which memory can be read,
-which is measured here as the sum of a large array. ``--theirs`` times min-dalle's own decoder and VQGAN in the same
-process, on random weights of the same shapes.
+Writing a token reads every weight of the decoder once, so the floor is bytes over the speed at which memory can be
+read, which is measured here as the sum of a large array. ``--theirs`` times min-dalle's own decoder and VQGAN in the
+same process, on random weights of the same shapes. Times are wall times; processor times, which other programs on the
+machine disturb less, stand behind them.
 """
 
 from __future__ import annotations
