@@ -110,7 +110,7 @@ def ours(model: str, dtype: torch.dtype, images: Sequence[int], bandwidth: float
 def theirs(clone: Path, model: str, dtype: torch.dtype, images: Sequence[int], tokens: int) -> None:
     """min-dalle as shipped; ``tokens`` of its 256 are timed and the rest is reckoned: each costs the same there."""
     sys.path.insert(0, str(clone))
-    from min_dalle.models import (  # type: ignore[import-not-found]
+    from min_dalle.models import (
         DalleBartDecoder,
         DalleBartEncoder,
         VQGanDetokenizer,

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
+from limner.cli import convert
 from limner.cli.console import one_line, out, say, table, told
 from limner.cli.default_group import DefaultGroup
 from limner.cli.models_state import State, state
@@ -21,6 +22,9 @@ BUILT_IN_MODEL = "pocket"
 @click.group("models", cls=DefaultGroup)
 def command() -> None:
     """Which models there are, and which fit this machine."""
+
+
+command.add_command(convert.command)
 
 
 @command.command("list")

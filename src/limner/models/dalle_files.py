@@ -41,7 +41,9 @@ def arrange(found: Mapping[str, Path], where: str) -> dict[str, Path] | None:
     if model is None:
         return None
     used = _part(found, model, MODEL, where)
-    vqgan = next((folder for folder in _folders(found) if _is_vqgan(found, folder)), None)
+    # One with a config goes before min-dalle's, which says nothing of itself.
+    vqgans = [folder for folder in _folders(found) if _is_vqgan(found, folder)]
+    vqgan = min(vqgans, key=lambda folder: (folder != model, folder + CONFIG not in found), default=None)
     if vqgan is not None:
         return used | _part(found, vqgan, VQGAN, where)
     beside = _beside(found[model + CONFIG].parent)

@@ -6,7 +6,6 @@ file beside the finished module costs no memory.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -30,12 +29,13 @@ from limner.models.nets.packing import can_pack, pack
 from limner.models.nets.vqgan import Vqgan
 from limner.types import Pixels
 
-__all__ = ["load_dalle", "load_part", "load_vqgan", "preview"]
+__all__ = ["load_dalle", "load_part", "load_vqgan", "preview", "stored_dtype"]
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Sources = Mapping[str, tuple[Source, ...]]
 FLAX, OURS = "flax_model.msgpack", "model.safetensors"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # safetensors' names
 SHOWN = 3
 
 
@@ -45,6 +45,9 @@ class Store(Protocol):
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]: ...
 
+    @property
+    def dtypes(self) -> frozenset[str]: ...
+
     def read(self, source: Source) -> Tensor: ...
 
 
@@ -52,6 +55,7 @@ class FlaxStore:
     def __init__(self, file: FlaxFile) -> None:
         self._file = file
         self.shapes = {name: leaf.shape for name, leaf in file.leaves.items()}
+        self.dtypes = frozenset(leaf.dtype for leaf in file.leaves.values())
 
     def read(self, source: Source) -> Tensor:
         leaf = self._file.leaves[source.name]
@@ -71,11 +75,13 @@ class SafetensorsStore:
 
     def __init__(self, paths: Mapping[str, Path], stack: ExitStack) -> None:
         self.shapes: dict[str, tuple[int, ...]] = {}
+        self.dtypes: frozenset[str] = frozenset()
         self._open: dict[str, tuple[Path, str]] = {}
         self._files: dict[Path, safe_open] = {}
         for prefix, path in paths.items():
             for name, info in read_header(path).tensors.items():
                 self.shapes[prefix + name] = info.shape
+                self.dtypes |= {STORED.get(info.dtype, info.dtype)}
                 self._open[prefix + name] = (path, name)
             self._files[path] = stack.enter_context(safe_open(path, framework="pt"))
 
@@ -121,6 +127,14 @@ def load_dalle(files: Files, folder: str, dtype: torch.dtype, device: torch.devi
         else:
             sources = {name: (Source(name),) for name in store.shapes}
         return _fill(lambda: Bart(config), store, sources, "DALL-E mini", dtype, device)
+
+
+def stored_dtype(files: Files, folder: str) -> str:
+    """The dtype the transformer's weights are stored in; float32 where they are of several. Raises ``ModelError``."""
+    with ExitStack() as stack:
+        dtypes = _store(files, folder, ("encoder", "decoder"), stack)[0].dtypes
+    found = next(iter(dtypes)) if len(dtypes) == 1 else "float32"
+    return found if found in DTYPES else "float32"
 
 
 def load_vqgan(files: Files, folder: str, dtype: torch.dtype, device: torch.device) -> Vqgan:
@@ -259,8 +273,3 @@ def _joined(stored: Mapping[str, tuple[int, ...]], sources: Sequence[Source]) ->
 
 def _layers(sources: Sources, name: str) -> int:
     return len({source.layer for each in sources.values() for source in each if source.name == name})
-
-
-def count(shapes: Mapping[str, tuple[int, ...]]) -> int:
-    """Number of values in arrays of these shapes."""
-    return sum(math.prod(shape) for shape in shapes.values())
