@@ -1,4 +1,4 @@
-"""Making DALL-E mini's files for tests: Flax msgpack written by hand, random weights of any sizes, a plain reference."""
+"""DALL-E mini's files for tests: Flax msgpack written by hand, random weights of any sizes, a plain reference."""
 
 from __future__ import annotations
 

@@ -6,14 +6,14 @@ file beside the finished module costs no memory.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from limner.errors import CorruptFile, MismatchedWeights, ModelNotFound
@@ -22,7 +22,7 @@ from limner.models.dalle_names import Source
 from limner.models.dalle_plan import MODEL, vqgan_config
 from limner.models.family import Files, Placement
 from limner.models.inspect import read_header, read_json
-from limner.models.msgpack import FlaxFile
+from limner.models.msgpack import FlaxFile, Leaf
 from limner.models.nets.bart import Bart
 from limner.models.nets.dalle_configs import DalleConfig
 from limner.models.nets.packing import can_pack, pack
@@ -36,62 +36,60 @@ Sources = Mapping[str, tuple[Source, ...]]
 FLAX, OURS = "flax_model.msgpack", "model.safetensors"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # safetensors' names
+KINDS = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}  # numpy's
 SHOWN = 3
 
 
-class Store(Protocol):
-    """Stored arrays by name. ``read`` gives one, or one layer of a stacked one, in its stored dtype."""
+class Store:
+    """Stored arrays by name, read from memory-mapped files. ``stack`` keeps those open."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._found: dict[str, tuple[mmap.mmap | bytes, Leaf]] = {}
 
     @property
-    def shapes(self) -> Mapping[str, tuple[int, ...]]: ...
+    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+        return {name: leaf.shape for name, (_, leaf) in self._found.items()}
 
     @property
-    def dtypes(self) -> frozenset[str]: ...
+    def dtypes(self) -> frozenset[str]:
+        return frozenset(leaf.dtype for _, leaf in self._found.values())
 
-    def read(self, source: Source) -> Tensor: ...
+    def add_flax(self, path: Path) -> None:
+        file = self._stack.enter_context(FlaxFile(path))
+        self._found |= {name: (file.data, leaf) for name, leaf in file.leaves.items()}
 
-
-class FlaxStore:
-    def __init__(self, file: FlaxFile) -> None:
-        self._file = file
-        self.shapes = {name: leaf.shape for name, leaf in file.leaves.items()}
-        self.dtypes = frozenset(leaf.dtype for leaf in file.leaves.values())
+    def add_safetensors(self, path: Path, prefix: str = "") -> None:
+        """The tensors of a file; their names get the prefix."""
+        header = read_header(path)
+        with path.open("rb") as opened:
+            start = 8 + int.from_bytes(opened.read(8), "little")
+            data = self._stack.enter_context(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+        for name, info in header.tensors.items():
+            if info.dtype not in STORED:
+                raise MismatchedWeights(
+                    f"{path.name} holds {name} as {info.dtype}; weights are floating point",
+                    hint="use the file of the original publisher",
+                )
+            leaf = Leaf(STORED[info.dtype], info.shape, ((start + info.start, start + info.end),))
+            self._found[prefix + name] = (data, leaf)
 
     def read(self, source: Source) -> Tensor:
-        leaf = self._file.leaves[source.name]
-        kind = np.dtype("<u2" if leaf.dtype == "bfloat16" else f"<f{2 if leaf.dtype == 'float16' else 4}")
-        pieces = [
-            np.frombuffer(self._file.data, kind, (end - start) // kind.itemsize, start) for start, end in leaf.spans
-        ]
-        flat = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-        array = flat.reshape(leaf.shape)
-        # Copied: the file's bytes are read-only and seldom aligned.
+        """One array, or one layer of a stacked one, in its stored dtype: a copy, the file's pages given back."""
+        data, leaf = self._found[source.name]
+        kind = np.dtype(KINDS[leaf.dtype])
+        pieces = [np.frombuffer(data, kind, (end - start) // kind.itemsize, start) for start, end in leaf.spans]
+        array = (pieces[0] if len(pieces) == 1 else np.concatenate(pieces)).reshape(leaf.shape)
         tensor = torch.from_numpy(np.array(array if source.layer is None else array[source.layer]))
+        del pieces, array
+        _give_back(data)
         return tensor.view(torch.bfloat16) if leaf.dtype == "bfloat16" else tensor
 
 
-class SafetensorsStore:
-    """Files by the prefix their names get; "" for none."""
-
-    def __init__(self, paths: Mapping[str, Path], stack: ExitStack) -> None:
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.dtypes: frozenset[str] = frozenset()
-        self._open: dict[str, tuple[Path, str]] = {}
-        self._files: dict[Path, safe_open] = {}
-        for prefix, path in paths.items():
-            for name, info in read_header(path).tensors.items():
-                self.shapes[prefix + name] = info.shape
-                self.dtypes |= {STORED.get(info.dtype, info.dtype)}
-                self._open[prefix + name] = (path, name)
-            self._files[path] = stack.enter_context(safe_open(path, framework="pt"))
-
-    def read(self, source: Source) -> Tensor:
-        path, name = self._open[source.name]
-        try:
-            tensor: Tensor = self._files[path].get_tensor(name)  # type: ignore[no-untyped-call]
-        except (SafetensorError, OSError) as error:
-            raise CorruptFile(f"{path} cannot be read: {error}", hint="delete it and download it again") from error
-        return tensor
+def _give_back(data: mmap.mmap | bytes) -> None:
+    """Pages read so far count as this process's memory until they are given back. Clean, so nothing is written."""
+    if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        data.madvise(mmap.MADV_DONTNEED)
 
 
 def load_part(part: str, files: Files, placement: Placement) -> nn.Module:
@@ -164,12 +162,18 @@ def _one(files: Files, name: str) -> Path:
 
 
 def _store(files: Files, folder: str, split: Sequence[str], stack: ExitStack) -> tuple[Store, str]:
+    """The weights in a folder and which layout they have: ours, min-dalle's (``split`` names its files) or Flax."""
+    store = Store(stack)
     if path := files.paths.get(f"{folder}/{OURS}"):
-        return SafetensorsStore({"": path}, stack), "ours"
-    parts = {f"{name}:": files.paths.get(f"{folder}/{name}.safetensors") for name in split}
-    if all(parts.values()):
-        return SafetensorsStore({prefix: path for prefix, path in parts.items() if path}, stack), "min-dalle"
-    return FlaxStore(stack.enter_context(FlaxFile(_one(files, f"{folder}/{FLAX}")))), "flax"
+        store.add_safetensors(path)
+        return store, "ours"
+    parts = {name: path for name in split if (path := files.paths.get(f"{folder}/{name}.safetensors"))}
+    if len(parts) == len(split):
+        for name, path in parts.items():
+            store.add_safetensors(path, f"{name}:")
+        return store, "min-dalle"
+    store.add_flax(_one(files, f"{folder}/{FLAX}"))
+    return store, "flax"
 
 
 def _fill(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 import mmap
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,10 +86,9 @@ class FlaxFile:
     def close(self) -> None:
         """Let go of the file. Views of ``data`` that are still alive keep it open until they are gone."""
         if isinstance(self.data, mmap.mmap):
-            try:
+            with suppress(BufferError):
                 self.data.close()
-            except BufferError:
-                self.data = b""
+        self.data = b""
 
 
 class _Reader:

@@ -15,7 +15,7 @@ from limner.models.dalle_load import load_dalle, load_vqgan
 from limner.models.family import Files
 from limner.models.nets.bart import Bart
 from limner.models.nets.dalle_configs import DALLE_FLAGS, DalleConfig, VqganConfig, check_pair
-from tests.dalle import FIXTURES, OTHER_CONFIG, Plain, dalle_tree, files_of, write_other
+from tests.dalle import FIXTURES, OTHER_CONFIG, Plain, Tree, dalle_tree, files_of, write_other
 
 CPU = torch.device("cpu")
 
@@ -97,7 +97,7 @@ def test_a_vqgan_of_another_model(change: dict[str, object], said: str) -> None:
         check_pair(DalleConfig.from_json(config), vqgan)
 
 
-def changed_tree(change: str) -> dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.generic]]"]:
+def changed_tree(change: str) -> Tree:
     tree = dalle_tree(OTHER_CONFIG)
     kernel = "model/encoder/layers/FlaxBartEncoderLayers/GLU_0/Dense_0/kernel"
     if change == "missing":

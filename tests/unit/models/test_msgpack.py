@@ -121,5 +121,5 @@ def test_no_bytes_raise_anything_but_our_errors(
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ModelNotFound, match="none.msgpack"):
+    with pytest.raises(ModelNotFound, match=r"none\.msgpack"):
         FlaxFile(tmp_path / "none.msgpack")

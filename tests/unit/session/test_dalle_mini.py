@@ -157,5 +157,5 @@ def test_logits_that_are_not_finite_end_the_job(session: Session, tmp_path: Path
     tree = dalle_tree(OTHER_CONFIG)
     tree["lm_head/kernel"] = tree["lm_head/kernel"] * np.float32(3e38)
     root = write_other(tmp_path / "m", tree)
-    with pytest.raises((NonFinite, LimnerError), match="NaN or infinity|not finite"):
+    with pytest.raises((NonFinite, LimnerError), match=r"NaN or infinity|not finite"):
         session.generate(asked(model=str(root))).result()
