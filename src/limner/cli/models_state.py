@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.errors import LimnerError
-from limner.models import layout
+from limner.models import dalle_files, layout
 from limner.models.catalog import Card
 from limner.models.hub_cache import RepoName, cached
 from limner.models.inspect import read_json
@@ -58,6 +58,8 @@ def memory_needed(card: Card, dtype: Dtype) -> int | None:
 def is_here(card: Card) -> bool:
     """Whether every file that drawing needs is on this machine."""
     found = files_here(card)
+    if card.companion is not None:
+        return dalle_files.are_here(found, card.companion)
     try:
         layout.needed(found, lambda name: read_json(found[name]), card.name)
     except LimnerError:
@@ -79,5 +81,7 @@ def _to_fetch(card: Card) -> int | None:
     """Bytes still to come, about: a download that was cut has left some of them here."""
     if card.repo is None or card.size_bytes is None:
         return None
-    held = sum(path.stat().st_size for name, path in files_here(card).items() if name.endswith(".safetensors"))
+    held = sum(
+        path.stat().st_size for name, path in files_here(card).items() if name.endswith((".safetensors", ".msgpack"))
+    )
     return max(card.size_bytes - held, 0)

@@ -56,6 +56,7 @@ class Residency:
 
 
 def size_of(module: Module) -> int:
-    """Bytes of a module's parameters and buffers."""
-    tensors = [*module.parameters(), *module.buffers()]
+    """Bytes of a module's parameters and buffers, and of weights packed for the processor, which are neither."""
+    packed = [tensor for each in module.modules() if (tensor := getattr(each, "packed", None)) is not None]
+    tensors = [*module.parameters(), *module.buffers(), *packed]
     return sum(t.numel() * t.element_size() for t in tensors)

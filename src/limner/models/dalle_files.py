@@ -18,7 +18,7 @@ from limner.models.hub_cache import RepoName, cached, check, repo_name
 from limner.models.inspect import CONVERT_HINT, read_json
 from limner.models.nets.dalle_configs import MODEL_TYPE
 
-__all__ = ["FAMILY", "MODEL", "VQGAN", "arrange", "bytes_to_fetch", "complete", "fetch", "from_cache"]
+__all__ = ["FAMILY", "MODEL", "VQGAN", "are_here", "arrange", "bytes_to_fetch", "complete", "fetch", "from_cache"]
 
 FAMILY = "dalle-mini"
 CONFIG = "config.json"
@@ -104,6 +104,12 @@ def from_cache(model: RepoName, vqgan: str, hashes: Hashes, name: str) -> tuple[
     for path in used.values():
         check(path, hashed[path])
     return used, commit
+
+
+def are_here(model: Mapping[str, Path], vqgan: str) -> bool:
+    """Whether the hub's cache has all that drawing needs: these files of the model's repo, and the VQGAN's."""
+    there = cached(_repo(vqgan))
+    return bool(complete(model, MODEL)) and there is not None and bool(complete(there.files(), VQGAN))
 
 
 def bytes_to_fetch(model: RepoName, vqgan: str) -> int:

@@ -33,10 +33,12 @@ __all__ = ["load_dalle", "load_part", "load_vqgan", "preview", "stored_dtype"]
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Sources = Mapping[str, tuple[Source, ...]]
+Shapes = Mapping[str, tuple[int, ...]]
 FLAX, OURS = "flax_model.msgpack", "model.safetensors"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # safetensors' names
 KINDS = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}  # numpy's
+AT_ONCE = 8 << 20  # bytes copied at a time
 SHOWN = 3
 
 
@@ -48,7 +50,7 @@ class Store:
         self._found: dict[str, tuple[mmap.mmap | bytes, Leaf]] = {}
 
     @property
-    def shapes(self) -> Mapping[str, tuple[int, ...]]:
+    def shapes(self) -> Shapes:
         return {name: leaf.shape for name, (_, leaf) in self._found.items()}
 
     @property
@@ -74,16 +76,19 @@ class Store:
             leaf = Leaf(STORED[info.dtype], info.shape, ((start + info.start, start + info.end),))
             self._found[prefix + name] = (data, leaf)
 
-    def read(self, source: Source) -> Tensor:
-        """One array, or one layer of a stacked one, in its stored dtype: a copy, the file's pages given back."""
+    def copy(self, source: Source, target: Tensor) -> None:
+        """Copy one array, or one layer of a stacked one, to ``target`` of the stored shape, a few pages at a time."""
         data, leaf = self._found[source.name]
         kind = np.dtype(KINDS[leaf.dtype])
         pieces = [np.frombuffer(data, kind, (end - start) // kind.itemsize, start) for start, end in leaf.spans]
         array = (pieces[0] if len(pieces) == 1 else np.concatenate(pieces)).reshape(leaf.shape)
-        tensor = torch.from_numpy(np.array(array if source.layer is None else array[source.layer]))
-        del pieces, array
-        _give_back(data)
-        return tensor.view(torch.bfloat16) if leaf.dtype == "bfloat16" else tensor
+        array = array if source.layer is None else array[source.layer]
+        rows = max(1, AT_ONCE // max(1, array[:1].nbytes))
+        for first in range(0, len(array), rows):
+            # Copied: the file's bytes are read-only and seldom aligned.
+            part = torch.from_numpy(np.array(array[first : first + rows]))
+            target[first : first + rows] = part.view(torch.bfloat16) if leaf.dtype == "bfloat16" else part
+            _give_back(data)
 
 
 def _give_back(data: mmap.mmap | bytes) -> None:
@@ -188,10 +193,11 @@ def _fill(
     with torch.device("meta"):
         module = make()
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    _compare(store.shapes, sources, wanted, what, ignored)
+    shapes = store.shapes
+    _compare(shapes, sources, wanted, what, ignored)
     state = {}
     for name, shape in wanted.items():
-        state[name] = _made(store, sources[name], shape, dtype, device)
+        state[name] = _made(store, shapes, sources[name], shape, dtype, device)
         if not bool(torch.isfinite(torch.stack(torch.aminmax(state[name])).float()).all()):
             raise CorruptFile(
                 f"{name} of the {what} is not finite as {str(dtype).removeprefix('torch.')}",
@@ -202,24 +208,28 @@ def _fill(
 
 
 def _made(
-    store: Store, sources: Sequence[Source], shape: tuple[int, ...], dtype: torch.dtype, device: torch.device
+    store: Store,
+    shapes: Shapes,
+    sources: Sequence[Source],
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    device: torch.device,
 ) -> Tensor:
-    if len(sources) == 1:
-        return _turned(store.read(sources[0]), sources[0]).to(device, dtype).contiguous()
+    """A parameter from its sources, joined along the first axis."""
     made = torch.empty(shape, dtype=dtype, device=device)
     start = 0
     for source in sources:
-        part = _turned(store.read(source), source)
-        made[start : start + part.shape[0]] = part
-        start += part.shape[0]
+        outputs = _shape_of(shapes[source.name], source)[0]
+        store.copy(source, _as_stored(made[start : start + outputs], source))
+        start += outputs
     return made
 
 
-def _turned(tensor: Tensor, source: Source) -> Tensor:
-    """Kernels of linear maps are (in, out), of convolutions (h, w, in, out)."""
+def _as_stored(tensor: Tensor, source: Source) -> Tensor:
+    """A view in the stored order: kernels of linear maps are (in, out), of convolutions (h, w, in, out)."""
     if not source.kernel:
         return tensor
-    return tensor.t() if tensor.ndim == 2 else tensor.permute(3, 2, 0, 1)
+    return tensor.t() if tensor.ndim == 2 else tensor.permute(2, 3, 1, 0)
 
 
 def _shape_of(stored: tuple[int, ...], source: Source) -> tuple[int, ...]:
@@ -230,9 +240,9 @@ def _shape_of(stored: tuple[int, ...], source: Source) -> tuple[int, ...]:
 
 
 def _compare(
-    stored: Mapping[str, tuple[int, ...]],
+    stored: Shapes,
     sources: Sources,
-    wanted: Mapping[str, tuple[int, ...]],
+    wanted: Shapes,
     what: str,
     ignored: Callable[[str], bool],
 ) -> None:
@@ -268,7 +278,7 @@ def _compare(
         )
 
 
-def _joined(stored: Mapping[str, tuple[int, ...]], sources: Sequence[Source]) -> tuple[int, ...]:
+def _joined(stored: Shapes, sources: Sequence[Source]) -> tuple[int, ...]:
     shapes = [_shape_of(stored[source.name], source) for source in sources]
     if len({shape[1:] for shape in shapes}) != 1 or not all(shapes):
         return shapes[0]

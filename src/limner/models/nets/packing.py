@@ -61,7 +61,8 @@ def pack(module: nn.Module, *, matrices: bool = False) -> None:
     For inference on the CPU only. A packed network cannot be moved, converted or saved: load it again instead. Layers
     that this build of torch or this processor cannot pack stay as they are.
     """
-    for parent in list(module.modules()):
+    # A list of all modules would keep every plain weight alive beside its packed one until the end.
+    for parent in [each for each in module.modules() if not isinstance(each, nn.Conv2d | nn.Linear)]:
         for name, child in list(parent.named_children()):
             if (packed := _packed(child, matrices)) is not None:
                 parent.register_module(name, packed)

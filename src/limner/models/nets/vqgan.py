@@ -29,8 +29,8 @@ class ResBlock(nn.Module):
         self.nin_shortcut = nn.Conv2d(taken, given, 1) if taken != given else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = self.conv2(F.silu(self.norm2(h)))
+        h = self.conv1(F.silu(self.norm1(x), inplace=True))
+        h = self.conv2(F.silu(self.norm2(h), inplace=True))
         result: Tensor = self.nin_shortcut(x) + h
         return result
 
@@ -117,7 +117,7 @@ class Decoder(nn.Module):
         x = self.mid(self.conv_in(z))
         for level in reversed(self.up):
             x = level(x)
-        result: Tensor = self.conv_out(F.silu(self.norm_out(x)))
+        result: Tensor = self.conv_out(F.silu(self.norm_out(x), inplace=True))
         return result
 
 
