@@ -1,7 +1,8 @@
 """A small server that speaks the parts of the hub's protocol that downloads use, with faults to order.
 
 ``with HubServer() as hub: hub.add("org/name", {"unet/config.json": b"..."})``; then set ``HF_ENDPOINT`` to ``hub.url``.
-Files ending in .safetensors or .bin are served as large files (sha256 names), the rest as git blobs, as the hub does.
+Files ending in .safetensors, .bin or .msgpack are served as large files (sha256 names), the rest as git blobs, as the
+hub does.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-LARGE = (".safetensors", ".bin")
+LARGE = (".safetensors", ".bin", ".msgpack")
 
 
 @dataclass

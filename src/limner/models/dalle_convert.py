@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from limner.errors import InvalidRequest, ModelNotFound, StorageError
 from limner.models import dalle_files
+from limner.models.dalle_files import MODEL, VQGAN
 from limner.models.dalle_load import DTYPES, load_dalle, load_vqgan, stored_dtype
-from limner.models.dalle_plan import MODEL, VQGAN, configs
+from limner.models.dalle_plan import configs
 from limner.models.family import Files
 
 __all__ = ["convert"]

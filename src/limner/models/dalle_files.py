@@ -12,15 +12,27 @@ from pathlib import Path
 
 from limner.errors import LimnerError, ModelNotFound, OfflineError, UnsafeFile
 from limner.models import hub
-from limner.models.dalle_plan import MODEL, VQGAN, WORDS
 from limner.models.hashes import Hashes
 from limner.models.hub_cache import RepoName, cached, check, repo_name
 from limner.models.inspect import CONVERT_HINT, read_json
 from limner.models.nets.dalle_configs import MODEL_TYPE
 
-__all__ = ["FAMILY", "MODEL", "VQGAN", "are_here", "arrange", "bytes_to_fetch", "complete", "fetch", "from_cache"]
+__all__ = [
+    "FAMILY",
+    "MODEL",
+    "VQGAN",
+    "WORDS",
+    "are_here",
+    "arrange",
+    "bytes_to_fetch",
+    "complete",
+    "fetch",
+    "from_cache",
+]
 
 FAMILY = "dalle-mini"
+MODEL, VQGAN = "model", "vqgan"
+WORDS = "enwiki-words-frequency.txt"
 CONFIG = "config.json"
 WEIGHTS: Mapping[str, tuple[tuple[str, ...], ...]] = {  # of each part, the first set that is there is used
     MODEL: (("model.safetensors",), ("encoder.safetensors", "decoder.safetensors"), ("flax_model.msgpack",)),

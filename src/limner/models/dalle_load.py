@@ -18,8 +18,9 @@ from torch import Tensor, nn
 
 from limner.errors import CorruptFile, MismatchedWeights, ModelNotFound
 from limner.models import dalle_names
+from limner.models.dalle_files import MODEL
 from limner.models.dalle_names import Source
-from limner.models.dalle_plan import MODEL, vqgan_config
+from limner.models.dalle_plan import vqgan_config
 from limner.models.family import Files, Placement
 from limner.models.inspect import read_header, read_json
 from limner.models.msgpack import FlaxFile, Leaf

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from limner.errors import NonFinite, OutOfMemory
 from limner.models import dalle_plan
 from limner.models.catalog import Card
-from limner.models.dalle_plan import MODEL, VQGAN
+from limner.models.dalle_files import MODEL, VQGAN
 from limner.models.family import Files, Placement, Planned
 from limner.models.machine import Machine
 from limner.prompts.vocabulary import Vocabulary

@@ -5,17 +5,16 @@ from __future__ import annotations
 from limner.errors import InvalidRequest, ModelNotFound
 from limner.models import dalle_text, dalle_tokens
 from limner.models.catalog import Card
+from limner.models.dalle_files import FAMILY, MODEL, VQGAN, WORDS
 from limner.models.family import Files, Planned
 from limner.models.inspect import read_json
 from limner.models.nets.dalle_configs import DalleConfig, VqganConfig, check_pair
 from limner.prompts.vocabulary import OpenVocabulary
 from limner.types import Estimate, Notice, Prompted, Recipe, Request
 
-__all__ = ["MODEL", "VQGAN", "configs", "plan", "vocabulary"]
+__all__ = ["configs", "plan", "vocabulary", "vqgan_config"]
 
-MODEL, VQGAN = "model", "vqgan"
 GUIDANCE, TEMPERATURE, TOP_K, TOP_P = 10.0, 1.0, 50, 1.0  # what the original draws with where nothing is said
-WORDS = "enwiki-words-frequency.txt"
 
 
 def plan(request: Request, card: Card, files: Files) -> Planned:
@@ -28,7 +27,7 @@ def plan(request: Request, card: Card, files: Files) -> Planned:
     if filled.guidance != 1:
         prompts["unconditional"] = (_prompted(tokens.unconditional()),)
     recipe = Recipe(
-        family="dalle-mini",
+        family=FAMILY,
         width=vqgan.resolution,
         height=vqgan.resolution,
         latent=(1, vqgan.grid, vqgan.grid),

@@ -177,7 +177,7 @@ def _examine(found: Mapping[str, Path], where: str) -> tuple[str, layout.Needed]
 
 def _two_repos(repo: RepoName, card: Card, companion: str, means: Means) -> Resolved:
     """A model whose parts are two repos, the second at a commit of its card's."""
-    if means.offline:
+    if means.offline or (repo.pinned and dalle_files.are_here(_cached_files(repo), companion)):
         used, commit = dalle_files.from_cache(repo, companion, means.hashes, card.name)
         return _resolved(card, used[f"{dalle_files.MODEL}/config.json"].parent, used, _as_is(used), means, commit)
     try:
@@ -190,6 +190,11 @@ def _two_repos(repo: RepoName, card: Card, companion: str, means: Means) -> Reso
         message = f"{error.message}; drawing with the copy from {str(found.ref.commit)[:10]} on this machine"
         return replace(found, notices=(*found.notices, Notice(code="hub-unreachable", message=message)))
     return _resolved(card, used[f"{dalle_files.MODEL}/config.json"].parent, used, _as_is(used), means, commit)
+
+
+def _cached_files(repo: RepoName) -> Mapping[str, Path]:
+    there = cached(repo)
+    return {} if there is None else there.files()
 
 
 def _as_is(used: Mapping[str, Path]) -> layout.Needed:
