@@ -86,7 +86,7 @@ def ours(model: str, dtype: torch.dtype, images: Sequence[int], bandwidth: float
     config = CONFIGS[model]
     before = _resident()
     bart = random_module(lambda: Bart(config), dtype)
-    vqgan = random_module(lambda: Vqgan(VQGAN), torch.float32)
+    vqgan = random_module(lambda: Vqgan(VQGAN), dtype)
     assert isinstance(bart, Bart)
     assert isinstance(vqgan, Vqgan)
     write(bart, 1, 2)
@@ -98,8 +98,9 @@ def ours(model: str, dtype: torch.dtype, images: Sequence[int], bandwidth: float
         size = torch.empty(0, dtype=dtype).element_size()
         share = weights_read(config) * size * config.image_length / bandwidth / written
         print(
-            f"limner     {model} {_short(dtype):>8} n={n}: {written + decoded:7.2f} s, {(written + decoded) / n:.2f} s an "
-            f"image (tokens {written:.2f}, of the processor {worked:.2f}, pixels {decoded:.2f}); "
+            f"limner     {model} {_short(dtype):>8} n={n}: {written + decoded:7.2f} s, "
+            f"{(written + decoded) / n:.2f} s an image "
+            f"(tokens {written:.2f}, of the processor {worked:.2f}, pixels {decoded:.2f}); "
             f"weights alone at stream speed: {share:.0%} of token time",
             flush=True,
         )

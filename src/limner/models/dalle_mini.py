@@ -6,7 +6,7 @@ written together, a code at a time: one model call holds all of them, with and w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -17,7 +17,7 @@ from limner.models.dalle_files import MODEL, VQGAN
 from limner.models.family import Files, Placement, Planned
 from limner.models.machine import Machine
 from limner.prompts.vocabulary import Vocabulary
-from limner.sampling.course import Call, Course, Eval, Note, Row, Runner, Show, Solver, Weights
+from limner.sampling.course import Ask, Call, Course, Eval, Note, Row, Runner, Show, Solver, Weights
 from limner.types import Pixels, Plan, Request
 
 if TYPE_CHECKING:
@@ -173,13 +173,23 @@ def _course(plan: Plan, images: Sequence[int], checkpoint: str) -> Course:
         )
     pictures: list[Tensor] = []
     size = 1 if plan.device == "cpu" else DECODED
-    for some in (codes[first : first + size] for first in range(0, len(codes), size)):
-        pictures += yield Eval(tuple(_decode(plan, checkpoint, each) for each in some))
+    for first in range(0, len(codes), size):
+        pictures += yield from _decode(plan, checkpoint, codes[first : first + size])
     # The original cuts off where others round; cut here, rounding later changes nothing.
     return (torch.stack(pictures).clamp(0, 1) * 255).floor() / 255
 
 
-def _decode(plan: Plan, checkpoint: str, codes: Tensor) -> Row:
-    """Codes to pixels, always in float32: the whole decoder takes less than a twentieth of the time of writing."""
-    pixels = plan.recipe.width * plan.recipe.height
-    return Row(Weights(checkpoint, VQGAN, "float32"), {"codes": codes}, cost=float(pixels))
+def _decode(plan: Plan, checkpoint: str, codes: Tensor) -> Generator[Ask, tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Codes to pixels. A half-precision decode that overflows is done again in float32, and noted."""
+    dtype, pixels = plan.numerics.dtype, float(plan.recipe.width * plan.recipe.height)
+
+    def rows(dtype: str) -> Eval:
+        return Eval(tuple(Row(Weights(checkpoint, VQGAN, dtype), {"codes": each}, cost=pixels) for each in codes))
+
+    try:
+        return (yield rows(dtype))
+    except NonFinite:
+        if dtype == "float32":
+            raise
+    yield Note("float32-decode", f"the decode overflowed in {dtype} and was done again in float32")
+    return (yield rows("float32"))
