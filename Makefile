@@ -3,6 +3,8 @@
 #   make try                          set up, then draw a picture
 #   make try PROMPT="two cats on the beach"
 #   make test                         set up, then run every check and test
+#   make bench                        set up, then measure
+#   make train-pocket                 make the built-in model anew
 
 # The first Python that runs and is new enough (a shim that is on the path may do neither).
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
@@ -16,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A torch that is already importable is reused; otherwise constraints.txt names the CPU build's version.
 WORKERS ?= 2
 
-.PHONY: try test setup check unit lint types imports format bench clean help train-pocket
+.PHONY: try test setup check unit lint types imports format bench clean train-pocket
 
 try: $(VENV)/.installed
 	@$(BIN)/limner draw -- "$$PROMPT"
@@ -46,6 +48,19 @@ format: $(VENV)/.dev-installed
 
 bench: $(VENV)/.dev-installed
 	$(BIN)/python -m benchmarks.first_picture
+
+# The whole path of the built-in models, as training/README.md explains it. Hours on a CPU, minutes on a large GPU;
+# stopped, it goes on where it was. Needs the Noto Color Emoji font and CLDR, or an atlas.png already in RUN.
+RUN ?= training/runs/pocket
+TRAIN = $(BIN)/python -m training
+
+train-pocket: $(VENV)/.dev-installed
+	@mkdir -p $(RUN)
+	test -e $(RUN)/atlas.png || $(TRAIN).sprites $(RUN)/atlas.png
+	for stage in autoencoder unet classifier clip judge turbo; do $(TRAIN).run --stage $$stage --out $(RUN) || exit 1; done
+	$(TRAIN).pack $(RUN) $(RUN)/pack
+	$(TRAIN).evaluate.measure $(RUN)/pack --run $(RUN) --out $(RUN)/figures
+	$(TRAIN).pack $(RUN) $(RUN)/pack --measured $(RUN)/figures/figures.md
 
 setup: $(VENV)/.installed
 
