@@ -79,6 +79,7 @@ def draw_one(session: Session, request: Request, target: Target | None, telling:
     from limner.cli.downloading import fetch
     from limner.cli.drawing import Follower
 
+    session.precheck(request)
     fetch(session, request.model, telling)
     planned = session.plan(request)
     prepare(session, telling, welcome=all(plan.model.name == "pocket" for plan in planned))

@@ -25,7 +25,7 @@ from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.sampling.catalog import A1111_NAMES
 from limner.session import hooks
 from limner.session.generation import Generation
-from limner.session.planning import Means, load_family, plans
+from limner.session.planning import Means, load_family, plans, precheck
 from limner.session.replay import Replay, compare, is_lossless, request_of
 from limner.types import Drawn, Notice, Plan, Record, Request, now
 
@@ -98,6 +98,10 @@ class Session:
         prompt has variants or wildcards). Torch-free. Raises ``InvalidRequest``, ``ModelError``, ``ConfigError``."""
         made = plans(request, self._means, literal=literal, parent=parent)
         return tuple(self._checked(plan) for plan in made) if self._checks else made
+
+    def precheck(self, request: Request) -> None:
+        """Refuse what needs no file of the model to be refused. Raises ``UnsupportedField``."""
+        precheck(request, self._means)
 
     def _checked(self, plan: Plan) -> Plan:
         """The Plan with what the checks found in its words. Raises ``Refused``."""

@@ -62,6 +62,7 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
     Raises ``InvalidRequest``, ``ModelError``, ``ConfigError``.
     """
     merged, origins = merge(asked, means.settings, means.catalog)
+    precheck(asked, means)
     resolved = resolve(merged.model or BUILT_IN_MODEL, means.settings, means.catalog, offline=means.offline)
     means.found[resolved.ref.weights_hash()] = resolved.files
     family = load_family(resolved.card.family)
@@ -69,6 +70,13 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
     _refuse_unsupported(asked, family, resolved.card)
     ground = Ground(asked, merged, origins, resolved, family, means, parent)
     return tuple(_plan(ground, words, indexes) for words, indexes in _worded(merged, means, literal))
+
+
+def precheck(asked: Request, means: Means) -> None:
+    """Refuse what a catalog's model cannot honour, before a byte of it is fetched. Raises ``UnsupportedField``."""
+    merged, _origins = merge(asked, means.settings, means.catalog)
+    if card := means.catalog.find(merged.model or BUILT_IN_MODEL):
+        _refuse_unsupported(asked, load_family(card.family), card)
 
 
 def merge(asked: Request, settings: Settings, catalog: Catalog) -> tuple[Request, dict[str, str]]:

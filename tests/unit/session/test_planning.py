@@ -156,3 +156,8 @@ def test_negative_without_guidance_is_said(tmp_path: Path) -> None:
     made = plan(session(tmp_path), negative="snow", guidance=1)
     assert [n.code for n in made.notices] == ["negative-unused"]
     assert "negative" not in made.recipe.prompts
+
+
+def test_what_a_family_cannot_honour_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedField, match="'steps'"):
+        plan(session(tmp_path), model="dalle-mini", steps=4)
