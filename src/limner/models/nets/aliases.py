@@ -19,8 +19,11 @@ _VAE_MATRIX = re.compile(r"^(?:en|de)coder\.mid_block\.attentions\.0\.(?:to_[qkv
 
 # `position_ids` is 0, 1, 2, ... and follows from the config; the rest is CLIP's picture side and its projections.
 _CLIP_IGNORED = re.compile(
-    r"^(?:(?:text_model\.)?embeddings\.position_ids|vision_model\..*|(?:visual|text)_projection\.weight|logit_scale)$"
+    r"^(?:(?:text_model\.)?embeddings\.position_ids|vision_model\..*|visual_projection\.weight|logit_scale)$"
 )
+# The second text encoder of XL pools the text, and so needs what the first has no use for.
+_PROJECTION = "text_projection.weight"
+POOLING = "text_encoder_2"
 
 
 def canonical_names(part: str, names: Iterable[str]) -> dict[str, str | None]:
@@ -41,5 +44,6 @@ def _canonical(part: str, name: str) -> str | None:
     if part == "vae":
         return _VAE_ATTENTION.sub(lambda m: f"{m[1]}.{_VAE_ATTENTION_NAMES[m[2]]}.{m[3]}", name)
     if part.startswith("text_encoder"):
-        return None if _CLIP_IGNORED.match(name) else name.removeprefix("text_model.")
+        ignored = _CLIP_IGNORED.match(name) or (name == _PROJECTION and part != POOLING)
+        return None if ignored else name.removeprefix("text_model.")
     return name

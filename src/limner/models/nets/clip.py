@@ -1,4 +1,4 @@
-"""The text encoder of Stable Diffusion 1 and 2, CLIP's text tower (Radford et al. 2021, arXiv:2103.00020).
+"""The text encoders of Stable Diffusion 1, 2 and XL, CLIP's text tower (Radford et al. 2021, arXiv:2103.00020).
 
 Parameter names are the published ones without the prefix ``text_model.``, which older files have and
 :mod:`limner.models.nets.aliases` takes off.
@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from limner.models.nets.configs import ClipTextConfig
 
 __all__ = ["ClipText", "ClipTextConfig"]
+
+HIGHEST = 2  # configs from before the end marker was written down say this; CLIP's marker is its highest id
 
 
 class Embeddings(nn.Module):
@@ -82,7 +84,7 @@ class Encoder(nn.Module):
 
 
 class ClipText(nn.Module):
-    """Token ids to one state per token, which the UNet attends to."""
+    """Token ids to one state per token, which the UNet attends to, and to one vector for the text as a whole."""
 
     def __init__(self, config: ClipTextConfig) -> None:
         super().__init__()
@@ -90,9 +92,11 @@ class ClipText(nn.Module):
         self.embeddings = Embeddings(config)
         self.encoder = Encoder(config)
         self.final_layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        wide = config.projection_dim
+        self.text_projection = None if wide is None else nn.Linear(config.hidden_size, wide, bias=False)
 
-    def forward(self, ids: Tensor, skip: int = 0) -> Tensor:
-        """States ``[N, L, D]`` after the final norm of the token ``ids`` ``[N, L]``.
+    def forward(self, ids: Tensor, skip: int = 0, *, norm: bool = True) -> Tensor:
+        """States ``[N, L, D]`` of the token ``ids`` ``[N, L]``, after the final norm unless ``norm`` is false.
 
         ``skip`` leaves out that many of the last layers: 1 gives the penultimate layer. ``L`` is at most
         ``max_position_embeddings``; a longer text is split by the caller.
@@ -100,15 +104,50 @@ class ClipText(nn.Module):
         Raises:
             ValueError: the text is too long, or there are not that many layers to skip.
         """
-        layers = self.encoder.layers
-        if ids.shape[1] > self.config.max_position_embeddings:
-            raise ValueError(
-                f"{ids.shape[1]} tokens, but the encoder reads {self.config.max_position_embeddings} at most"
-            )
-        if not 0 <= skip < len(layers):
-            raise ValueError(f"cannot skip {skip} of {len(layers)} layers")
-        x = self.embeddings(ids)
-        for layer in layers[: len(layers) - skip]:
+        kept = self._kept(skip)
+        x = self._embed(ids)
+        for layer in self.encoder.layers[:kept]:
             x = layer(x)
-        result: Tensor = self.final_layer_norm(x)
+        return self._normed(x, norm)
+
+    def both(self, ids: Tensor, skip: int = 0, *, norm: bool = True) -> tuple[Tensor, Tensor]:
+        """States ``[N, L, D]`` as of ``forward``, and the pooled text ``[N, P]`` of the last layer, in one pass.
+
+        The text is pooled at its end marker (see ``ClipTextConfig.eos_token_id``) and projected where the network has a
+        projection, else ``P`` is ``D``. Raises ``ValueError`` as ``forward``.
+        """
+        kept = self._kept(skip)
+        x = states = self._embed(ids)
+        for done, layer in enumerate(self.encoder.layers, 1):
+            x = layer(x)
+            if done == kept:
+                states = x
+        pooled = self.final_layer_norm(x)[torch.arange(len(ids), device=ids.device), self.ends(ids)]
+        if self.text_projection is not None:
+            pooled = self.text_projection(pooled)
+        return self._normed(states, norm), pooled
+
+    def ends(self, ids: Tensor) -> Tensor:
+        """Where each text ``[N, L]`` ends: the first end marker, or the first position where there is none."""
+        eos = self.config.eos_token_id
+        if eos != HIGHEST:
+            return (ids == eos).int().argmax(dim=-1)
+        # Ids beyond the vocabulary are embeddings that a user added; they mark no end.
+        return ids.masked_fill(ids >= self.config.vocab_size, -1).argmax(dim=-1)
+
+    def _kept(self, skip: int) -> int:
+        count = len(self.encoder.layers)
+        if not 0 <= skip < count:
+            raise ValueError(f"cannot skip {skip} of {count} layers")
+        return count - skip
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        most = self.config.max_position_embeddings
+        if ids.shape[1] > most:
+            raise ValueError(f"{ids.shape[1]} tokens, but the encoder reads {most} at most")
+        result: Tensor = self.embeddings(ids)
+        return result
+
+    def _normed(self, x: Tensor, norm: bool) -> Tensor:
+        result: Tensor = self.final_layer_norm(x) if norm else x
         return result

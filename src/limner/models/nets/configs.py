@@ -1,4 +1,4 @@
-"""What the networks of Stable Diffusion 1 and 2 are made of, read from the published ``config.json`` files.
+"""What the networks of Stable Diffusion 1, 2 and XL are made of, read from the published ``config.json`` files.
 
 Torch-free, so that planning can ask for channels and sizes without loading a network. Defaults are those the published
 classes document for absent keys: older checkpoints leave many out.
@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
+from limner.errors import MismatchedWeights
 from limner.models.nets.fields import Fields
 
 DOWN_BLOCKS = ("DownBlock2D", "CrossAttnDownBlock2D")
 UP_BLOCKS = ("UpBlock2D", "CrossAttnUpBlock2D")
 SILU = ("silu", "swish")
 MAX_LAYERS = 64
+ADDED_NUMBERS = (5, 6)  # of XL's refiner and of its base
 
 # Values at which a key we do not implement leaves the mathematics as it is. `dropout` does nothing in inference;
-# `sample_size` is advice; `addition_embed_type_num_heads` is read only with an addition embedding, which is refused.
+# `sample_size` is advice; `addition_embed_type_num_heads` is read only with an addition embedding of the kind "text".
 _UNET_NEUTRAL: Mapping[str, tuple[object, ...]] = {
     "act_fn": SILU,
     "attention_type": ("default",),
@@ -40,11 +42,18 @@ def _names(config: type[object]) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class UNetConfig:
-    """A UNet2DConditionModel of the SD 1/2 kind (Rombach et al. 2022, arXiv:2112.10752).
+    """A UNet2DConditionModel of the SD 1/2 kind (Rombach et al. 2022, arXiv:2112.10752) or of the XL kind (Podell et
+    al. 2023, arXiv:2307.01952).
 
     Per-block tuples run from the outermost (largest) block inwards. ``heads`` is the number of attention heads: the
     published key ``attention_head_dim`` means just that in this class, unless ``num_attention_heads`` is given.
-    ``sample_size`` is the latent height and width the network was trained at, where known.
+    ``sample_size`` is the latent height and width the network was trained at, where known. ``in_channels`` 9 is an
+    inpainting network: latent, mask, masked picture.
+
+    ``addition_embed_type`` "text_time" adds to the time embedding what XL says of the picture: a pooled text and
+    numbers such as its original size, each number as a sinusoid of ``addition_time_embed_dim`` channels, together
+    ``projection_class_embeddings_input_dim`` channels. ``time_cond_proj_dim`` is the width of the guidance embedding of
+    a consistency model (Luo et al. 2023, arXiv:2310.04378), where it has one.
     """
 
     in_channels: int = 4
@@ -65,10 +74,30 @@ class UNetConfig:
     time_embedding_dim: int = 1280
     sample_size: int | None = None
     upcast_attention: bool = False
+    addition_embed_type: str | None = None
+    addition_time_embed_dim: int = 0
+    projection_class_embeddings_input_dim: int = 0
+    time_cond_proj_dim: int | None = None
 
     @property
     def downsample_factor(self) -> int:
         return int(2 ** (len(self.block_out_channels) - 1))
+
+    def added_numbers(self, pooled: int) -> int:
+        """How many numbers the network is told besides a pooled text of width ``pooled``: 6 for XL's base (original
+        size, crop, target size), 5 for its refiner (original size, crop, aesthetic score).
+
+        Raises:
+            MismatchedWeights: a text of that width does not fit.
+        """
+        total, each = self.projection_class_embeddings_input_dim, self.addition_time_embed_dim
+        for count in ADDED_NUMBERS:
+            if each and pooled + count * each == total:
+                return count
+        raise MismatchedWeights(
+            f"the UNet takes {total} added channels: a text of {pooled} and numbers of {each} do not make that up",
+            hint="the UNet and the text encoder must come from the same checkpoint",
+        )
 
     @classmethod
     def from_json(cls, config: Mapping[str, object]) -> UNetConfig:
@@ -104,7 +133,15 @@ class UNetConfig:
             time_embedding_dim=read.integer("time_embedding_dim", channels[0] * 4),
             sample_size=read.integer("sample_size", 0, low=0) or None,
             upcast_attention=read.flag("upcast_attention", False),
+            addition_embed_type=read.text("addition_embed_type", "", ("text_time",)) or None,
+            addition_time_embed_dim=read.integer("addition_time_embed_dim", 0, low=0),
+            projection_class_embeddings_input_dim=read.integer("projection_class_embeddings_input_dim", 0, low=0),
+            time_cond_proj_dim=read.integer("time_cond_proj_dim", 0, low=0) or None,
         )
+        if unet.addition_embed_type and not (
+            unet.addition_time_embed_dim and unet.projection_class_embeddings_input_dim
+        ):
+            raise read.unsupported("addition_embed_type", "without the sizes of that embedding")
         _check_blocks(read, channels, unet.norm_num_groups, unet.down_block_types, unet.up_block_types)
         if any(width % heads for width, heads in zip(channels, unet.heads, strict=True)):
             raise read.unsupported(heads_key, "which does not divide block_out_channels")
@@ -169,7 +206,11 @@ class AutoencoderConfig:
 
 @dataclass(frozen=True, slots=True)
 class ClipTextConfig:
-    """The text tower of CLIP (Radford et al. 2021, arXiv:2103.00020)."""
+    """The text tower of CLIP (Radford et al. 2021, arXiv:2103.00020).
+
+    ``projection_dim`` is the width of the pooled text, ``None`` where the network has no projection. ``eos_token_id``
+    is the id whose state is pooled; 2 stands for the highest id of a text, as older configs say 2 and mean that.
+    """
 
     vocab_size: int = 49408
     hidden_size: int = 512
@@ -179,10 +220,13 @@ class ClipTextConfig:
     max_position_embeddings: int = 77
     hidden_act: str = "quick_gelu"
     layer_norm_eps: float = 1e-5
+    projection_dim: int | None = None
+    eos_token_id: int = 2
 
     @classmethod
-    def from_json(cls, config: Mapping[str, object]) -> ClipTextConfig:
-        """Read a published ``text_encoder/config.json``.
+    def from_json(cls, config: Mapping[str, object], *, projected: bool | None = None) -> ClipTextConfig:
+        """Read a published ``text_encoder/config.json``. ``projected`` says whether the network has a projection; left
+        out, the class that the config names decides.
 
         Such files also carry settings of text generation and training, which do not matter here and are passed over.
         Raises as :meth:`UNetConfig.from_json`.
@@ -191,6 +235,8 @@ class ClipTextConfig:
         read.text("model_type", "clip_text_model", ("clip_text_model",))
         if read.flag("use_attention_mask", False):
             raise read.unsupported("use_attention_mask")
+        if projected is None:
+            projected = "CLIPTextModelWithProjection" in _classes(config)
         clip = cls(
             vocab_size=read.integer("vocab_size", 49408, high=1 << 24),
             hidden_size=read.integer("hidden_size", 512),
@@ -200,10 +246,17 @@ class ClipTextConfig:
             max_position_embeddings=read.integer("max_position_embeddings", 77),
             hidden_act=read.text("hidden_act", "quick_gelu", ("quick_gelu", "gelu")),
             layer_norm_eps=read.number("layer_norm_eps", 1e-5),
+            projection_dim=read.integer("projection_dim", 512) if projected else None,
+            eos_token_id=read.integer("eos_token_id", 49407, low=0),
         )
         if clip.hidden_size % clip.num_attention_heads:
             raise read.unsupported("num_attention_heads", "which does not divide hidden_size")
         return clip
+
+
+def _classes(config: Mapping[str, object]) -> tuple[object, ...]:
+    found = config.get("architectures")
+    return tuple(found) if isinstance(found, list | tuple) else ()
 
 
 def _check_blocks(

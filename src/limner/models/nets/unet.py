@@ -1,4 +1,5 @@
-"""The denoising network of Stable Diffusion 1 and 2 under the published parameter names (arXiv:2112.10752)."""
+"""The denoising network of Stable Diffusion 1, 2 and XL under the published parameter names (Rombach et al. 2022,
+arXiv:2112.10752; Podell et al. 2023, arXiv:2307.01952)."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ from limner.models.nets.attention import SpatialTransformer
 from limner.models.nets.blocks import Downsample, GroupNorm, ResnetBlock, Upsample
 from limner.models.nets.configs import UNetConfig
 
-__all__ = ["UNet", "UNetConfig", "timestep_embedding"]
+__all__ = ["UNet", "UNetConfig", "guidance_embedding", "timestep_embedding"]
 
 MAX_PERIOD = 10_000.0
+GUIDANCE_SCALE = 1000.0  # guidance is embedded as a time of this many steps a unit
 
 
 def timestep_embedding(t: Tensor, channels: int, *, cos_first: bool, shift: float) -> Tensor:
@@ -27,13 +29,21 @@ def timestep_embedding(t: Tensor, channels: int, *, cos_first: bool, shift: floa
     return F.pad(emb, (0, channels % 2))
 
 
+def guidance_embedding(guidance: Tensor, channels: int) -> Tensor:
+    """Sinusoids ``[N, channels]`` in float32 of the guidance strengths ``[N]``, 1 being none (Luo et al. 2023)."""
+    return timestep_embedding((guidance.float() - 1) * GUIDANCE_SCALE, channels, cos_first=False, shift=1)
+
+
 class TimeEmbedding(nn.Module):
-    def __init__(self, channels: int, hidden: int) -> None:
+    def __init__(self, channels: int, hidden: int, condition: int | None = None) -> None:
         super().__init__()
         self.linear_1 = nn.Linear(channels, hidden)
+        self.cond_proj = None if condition is None else nn.Linear(condition, channels, bias=False)
         self.linear_2 = nn.Linear(hidden, hidden)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        if self.cond_proj is not None and condition is not None:
+            x = x + self.cond_proj(condition)
         result: Tensor = self.linear_2(F.silu(self.linear_1(x)))
         return result
 
@@ -127,7 +137,9 @@ class UNet(nn.Module):
         self.config = config
         first = config.block_out_channels[0]
         self.conv_in = nn.Conv2d(config.in_channels, first, 3, padding=1)
-        self.time_embedding = TimeEmbedding(first, config.time_embedding_dim)
+        hidden, added = config.time_embedding_dim, config.projection_class_embeddings_input_dim
+        self.time_embedding = TimeEmbedding(first, hidden, config.time_cond_proj_dim)
+        self.add_embedding = TimeEmbedding(added, hidden) if config.addition_embed_type else None
         self.down_blocks = nn.ModuleList()
         self.up_blocks = nn.ModuleList()
         skips, width = [first], first
@@ -145,23 +157,39 @@ class UNet(nn.Module):
         self.conv_norm_out = GroupNorm(config.norm_num_groups, first, eps=config.norm_eps)
         self.conv_out = nn.Conv2d(first, config.out_channels, 3, padding=1)
 
-    def forward(self, sample: Tensor, timestep: Tensor, context: Tensor) -> Tensor:
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        pooled: Tensor | None = None,
+        numbers: Tensor | None = None,
+        guidance: Tensor | None = None,
+    ) -> Tensor:
         """One denoising call.
 
         Args:
             sample: ``[N, C, H, W]`` in the network's dtype; any H and W of at least the downsample factor.
             timestep: ``[N]``, one for each row, in training steps (0 to 999); fractions are meant as such.
             context: ``[N, L, D]`` text states.
+            pooled: ``[N, P]`` the pooled text, where the network has an addition embedding.
+            numbers: ``[N, k]`` what it is told of the picture there: sizes and offsets in pixels, or a score.
+            guidance: ``[N]`` the guidance to imitate, where the network has an embedding for it (1 is none).
 
         Returns:
             ``[N, C_out, H, W]`` in the network's dtype.
+
+        Raises:
+            ValueError: the network has an addition or a guidance embedding, and nothing was given for it.
         """
-        config = self.config
-        sinusoid = timestep_embedding(
-            timestep, config.block_out_channels[0], cos_first=config.flip_sin_to_cos, shift=config.freq_shift
-        )
+        emb = self._embedding(timestep, guidance, sample.dtype)
+        if self.add_embedding is not None:
+            if pooled is None or numbers is None:
+                raise ValueError("this network wants a pooled text and the picture's numbers")
+            told = self._sinusoid(numbers.flatten()).reshape(len(numbers), -1)
+            emb = emb + self.add_embedding(torch.cat((pooled, told.to(pooled.dtype)), dim=-1).to(sample.dtype))
         # Every resnet applies the same activation to the embedding, so it is applied once here.
-        emb = F.silu(self.time_embedding(sinusoid.to(sample.dtype)))
+        emb = F.silu(emb)
         x = self.conv_in(sample)
         skips = [x]
         for block in self.down_blocks:
@@ -171,6 +199,25 @@ class UNet(nn.Module):
             x = block(x, emb, context, skips)
         result: Tensor = self.conv_out(F.silu(self.conv_norm_out(x)))
         return result
+
+    def _embedding(self, timestep: Tensor, guidance: Tensor | None, dtype: torch.dtype) -> Tensor:
+        config = self.config
+        sinusoid = timestep_embedding(
+            timestep, config.block_out_channels[0], cos_first=config.flip_sin_to_cos, shift=config.freq_shift
+        )
+        condition = None
+        if config.time_cond_proj_dim is not None:
+            if guidance is None:
+                raise ValueError("this network wants to know the guidance")
+            condition = guidance_embedding(guidance, config.time_cond_proj_dim).to(dtype)
+        result: Tensor = self.time_embedding(sinusoid.to(dtype), condition)
+        return result
+
+    def _sinusoid(self, numbers: Tensor) -> Tensor:
+        config = self.config
+        return timestep_embedding(
+            numbers, config.addition_time_embed_dim, cos_first=config.flip_sin_to_cos, shift=config.freq_shift
+        )
 
 
 def _resnet(config: UNetConfig, inputs: int, outputs: int) -> ResnetBlock:

@@ -26,6 +26,9 @@ from limner.models.nets.aliases import canonical_names
         ("text_encoder", "text_projection.weight", None),
         ("text_encoder", "vision_model.embeddings.class_embedding", None),
         ("text_encoder", "logit_scale", None),
+        ("text_encoder_2", "text_projection.weight", "text_projection.weight"),
+        ("text_encoder_2", "text_model.final_layer_norm.bias", "final_layer_norm.bias"),
+        ("text_encoder_2", "text_model.embeddings.position_ids", None),
         ("text_encoder", "surprise.weight", "surprise.weight"),
     ],
 )

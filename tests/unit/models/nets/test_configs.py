@@ -14,6 +14,7 @@ import limner
 from limner.errors import CorruptFile, MismatchedWeights
 from limner.models.nets.configs import AutoencoderConfig, ClipTextConfig, UNetConfig
 
+CLIP_POOLING = "CLIPTextModelWithProjection"
 POCKET = Path(limner.__file__).parent / "assets" / "pocket"
 
 
@@ -25,7 +26,7 @@ def pocket(part: str) -> dict[str, Any]:
 def test_an_empty_config_means_the_documented_defaults() -> None:
     assert UNetConfig.from_json({}) == UNetConfig()
     assert AutoencoderConfig.from_json({}) == AutoencoderConfig()
-    assert ClipTextConfig.from_json({}) == ClipTextConfig()
+    assert ClipTextConfig.from_json({}) == ClipTextConfig(eos_token_id=49407)
 
 
 def test_pocket() -> None:
@@ -46,13 +47,13 @@ def test_head_counts_by_either_name() -> None:
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        ("addition_embed_type", "image"),
         ("addition_embed_type", "text_time"),
         ("class_embed_type", "timestep"),
         ("num_class_embeds", 10),
         ("only_cross_attention", True),
         ("only_cross_attention", [True, True, True, False]),
         ("dual_cross_attention", True),
-        ("time_cond_proj_dim", 256),
         ("resnet_time_scale_shift", "scale_shift"),
         ("resnet_skip_time_act", True),
         ("resnet_out_scale_factor", 0.7),
@@ -107,6 +108,23 @@ def test_a_value_of_the_wrong_type_is_corrupt(key: str, value: object) -> None:
 @pytest.mark.parametrize("key", ["_class_name", "_whatever"])
 def test_notes_are_passed_over(key: str) -> None:
     assert UNetConfig.from_json({key: "anything"}) == UNetConfig()
+
+
+def test_what_xl_is_told_of_the_picture() -> None:
+    sizes = {"addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2816}
+    base = UNetConfig.from_json({"addition_embed_type": "text_time"} | sizes)
+    refiner = UNetConfig.from_json({**sizes, "projection_class_embeddings_input_dim": 2560})
+    assert (base.added_numbers(1280), refiner.added_numbers(1280)) == (6, 5)
+    for pooled in (768, 2817):
+        with pytest.raises(MismatchedWeights, match=f"a text of {pooled}"):
+            base.added_numbers(pooled)
+
+
+def test_a_text_encoder_has_a_projection_where_its_class_says_so() -> None:
+    plain, projecting = ({"architectures": [name], "projection_dim": 9} for name in ("CLIPTextModel", CLIP_POOLING))
+    assert ClipTextConfig.from_json(plain).projection_dim is None
+    assert ClipTextConfig.from_json(projecting).projection_dim == 9
+    assert ClipTextConfig.from_json(plain, projected=True).projection_dim == 9
 
 
 def test_unknown_keys_that_ask_for_nothing_are_passed_over() -> None:

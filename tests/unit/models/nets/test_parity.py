@@ -58,6 +58,37 @@ UNETS: dict[str, dict[str, Any]] = {
         "time_embedding_dim": 52,
     },
 }
+XL: dict[str, Any] = {
+    "block_out_channels": [16, 32, 64],
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    "layers_per_block": 2,
+    "transformer_layers_per_block": [1, 2, 3],
+    "attention_head_dim": [2, 4, 8],
+    "cross_attention_dim": 40,
+    "use_linear_projection": True,
+    "norm_num_groups": 8,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 8,
+    "projection_class_embeddings_input_dim": 24 + 6 * 8,
+    "sample_size": 16,
+}
+XLS: dict[str, dict[str, Any]] = {
+    "base": XL,
+    "refiner": XL
+    | {
+        "block_out_channels": [24, 48, 72, 72],
+        "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"],
+        "up_block_types": ["UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+        "transformer_layers_per_block": 4,
+        "attention_head_dim": [3, 6, 12, 12],
+        "projection_class_embeddings_input_dim": 24 + 5 * 8,
+    },
+    "inpainting": XL | {"in_channels": 9},
+    "consistency": XL
+    | {"time_cond_proj_dim": 14, "addition_time_embed_dim": 7, "flip_sin_to_cos": False}
+    | {"projection_class_embeddings_input_dim": 24 + 6 * 7},
+}
 VAES: dict[str, dict[str, Any]] = {
     "sd": {
         "down_block_types": ["DownEncoderBlock2D"] * 4,
@@ -151,6 +182,36 @@ def test_unet(name: str, size: tuple[int, int]) -> None:
     assert_near(ours(sample, timestep, context), theirs(sample, timestep, context).sample)
 
 
+@pytest.mark.parametrize("name", XLS)
+def test_unet_of_xl(name: str) -> None:
+    ours, theirs = unet_pair(XLS[name])
+    sample, context = gauss(2, ours.config.in_channels, 13, 18), gauss(2, 7, 40, seed=1)
+    timestep, pooled = torch.tensor([3.0, 801.375]), gauss(2, 24, seed=2)
+    numbers = gauss(2, ours.config.added_numbers(24), seed=3).abs() * 500
+    told = {"text_embeds": pooled, "time_ids": numbers}
+    guidance = torch.tensor([1.5, 8.0]) if ours.config.time_cond_proj_dim else None
+    condition = None if guidance is None else embedded(guidance, ours.config.time_cond_proj_dim or 0)
+    expected = theirs(sample, timestep, context, added_cond_kwargs=told, timestep_cond=condition).sample
+    assert_near(ours(sample, timestep, context, pooled, numbers, guidance), expected)
+    other = ours(sample, timestep, context, pooled, numbers.flip(0), guidance)
+    assert (other - expected).abs().max() > 1e-3, "what the network is told would not matter"
+
+
+def embedded(guidance: Tensor, width: int) -> Tensor:
+    from diffusers import StableDiffusionXLPipeline
+
+    made: Tensor = StableDiffusionXLPipeline.get_guidance_scale_embedding(None, guidance - 1, embedding_dim=width)
+    return made
+
+
+def test_a_network_that_wants_to_be_told_more_says_so() -> None:
+    sample, context, timestep = gauss(1, 4, 16, 16), gauss(1, 7, 40), torch.tensor([3.0])
+    with pytest.raises(ValueError, match="pooled text"):
+        unet_pair(XLS["base"])[0](sample, timestep, context)
+    with pytest.raises(ValueError, match="guidance"):
+        unet_pair(XLS["consistency"])[0](sample, timestep, context, gauss(1, 24), gauss(1, 6))
+
+
 def test_unet_in_channels_last_gives_the_same() -> None:
     ours, theirs = unet_pair(UNETS["sd1"])
     sample, context = gauss(2, 4, 16, 24), gauss(2, 7, 24, seed=1)
@@ -202,6 +263,33 @@ def test_clip_earlier_layer_is_normalised_as_the_pipeline_does(skip: int) -> Non
     ids = torch.randint(3, 60, (2, 12), generator=torch.Generator().manual_seed(1))
     states = theirs(ids, output_hidden_states=True).hidden_states[-(skip + 1)]
     assert_near(ours(ids, skip=skip), theirs.final_layer_norm(states))
+
+
+@pytest.mark.parametrize("skip", [0, 1, 2])
+@pytest.mark.parametrize("eos", [2, 7], ids=["eos-is-highest", "eos-is-7"])
+def test_clip_with_a_projection(eos: int, skip: int) -> None:
+    """States of an earlier layer without the final norm, as XL reads them, and the pooled text."""
+    config = CLIP | {"hidden_act": "gelu", "projection_dim": 24, "eos_token_id": eos}
+    theirs = transformers.CLIPTextModelWithProjection(transformers.CLIPTextConfig(**config))
+    unlike_its_start(theirs)
+    settings = theirs.config.to_dict() | {"architectures": ["CLIPTextModelWithProjection"]}
+    ours = ClipText(ClipTextConfig.from_json(settings)).requires_grad_(False)
+    ours.load_state_dict({name.removeprefix("text_model."): t for name, t in theirs.state_dict().items()})
+    # The end marker at different places, and again as padding behind it.
+    ids = torch.tensor([[1, 30, 59, 7, 7, 0], [1, 59, 7, 4, 59, 7], [1, 8, 9, 10, 7, 59]])
+    expected = theirs(ids, output_hidden_states=True)
+    states, pooled = ours.both(ids, skip, norm=False)
+    assert_near(states, expected.hidden_states[-(skip + 1)])
+    assert_near(pooled, expected.text_embeds)
+    assert torch.equal(states, ours(ids, skip, norm=False))
+    assert_near(ours.both(ids, skip)[0], theirs.text_model.final_layer_norm(states))
+
+
+def test_clip_pools_without_a_projection_and_passes_over_added_ids() -> None:
+    ours, theirs = clip_pair(CLIP)
+    ids = torch.tensor([[1, 30, 59, 0, 0]])
+    assert_near(ours.both(ids)[1], theirs(ids).pooler_output)
+    assert ours.ends(torch.tensor([[1, 75, 59, 0], [1, 61, 62, 59]])).tolist() == [2, 3]
 
 
 def test_clip_of_the_pocket_model() -> None:
