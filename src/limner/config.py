@@ -22,7 +22,7 @@ from limner.types import Request, parse_size
 
 Value: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
-FIELDS = frozenset(Request.model_fields) - {"prompt"}
+FIELDS = frozenset(Request.model_fields) - {"prompt", "init", "mask"}
 SIZE = "size"  # the CLI's word for width and height; accepted here too
 PLAIN: Mapping[str, frozenset[str]] = {"library": frozenset({"root"}), "network": frozenset({"offline"})}
 SECTIONS = ("defaults", "models", *PLAIN)

@@ -17,12 +17,12 @@ from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
 from limner.engine.ticket import Locate, Ticket
 from limner.errors import Cancelled, GenerationError, LimnerError
-from limner.models.family import Family, Together
+from limner.models.family import Family, Files, Together
 from limner.models.machine import probe
 from limner.sampling import catalog
 from limner.sampling.course import Course, Show, Weights
 from limner.types import Cancelled as WasCancelled
-from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Plan, Step, Warned
+from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Step, Warned
 from limner.version import VERSION
 
 RESIDENT_SHARE = 0.6  # of memory, for weights; the rest is for activations and everything else on the machine
@@ -34,6 +34,7 @@ class Open:
 
     ticket: Ticket
     family: Family
+    files: Files
     checkpoint: str
     left: set[str] = field(default_factory=set)
     error: BaseException | None = None
@@ -65,7 +66,7 @@ class Desk:
             # The device is part of the name: the same checkpoint may live on two.
             checkpoint = f"{plan.model.weights_hash()}@{device}"
             self.runner.register(checkpoint, family, files, device)
-            self._open_jobs(Open(ticket, family, checkpoint))
+            self._open_jobs(Open(ticket, family, files, checkpoint))
         except Exception as error:
             self._abandon(ticket.id)
             ticket.tell(Failed(as_ours(error)))
@@ -97,7 +98,7 @@ class Desk:
             job = Job(
                 id=f"{opened.ticket.id}/{images[0]}",
                 order=next(self._order),
-                course=_course(opened.family, plan, images, opened.checkpoint),
+                course=_course(opened, images),
                 alone=plan.numerics.batching == "alone",
                 on_show=self._shown,
                 on_note=self._noted,
@@ -194,11 +195,12 @@ def _groups(family: Family, count: int) -> list[tuple[int, ...]]:
     return [tuple(range(first, min(first + size, count))) for first in range(0, count, size)]
 
 
-def _course(family: Family, plan: Plan, images: tuple[int, ...], checkpoint: str) -> Course:
+def _course(opened: Open, images: tuple[int, ...]) -> Course:
+    family, plan = opened.family, opened.ticket.plan
     if isinstance(family, Together):
-        return family.course_together(plan, images, checkpoint)
+        return family.course_together(plan, images, opened.checkpoint)
     card = catalog.find(plan.recipe.solver) if plan.recipe.solver else None
-    return family.course(plan, images[0], catalog.load(card) if card else None, checkpoint)
+    return family.course(plan, images[0], catalog.load(card) if card else None, opened.checkpoint, opened.files)
 
 
 def to_pixels(picture: torch.Tensor) -> Pixels:

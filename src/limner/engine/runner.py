@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -34,8 +34,12 @@ class TorchRunner:
         self.residency = Residency(self._load, budget)
 
     def register(self, checkpoint: str, family: Family, files: Files, device: torch.device) -> None:
-        """Make a checkpoint known under the name its rows will use."""
-        self._registered.setdefault(checkpoint, Registered(family, files, device))
+        """Make a checkpoint known under the name its rows will use. Its files may come with other extras each time."""
+        held = self._registered.get(checkpoint)
+        known = {} if held is None else held.files.extras
+        self._registered[checkpoint] = Registered(
+            family if held is None else held.family, replace(files, extras={**known, **files.extras}), device
+        )
 
     def module(self, weights: Weights) -> Module:
         return self.residency.get(weights)

@@ -18,7 +18,7 @@ from limner.models.family import Files, Placement, Planned
 from limner.models.machine import Machine
 from limner.prompts.vocabulary import Vocabulary
 from limner.sampling.course import Ask, Call, Course, Eval, Note, Row, Runner, Show, Solver, Weights
-from limner.types import Pixels, Plan, Request
+from limner.types import Adapter, Pixels, Plan, Request
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,9 @@ class DalleMini:
     def recognise(self, index: Mapping[str, object]) -> float:
         return 1.0 if index.get("model_type") == "dallebart" else 0.0
 
-    def plan(self, request: Request, card: Card, files: Files, machine: Machine) -> Planned:
+    def plan(
+        self, request: Request, card: Card, files: Files, machine: Machine, adapters: Sequence[Adapter] = ()
+    ) -> Planned:
         return dalle_plan.plan(request, card, files)
 
     def vocabulary(self, files: Files) -> Vocabulary | None:
@@ -59,7 +61,7 @@ class DalleMini:
         pixels: Tensor = module.decode(batch["codes"])  # type: ignore[operator]
         return pixels.float()
 
-    def course(self, plan: Plan, k: int, solver: Solver | None, checkpoint: str) -> Course:
+    def course(self, plan: Plan, k: int, solver: Solver | None, checkpoint: str, files: Files) -> Course:
         pictures = yield from self.course_together(plan, (k,), checkpoint)
         return pictures[0]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
-from limner.types import Estimate, Notice, Pixels, Plan, Recipe, Request
+from limner.types import Adapter, Estimate, Notice, Pixels, Plan, Recipe, Request
 
 if TYPE_CHECKING:
     from torch import Tensor, device
@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """Where a checkpoint's files lie: names relative to its root, to paths on this machine."""
+    """Where a checkpoint's files lie: names relative to its root, to paths on this machine.
+
+    ``extras`` are files that a Plan names by their tagged hash: adapters, the start picture, its mask.
+    """
 
     root: Path
     paths: Mapping[str, Path]
+    extras: Mapping[str, Path] = field(default_factory=dict)
 
     def part(self, folder: str, *suffixes: str) -> tuple[Path, ...]:
         """Paths of a part's files with one of the suffixes, sorted by name (shards come in order)."""
@@ -63,8 +67,11 @@ class Family(Protocol):
         """0..1: how sure this family is that the checkpoint (its model_index.json or tensor shapes) is its own."""
         ...
 
-    def plan(self, request: Request, card: Card, files: Files, machine: Machine) -> Planned:
-        """Resolve sizes, steps, levels and prompt chunks. Torch-free. Raises ``InvalidRequest``."""
+    def plan(
+        self, request: Request, card: Card, files: Files, machine: Machine, adapters: Sequence[Adapter] = ()
+    ) -> Planned:
+        """Resolve sizes, steps, levels and prompt chunks. ``adapters`` are those the Plan will carry; their files, and
+        the pictures the request names, are in ``files.extras``. Torch-free. Raises ``InvalidRequest``."""
         ...
 
     def load(self, weights: Weights, files: Files, placement: Placement) -> Module:
@@ -75,8 +82,9 @@ class Family(Protocol):
         """One model call on stacked rows: every input has a batch axis, the answer too."""
         ...
 
-    def course(self, plan: Plan, k: int, solver: Solver | None, checkpoint: str) -> Course:
-        """Image ``k`` of the plan from text to pixels: float32, 3 x height x width, in 0..1."""
+    def course(self, plan: Plan, k: int, solver: Solver | None, checkpoint: str, files: Files) -> Course:
+        """Image ``k`` of the plan from text to pixels: float32, 3 x height x width, in 0..1. ``files`` hold what the
+        plan names."""
         ...
 
     def preview(self, latent: Tensor, part: Callable[[str], Module]) -> Pixels | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -24,7 +25,9 @@ from limner.prompts.expand import Wildcards
 from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.sampling.catalog import A1111_NAMES
 from limner.session import hooks
+from limner.session.adapting import files_of
 from limner.session.generation import Generation
+from limner.session.inputs import given_pictures
 from limner.session.planning import Means, load_family, plans, precheck
 from limner.session.replay import Replay, compare, is_lossless, request_of
 from limner.types import Drawn, Notice, Plan, Record, Request, now
@@ -175,7 +178,17 @@ class Session:
                 f"the weights of {plan.model.name} here are not those of the plan",
                 hint="plan again, or bring the files the plan was made with",
             )
-        return load_family(plan.recipe.family), found[key]
+        return load_family(plan.recipe.family), replace(found[key], extras=self._extras(plan))
+
+    def _extras(self, plan: Plan) -> Mapping[str, Path]:
+        """The files a Plan names by hash: adapters and pictures."""
+        known = self._means.extras
+        if any(adapter.hash not in known for adapter in plan.adapters):
+            known.update(files_of(plan.adapters, self.settings))
+        return {
+            **{each.hash: known[each.hash] for each in plan.adapters},
+            **given_pictures(plan.request, self.settings),
+        }
 
     def _finish(self, plan: Plan, drawn: Drawn) -> Future[Image]:
         try:
@@ -213,10 +226,12 @@ def birth(plan: Plan, drawn: Drawn, checks: tuple[Notice, ...] = ()) -> Record:
         model=plan.model,
         numerics=plan.numerics,
         recipe=plan.recipe,
+        adapters=plan.adapters,
         device_name=facts.device_name,
         threads=facts.threads,
         timings=facts.timings,
         peak_bytes=facts.peak_bytes,
+        estimate=plan.estimate,
         versions=facts.versions,
         notices=(*plan.notices, *facts.notices),
         checks=(*plan.checks, *checks),

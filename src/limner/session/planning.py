@@ -9,8 +9,9 @@ from __future__ import annotations
 import random
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
+from pathlib import Path
 
 from limner import registry
 from limner.config import Settings, Sourced
@@ -22,6 +23,8 @@ from limner.models.resolve import Resolved, resolve
 from limner.prompts.expand import Wildcards, expand
 from limner.prompts.lint import lint
 from limner.prompts.styles import Style, apply, choose
+from limner.session.adapting import lay_over
+from limner.session.inputs import given_pictures
 from limner.types import Notice, Numerics, Plan, Request, Seed
 
 BUILT_IN_MODEL = "pocket"
@@ -31,7 +34,8 @@ QUIET_FIELDS = frozenset({"prompt", "n", "styles", "variation", "morph"})  # set
 @dataclass(frozen=True, slots=True)
 class Means:
     """What planning draws on. ``styles`` and ``wildcards`` are the user's; ``offline`` forbids the network;
-    ``found`` keeps where the files of planned checkpoints lie, by weights hash."""
+    ``found`` keeps where the files of planned checkpoints lie, by weights hash, and ``extras`` where those lie that
+    Plans name by their own hash: adapters, start pictures, masks."""
 
     settings: Settings
     catalog: Catalog
@@ -41,6 +45,7 @@ class Means:
     offline: bool
     batching: str = "alone"
     found: dict[str, Files] = field(default_factory=dict)
+    extras: dict[str, Path] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +174,11 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
         n=len(indexes),
         seed=(merged.seed or 0) + indexes[0],
     )
-    planned = ground.family.plan(worded, resolved.card, resolved.files, ground.means.machine)
+    laid = lay_over(worded, ground.means.settings)
+    given = given_pictures(worded, ground.means.settings)
+    ground.means.extras.update({**laid.extras, **given})
+    files = replace(resolved.files, extras={**resolved.files.extras, **laid.extras, **given})
+    planned = ground.family.plan(laid.request, resolved.card, files, ground.means.machine, laid.adapters)
     device, numerics, why = _numerics(merged, ground.means)
     lint_notices = [
         notice
@@ -194,11 +203,12 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
         device=device,
         numerics=numerics,
         recipe=planned.recipe,
+        adapters=laid.adapters,
         seeds=tuple(_seed(merged, k) for k in indexes),
         first=indexes[0],
         origins={"dtype": why, **ground.origins},
         estimate=planned.estimate,
-        notices=(*planned.notices, *lint_notices, *resolved.notices),
+        notices=(*laid.notices, *planned.notices, *lint_notices, *resolved.notices),
         parent=ground.parent,
     )
 

@@ -168,7 +168,7 @@ def test_sharing_requests_really_share_calls(
 @pytest.mark.parametrize("solver", sorted(SOLVERS))
 def test_scheduling_follows_the_steps(session: Session, monkeypatch: pytest.MonkeyPatch, solver: str) -> None:
     """Also where neighbouring levels are told the same timestep, as Karras's are."""
-    from limner.models.sd import Conditions
+    from limner.models.latent.text import Conditions
 
     asked: list[int] = []
     positive = Conditions.positive

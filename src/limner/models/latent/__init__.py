@@ -1,0 +1,1 @@
+"""What the families that diffuse latents share: rows for their parts, text, start, guidance, decode, planning."""

@@ -1,0 +1,35 @@
+"""The network with guidance: what a solver asks at each level."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+from limner.models.latent.parts import Parts
+from limner.models.latent.text import Conditions
+from limner.sampling.course import Course, Denoise, Eval, Level
+from limner.types import Recipe
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def denoiser(parts: Parts, recipe: Recipe, conditions: Conditions) -> Denoise:
+    """Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): two rows a step, one without guidance."""
+    from limner.sampling.guidance import combine
+    from limner.sampling.prediction import to_x0
+
+    # Not by t: rounding makes neighbours of a Karras schedule equal in t.
+    cleanness = [alpha / sigma if sigma else float("inf") for alpha, sigma, _ in recipe.levels]
+
+    def denoise(x: Tensor, level: Level) -> Course:
+        step = bisect_left(cleanness, level.alpha / level.sigma if level.sigma else float("inf")) + 1
+        positive, negative = conditions.positive(step), conditions.negative(step)
+        if negative is None:
+            (out,) = yield Eval((parts.unet(x, level, positive),))
+        else:
+            uncond, cond = yield Eval((parts.unet(x, level, negative), parts.unet(x, level, positive)))
+            out = combine(uncond, cond, recipe.guidance)
+        return to_x0(recipe.prediction, x, out, level)
+
+    return denoise

@@ -1,0 +1,56 @@
+"""What becomes of a picture: its Record, which travels in the file, and Scores, which do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from limner.types.base import SCHEMA, Frozen, Marks, Notice
+from limner.types.plan import Adapter, Estimate, ModelRef, Numerics, Recipe, Seed
+from limner.types.request import Request
+
+
+class Record(Frozen):
+    """How an image came to be: immutable, travels in the file. Scores and ratings live in the library instead."""
+
+    schema_: Annotated[int, Field(alias="schema")] = SCHEMA
+    request: Request
+    prompt: str
+    negative: str = ""
+    identity: str
+    image_key: str
+    index: int
+    seed: Seed
+    model: ModelRef
+    numerics: Numerics
+    recipe: Recipe
+    adapters: tuple[Adapter, ...] = ()
+    device_name: str = ""
+    threads: int = 0
+    timings: Mapping[str, float] = Field(default_factory=dict)
+    peak_bytes: int | None = None
+    estimate: Estimate = Estimate()
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    notices: tuple[Notice, ...] = ()
+    checks: tuple[Notice, ...] = ()
+    marks: Marks = "metadata"
+    parent: str | None = None
+    pixel_hash: str
+    created: str
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+    def to_json(self) -> str:
+        return self.model_dump_json(by_alias=True, exclude_defaults=False)
+
+
+class Score(Frozen):
+    """A number with everything needed to believe it."""
+
+    scorer: str
+    revision: str
+    value: float
+    scale: str
+    domain: str
