@@ -72,7 +72,7 @@ class Local:
         try:
             from limner.engine.desk import Desk
 
-            desk = Desk(self._locate)
+            desk = Desk(self._locate, self._closing)
             while self._take(desk):
                 desk.step()
             desk.close()
@@ -82,6 +82,9 @@ class Local:
         with self._lock:
             self._ended = self._ended or error
         self._refuse(error)
+
+    def _closing(self) -> bool:
+        return self._ended is not None or not threading.main_thread().is_alive()
 
     def _refuse(self, error: Exception) -> None:
         while not self._inbox.empty():

@@ -42,8 +42,11 @@ class Open:
 
 
 class Desk:
-    def __init__(self, locate: Locate) -> None:
+    """``closing`` tells whether all is to end, also while the engine is inside a Call."""
+
+    def __init__(self, locate: Locate, closing: Callable[[], bool] = lambda: False) -> None:
         self._locate = locate
+        self._closing = closing
         machine = probe()
         memory = min(machine.ram_total, machine.ram_limit or machine.ram_total)
         self.runner = TorchRunner(int(memory * RESIDENT_SHARE), self._tell_loading)
@@ -102,6 +105,7 @@ class Desk:
                 alone=plan.numerics.batching == "alone",
                 on_show=self._shown,
                 on_note=self._noted,
+                stopped=lambda: opened.ticket.cancelling or self._closing(),
             )
             self._owner[job.id] = (opened, images)
             opened.left.add(job.id)

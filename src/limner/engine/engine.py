@@ -105,14 +105,9 @@ class Engine:
     def _call(self, job: Job) -> None:
         call = job.pending
         assert isinstance(call, Call)
-
-        def tick() -> None:
-            if job.cancelled:
-                raise Cancelled("cancelled")
-
         began = time.perf_counter()
         try:
-            answer: Tensor | LimnerError = call.run(self.runner, tick)
+            answer: Tensor | LimnerError = call.run(self.runner, job.tick)
         except LimnerError as error:
             answer = error
         except (RuntimeError, MemoryError) as error:
@@ -122,7 +117,10 @@ class Engine:
                 f"{call.weights.part} does not fit into memory",
                 hint="try fewer pictures, another --dtype, or a smaller model (limner models list --fits)",
             )
-        job.seconds[call.weights.part] += time.perf_counter() - began
+        loading = self.runner.take_loading()
+        job.seconds[call.weights.part] += time.perf_counter() - began - loading
+        if loading:
+            job.seconds["load"] += loading
         job.answer(0, answer)
         self._after(job)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from limner.engine.scheduler import Waiting
-from limner.errors import GenerationError, LimnerError
+from limner.errors import Cancelled, GenerationError, LimnerError
 from limner.sampling.course import Call, Course, Eval, Note, Show
 from limner.types import Notice
 
@@ -22,7 +22,8 @@ Answer: TypeAlias = "Tensor | LimnerError"
 class Job:
     """``alone`` jobs never share a model call. ``order`` is the order of arrival.
 
-    ``pending`` is what the course waits for; ``answers`` fills up row by row until the Eval is whole.
+    ``pending`` is what the course waits for; ``answers`` fills up row by row until the Eval is whole. ``stopped`` tells
+    whether somebody wants it to end while the engine is inside a Call, where nobody can reach ``cancelled``.
     """
 
     id: str
@@ -31,6 +32,7 @@ class Job:
     alone: bool
     on_show: Callable[[Job, Show], None]
     on_note: Callable[[Job, Notice], None]
+    stopped: Callable[[], bool] = lambda: False
     pending: Eval | Call | None = None
     answers: list[Answer | None] = field(default_factory=list)
     buckets: list[Hashable] = field(default_factory=list)
@@ -65,6 +67,14 @@ class Job:
         if all(a is not None for a in self.answers):
             self._drive(self.answers)
 
+    def tick(self, said: Show | Note | None = None, /) -> None:
+        """Between the pieces of a Call: tell what was said. Raises ``Cancelled`` when the job is to end."""
+        self.cancelled = self.cancelled or self.stopped()
+        if self.cancelled:
+            raise Cancelled("cancelled")
+        if said is not None:
+            self._tell(said)
+
     def note(self, code: str, message: str) -> None:
         """Record something; a repeated message counts once."""
         notice = Notice(code=code, message=message)
@@ -81,13 +91,10 @@ class Job:
         try:
             ask = self._send(answers)
             while True:
-                if isinstance(ask, Show):
-                    self.on_show(self, ask)
-                elif isinstance(ask, Note):
-                    self.note(ask.code, ask.message)
-                else:
+                if not isinstance(ask, Show | Note):
                     self._ask(ask)
                     return
+                self._tell(ask)
                 ask = self.course.send(())
         except StopIteration as stop:
             self.picture = stop.value
@@ -101,6 +108,12 @@ class Job:
             )
             wrapped.__cause__ = error
             self.fail(wrapped)
+
+    def _tell(self, said: Show | Note) -> None:
+        if isinstance(said, Show):
+            self.on_show(self, said)
+        else:
+            self.note(said.code, said.message)
 
     def _send(self, answers: list[Answer | None] | None) -> Eval | Call | Show | Note:
         if answers is None:

@@ -25,6 +25,7 @@ class Ticket:
         self.id = uuid4().hex
         self.plan = plan
         self.previews = previews
+        self.cancelling = False
         self._cancel = cancel
         self._tidings: queue.SimpleQueue[Tiding] = queue.SimpleQueue()
 
@@ -33,6 +34,7 @@ class Ticket:
 
     def cancel(self) -> None:
         """Stop at the next step; what is finished stays."""
+        self.cancelling = True  # seen at once, also by an engine inside a Call, which reads no messages
         self._cancel(self.id)
 
     def __iter__(self) -> Iterator[Tiding]:

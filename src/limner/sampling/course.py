@@ -70,11 +70,11 @@ class Eval:
 @dataclass(frozen=True, slots=True)
 class Call:
     """Work that cannot be sliced into rows (a foreign pipeline, a tiled decode). ``run`` gets the runner and a tick to
-    call between its pieces, which raises ``Cancelled`` when the job was cancelled; it answers one tensor."""
+    call between its pieces; it answers one tensor. Other jobs wait meanwhile."""
 
     weights: Weights
     cost: float
-    run: Callable[[Runner, Callable[[], None]], Tensor]
+    run: Callable[[Runner, Tick], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +97,13 @@ class Note:
 Ask: TypeAlias = Eval | Call | Show | Note
 Course: TypeAlias = "Generator[Ask, tuple[Tensor, ...], Tensor]"
 Denoise: TypeAlias = "Callable[[Tensor, Level], Course]"
+
+
+class Tick(Protocol):
+    """What a ``Call`` calls between its pieces: tells progress or a note, and raises ``Cancelled`` when the job was
+    cancelled."""
+
+    def __call__(self, said: Show | Note | None = None, /) -> None: ...
 
 
 class Runner(Protocol):

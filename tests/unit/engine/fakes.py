@@ -69,9 +69,11 @@ class Bench:
         self.shown: list[tuple[str, int]] = []
         self.engine = Engine(self.runner, scheduler or Scheduler(), self.finished.append)
 
-    def add(self, name: str, course: Course, *, alone: bool = False) -> None:
+    def add(
+        self, name: str, course: Course, *, alone: bool = False, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
         self.added += 1
-        self.engine.add(Job(name, self.added, course, alone, self._shown, lambda job, notice: None))
+        self.engine.add(Job(name, self.added, course, alone, self._shown, lambda job, notice: None, stopped))
 
     def run(self, at: Callable[[int], None] = lambda step: None, most: int = 1000) -> None:
         for step in range(most):

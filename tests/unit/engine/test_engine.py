@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
 
 from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
 from limner.errors import Cancelled, GenerationError, NonFinite, OutOfMemory
-from limner.sampling.course import Call, Course, Eval, Note, Show, Weights
+from limner.sampling.course import Call, Course, Eval, Note, Runner, Show, Tick, Weights
 from tests.unit.engine.fakes import NET, Bench, FakeFamily, doubling, net, values
 
 
@@ -196,3 +200,63 @@ def test_weights_least_recently_used_leave_first() -> None:
     for dtype in ("a", "b", "a", "c", "a", "b"):
         bench.runner.forward([net(1, weights=Weights("fake@cpu", "net", dtype))])
     assert bench.family.loads == ["a", "b", "c", "b"]
+
+
+def test_a_call_tells_its_progress_and_notes_as_they_come() -> None:
+    seen: list[list[tuple[str, int]]] = []
+
+    def run(runner: object, tick: Tick) -> torch.Tensor:
+        for step in (1, 2):
+            tick(Show(step, 2))
+            seen.append(list(bench.shown))
+        tick(Note("slow", "it took its time"))
+        return torch.zeros(1)
+
+    bench = Bench(FakeFamily())
+    bench.add("a", calling(run))
+    bench.run()
+    assert seen == [[("a", 1)], [("a", 1), ("a", 2)]], "told at once, not when the call is over"
+    assert [notice.code for notice in bench.job("a").notices] == ["slow"]
+
+
+def test_a_call_stops_where_somebody_wants_it_to_while_the_engine_is_inside() -> None:
+    wanted = False
+
+    def run(runner: object, tick: Tick) -> torch.Tensor:
+        nonlocal wanted
+        tick(Show(1, 9))
+        wanted = True  # another thread's doing, in life
+        tick(Show(2, 9))
+        raise AssertionError("went on")
+
+    bench = Bench(FakeFamily())
+    bench.add("a", calling(run), stopped=lambda: wanted)
+    bench.run()
+    assert isinstance(bench.job("a").error, Cancelled)
+    assert bench.shown == [("a", 1)]
+
+
+def test_loading_inside_a_call_is_not_counted_as_drawing() -> None:
+    def run(runner: Runner, tick: Tick) -> torch.Tensor:
+        runner.module(NET)
+        return torch.zeros(1)
+
+    family = FakeFamily()
+    load = family.load
+
+    def slow(*args: Any) -> torch.nn.Module:
+        time.sleep(0.05)
+        return load(*args)
+
+    family.load = slow  # type: ignore[method-assign]
+    bench = Bench(family)
+    bench.add("a", calling(run))
+    bench.run()
+    seconds = bench.job("a").seconds
+    assert seconds["load"] >= 0.05
+    assert seconds["net"] < seconds["load"]
+
+
+def calling(run: Callable[[Runner, Tick], torch.Tensor]) -> Course:
+    (answer,) = yield Call(NET, 1.0, run)
+    return answer
