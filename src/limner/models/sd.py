@@ -14,9 +14,11 @@ from limner.models.catalog import Card
 from limner.models.family import Files, Placement, Planned
 from limner.models.latent.decode import decode
 from limner.models.latent.denoise import denoiser
-from limner.models.latent.parts import TEXT, UNET, VAE, Parts
+from limner.models.latent.forward import forward
+from limner.models.latent.parts import VAE, Parts
 from limner.models.latent.start import start
 from limner.models.latent.text import encode
+from limner.models.layout import SD, Layout
 from limner.models.machine import Machine
 from limner.prompts.vocabulary import Vocabulary
 from limner.sampling.course import Course, Level, Solver, Weights
@@ -35,14 +37,22 @@ DIFFUSED = frozenset(Request.model_fields) - {
 """Fields that every family of diffused latents carries out."""
 
 
+PIPELINES = frozenset({"StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"})
+"""Classes that a checkpoint of these parts may name in its model_index.json."""
+
+
 class StableDiffusion:
     """SD 1.x, 2.x and whatever has their parts, the built-in pocket model included."""
 
     name: ClassVar[str] = "sd"
     honours: ClassVar[frozenset[str]] = DIFFUSED
+    norm: ClassVar[bool] = True  # are the text's states normalised, whichever layer they come from
 
     def recognise(self, index: Mapping[str, object]) -> float:
-        return 1.0 if index.get("_class_name") == "StableDiffusionPipeline" else 0.0
+        return 1.0 if index.get("_class_name") in PIPELINES else 0.0
+
+    def layout(self, index: Mapping[str, object]) -> Layout:
+        return SD
 
     def plan(
         self, request: Request, card: Card, files: Files, machine: Machine, adapters: Sequence[Adapter] = ()
@@ -58,19 +68,8 @@ class StableDiffusion:
         return load_part(weights.part, files, placement)
 
     def forward(self, module: Module, part: str, batch: Mapping[str, Tensor]) -> Tensor:
-        """text_encoder: ids [N, L] -> states [N, L, D]. unet: sample [N, C, h, w], timestep [N], context [N, L, D] ->
-        prediction [N, C, h, w]. vae: latent [N, C, h, w] -> pixels [N, 3, H, W] in -1..1. Answers are float32."""
-        import torch
-
-        dtype = next(module.parameters()).dtype
-        if part == TEXT:
-            out: Tensor = module(batch["ids"])
-        elif part == UNET:
-            sample = batch["sample"].to(dtype, memory_format=torch.channels_last)
-            out = module(sample, batch["timestep"], batch["context"].to(dtype))
-        else:
-            out = module.decode(batch["latent"].to(dtype, memory_format=torch.channels_last))  # type: ignore[operator]
-        return out.float()
+        """One part on stacked rows, see ``latent.forward``. Answers are float32."""
+        return forward(module, part, batch, norm=self.norm)
 
     def course(self, plan: Plan, k: int, solver: Solver | None, checkpoint: str, files: Files) -> Course:
         assert solver is not None
