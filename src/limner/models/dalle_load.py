@@ -6,13 +6,11 @@ file beside the finished module costs no memory.
 
 from __future__ import annotations
 
-import mmap
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -21,12 +19,12 @@ from limner.models import dalle_names
 from limner.models.dalle_files import MODEL
 from limner.models.dalle_names import Source
 from limner.models.dalle_plan import vqgan_config
+from limner.models.dalle_store import Shapes, Store
 from limner.models.family import Files, Placement
-from limner.models.inspect import read_header, read_json
-from limner.models.msgpack import FlaxFile, Leaf
+from limner.models.inspect import read_json
 from limner.models.nets.bart import Bart
 from limner.models.nets.dalle_configs import DalleConfig
-from limner.models.nets.packing import can_pack, pack
+from limner.models.nets.packing import can_pack, pack_layer
 from limner.models.nets.vqgan import Vqgan
 from limner.types import Pixels
 
@@ -34,77 +32,16 @@ __all__ = ["load_dalle", "load_part", "load_vqgan", "preview", "stored_dtype"]
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Sources = Mapping[str, tuple[Source, ...]]
-Shapes = Mapping[str, tuple[int, ...]]
 FLAX, OURS = "flax_model.msgpack", "model.safetensors"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
-STORED = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # safetensors' names
-KINDS = {"float32": "<f4", "float16": "<f2", "bfloat16": "<u2"}  # numpy's
-AT_ONCE = 8 << 20  # bytes copied at a time
 SHOWN = 3
-
-
-class Store:
-    """Stored arrays by name, read from memory-mapped files. ``stack`` keeps those open."""
-
-    def __init__(self, stack: ExitStack) -> None:
-        self._stack = stack
-        self._found: dict[str, tuple[mmap.mmap | bytes, Leaf]] = {}
-
-    @property
-    def shapes(self) -> Shapes:
-        return {name: leaf.shape for name, (_, leaf) in self._found.items()}
-
-    @property
-    def dtypes(self) -> frozenset[str]:
-        return frozenset(leaf.dtype for _, leaf in self._found.values())
-
-    def add_flax(self, path: Path) -> None:
-        file = self._stack.enter_context(FlaxFile(path))
-        self._found |= {name: (file.data, leaf) for name, leaf in file.leaves.items()}
-
-    def add_safetensors(self, path: Path, prefix: str = "") -> None:
-        """The tensors of a file; their names get the prefix."""
-        header = read_header(path)
-        with path.open("rb") as opened:
-            start = 8 + int.from_bytes(opened.read(8), "little")
-            data = self._stack.enter_context(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
-        for name, info in header.tensors.items():
-            if info.dtype not in STORED:
-                raise MismatchedWeights(
-                    f"{path.name} holds {name} as {info.dtype}; weights are floating point",
-                    hint="use the file of the original publisher",
-                )
-            leaf = Leaf(STORED[info.dtype], info.shape, ((start + info.start, start + info.end),))
-            self._found[prefix + name] = (data, leaf)
-
-    def copy(self, source: Source, target: Tensor) -> None:
-        """Copy one array, or one layer of a stacked one, to ``target`` of the stored shape, a few pages at a time."""
-        data, leaf = self._found[source.name]
-        kind = np.dtype(KINDS[leaf.dtype])
-        pieces = [np.frombuffer(data, kind, (end - start) // kind.itemsize, start) for start, end in leaf.spans]
-        array = (pieces[0] if len(pieces) == 1 else np.concatenate(pieces)).reshape(leaf.shape)
-        array = array if source.layer is None else array[source.layer]
-        rows = max(1, AT_ONCE // max(1, array[:1].nbytes))
-        for first in range(0, len(array), rows):
-            # Copied: the file's bytes are read-only and seldom aligned.
-            part = torch.from_numpy(np.array(array[first : first + rows]))
-            target[first : first + rows] = part.view(torch.bfloat16) if leaf.dtype == "bfloat16" else part
-            _give_back(data)
-
-
-def _give_back(data: mmap.mmap | bytes) -> None:
-    """Pages read so far count as this process's memory until they are given back. Clean, so nothing is written."""
-    if isinstance(data, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        data.madvise(mmap.MADV_DONTNEED)
 
 
 def load_part(part: str, files: Files, placement: Placement) -> nn.Module:
     """``model`` or ``vqgan``, packed for the processor where that is faster. Raises ``ModelError``."""
     dtype, device = DTYPES[placement.dtype], placement.device
-    module = load_dalle(files, part, dtype, device) if part == MODEL else load_vqgan(files, part, dtype, device)
-    if can_pack(dtype, device.type):
-        pack(module, matrices=True)
-    return module
+    load = load_dalle if part == MODEL else load_vqgan
+    return load(files, part, dtype, device, packed=can_pack(dtype, device.type))
 
 
 def preview(codes: Tensor, vqgan: nn.Module) -> Pixels | None:
@@ -119,8 +56,8 @@ def preview(codes: Tensor, vqgan: nn.Module) -> Pixels | None:
     return pixels
 
 
-def load_dalle(files: Files, folder: str, dtype: torch.dtype, device: torch.device) -> Bart:
-    """The transformer in ``folder`` of a checkpoint's files. Raises ``ModelError``."""
+def load_dalle(files: Files, folder: str, dtype: torch.dtype, device: torch.device, *, packed: bool = False) -> Bart:
+    """The transformer in ``folder`` of a checkpoint's files; ``packed`` for the processor. Raises ``ModelError``."""
     config = DalleConfig.from_json(read_json(_one(files, f"{folder}/config.json")))
     with ExitStack() as stack:
         store, kind = _store(files, folder, ("encoder", "decoder"), stack)
@@ -130,7 +67,7 @@ def load_dalle(files: Files, folder: str, dtype: torch.dtype, device: torch.devi
             sources = dalle_names.min_dalle(config)
         else:
             sources = {name: (Source(name),) for name in store.shapes}
-        return _fill(lambda: Bart(config), store, sources, "DALL-E mini", dtype, device)
+        return _fill(lambda: Bart(config), store, sources, "DALL-E mini", dtype, device, packed=packed)
 
 
 def stored_dtype(files: Files, folder: str) -> str:
@@ -141,8 +78,8 @@ def stored_dtype(files: Files, folder: str) -> str:
     return found if found in DTYPES else "float32"
 
 
-def load_vqgan(files: Files, folder: str, dtype: torch.dtype, device: torch.device) -> Vqgan:
-    """The image decoder in ``folder`` of a checkpoint's files. Raises ``ModelError``."""
+def load_vqgan(files: Files, folder: str, dtype: torch.dtype, device: torch.device, *, packed: bool = False) -> Vqgan:
+    """The image decoder in ``folder`` of a checkpoint's files; ``packed`` for the processor. Raises ``ModelError``."""
     config = vqgan_config(files)
     with ExitStack() as stack:
         store, kind = _store(files, folder, ("detoker",), stack)
@@ -152,7 +89,7 @@ def load_vqgan(files: Files, folder: str, dtype: torch.dtype, device: torch.devi
             sources = dalle_names.min_dalle_vqgan(name.removeprefix("detoker:") for name in store.shapes)
             if kind == "min-dalle":
                 sources = {ours: (Source("detoker:" + each.name),) for ours, (each,) in sources.items()}
-        return _fill(lambda: Vqgan(config), store, sources, "VQGAN", dtype, device, ignored=_encoding)
+        return _fill(lambda: Vqgan(config), store, sources, "VQGAN", dtype, device, ignored=_encoding, packed=packed)
 
 
 def _encoding(name: str) -> bool:
@@ -189,23 +126,40 @@ def _fill(
     what: str,
     dtype: torch.dtype,
     device: torch.device,
+    *,
     ignored: Callable[[str], bool] = lambda name: False,
+    packed: bool = False,
 ) -> ModuleT:
+    """The module with its weights, layer by layer. A layer that is to be packed is packed before the next is read, so
+    that of all plain weights only one layer's are in memory at a time."""
     with torch.device("meta"):
         module = make()
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     shapes = store.shapes
     _compare(shapes, sources, wanted, what, ignored)
-    state = {}
-    for name, shape in wanted.items():
-        state[name] = _made(store, shapes, sources[name], shape, dtype, device)
-        if not bool(torch.isfinite(torch.stack(torch.aminmax(state[name])).float()).all()):
-            raise CorruptFile(
-                f"{name} of the {what} is not finite as {str(dtype).removeprefix('torch.')}",
-                hint="download it again; if that does not help, it needs a dtype of larger range",
-            )
-    module.load_state_dict(state, assign=True)
+    for place, layer in list(module.named_modules()):
+        own = {}
+        for name in _own_names(layer):
+            full = f"{place}.{name}" if place else name
+            own[name] = _made(store, shapes, sources[full], wanted[full], dtype, device)
+            _refuse_nonfinite(own[name], full, what, dtype)
+        layer.load_state_dict(own, strict=False, assign=True)
+        if packed and own:
+            pack_layer(module, place, matrices=True)
     return module.eval().requires_grad_(False)
+
+
+def _own_names(layer: nn.Module) -> list[str]:
+    """Names of what a layer itself holds, not its children."""
+    return [name for name in layer.state_dict() if "." not in name]
+
+
+def _refuse_nonfinite(made: Tensor, name: str, what: str, dtype: torch.dtype) -> None:
+    if not bool(torch.isfinite(torch.stack(torch.aminmax(made)).float()).all()):
+        raise CorruptFile(
+            f"{name} of the {what} is not finite as {str(dtype).removeprefix('torch.')}",
+            hint="download it again; if that does not help, it needs a dtype of larger range",
+        )
 
 
 def _made(

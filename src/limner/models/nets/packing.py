@@ -68,6 +68,14 @@ def pack(module: nn.Module, *, matrices: bool = False) -> None:
                 parent.register_module(name, packed)
 
 
+def pack_layer(root: nn.Module, name: str, *, matrices: bool = False) -> None:
+    """As ``pack``, of the one layer called ``name`` below ``root``, if it is one that can be packed."""
+    parent, _, own = name.rpartition(".")
+    above = root.get_submodule(parent)
+    if own and (packed := _packed(above.get_submodule(own), matrices)) is not None:
+        above.register_module(own, packed)
+
+
 @functools.cache
 def can_pack(dtype: torch.dtype, device_type: str) -> bool:
     """Whether weights of ``dtype`` can be packed here. The kernels are torch's own business, so they are tried."""
