@@ -1,17 +1,15 @@
-"""What one call of Stable Diffusion's networks costs, from their published configs: UNet, autoencoder, CLIP's text tower.
+"""What one call of Stable Diffusion's networks costs, from their published configs: UNet, autoencoder, CLIP.
 
-Torch-free. Each function walks its network as :mod:`limner.models.nets` runs it, so the counts are those of the modules:
-tests compare parameters exactly, and operations with torch's own counter.
+Torch-free. Each function walks its network as :mod:`limner.models.nets` runs it, so the counts are those of the
+modules: tests compare parameters exactly, and operations with torch's own counter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from limner.models.estimate_count import Tally
-from limner.models.nets.configs import AutoencoderConfig, UNetConfig
-
-TIME_TEXT = "text_time"  # SDXL's second embedding: sizes and the pooled text
+from limner.models.nets.configs import AutoencoderConfig, ClipTextConfig, UNetConfig
 
 
 def unet(config: Mapping[str, object], height: int, width: int, tokens: int, rows: int = 1) -> Tally:
@@ -20,8 +18,10 @@ def unet(config: Mapping[str, object], height: int, width: int, tokens: int, row
     net, tally = UNetConfig.from_json(config), Tally(rows)
     hidden, first = net.time_embedding_dim, net.block_out_channels[0]
     _embedding(tally, first, hidden)
-    if config.get("addition_embed_type") == TIME_TEXT:
-        _embedding(tally, _whole(config, "projection_class_embeddings_input_dim"), hidden)
+    if net.time_cond_proj_dim is not None:
+        tally.linear(net.time_cond_proj_dim, first, 1, bias=False)
+    if net.addition_embed_type:
+        _embedding(tally, net.projection_class_embeddings_input_dim, hidden)
     size = _Size(height, width)
     tally.conv(net.in_channels, first, size.positions)
     skips = [(first, size)]
@@ -66,7 +66,7 @@ def unet(config: Mapping[str, object], height: int, width: int, tokens: int, row
 
 
 def decoder(config: Mapping[str, object], height: int, width: int, rows: int = 1) -> Tally:
-    """Latents of ``height`` x ``width`` to pixels. ``parameters`` are the whole autoencoder's: both halves are loaded."""
+    """Latents of ``height`` x ``width`` to pixels. ``parameters`` are of both halves: both are loaded."""
     net, tally = AutoencoderConfig.from_json(config), Tally(rows)
     whole = _autoencoder(net)
     size, widths = _Size(height, width), net.block_out_channels[::-1]
@@ -98,12 +98,11 @@ def encoder(config: Mapping[str, object], height: int, width: int, rows: int = 1
 
 
 def clip_text(config: Mapping[str, object], tokens: int, rows: int = 1) -> Tally:
-    """Text states of ``tokens`` tokens; with the projection of the pooled state where the config has one."""
-    hidden = _whole(config, "hidden_size", 512)
-    inner = _whole(config, "intermediate_size", 2048)
-    tally = Tally(rows)
-    tally.weigh((_whole(config, "vocab_size", 49408) + _whole(config, "max_position_embeddings", 77)) * hidden)
-    for _ in range(_whole(config, "num_hidden_layers", 12)):
+    """Text states of ``tokens`` tokens; with the projection of the pooled text where the config has one."""
+    net, tally = ClipTextConfig.from_json(config), Tally(rows)
+    hidden, inner = net.hidden_size, net.intermediate_size
+    tally.weigh((net.vocab_size + net.max_position_embeddings) * hidden)
+    for _ in range(net.num_hidden_layers):
         with tally.held((5 * hidden + inner) * tokens):
             for _ in range(2):
                 tally.norm(hidden, tokens)
@@ -113,14 +112,9 @@ def clip_text(config: Mapping[str, object], tokens: int, rows: int = 1) -> Tally
             tally.linear(hidden, inner, tokens)
             tally.linear(inner, hidden, tokens)
     tally.norm(hidden, tokens)
-    if _projects(config):
-        tally.linear(hidden, _whole(config, "projection_dim", 512), 1, bias=False)
+    if net.projection_dim is not None:
+        tally.linear(hidden, net.projection_dim, 1, bias=False)
     return tally
-
-
-def _projects(config: Mapping[str, object]) -> bool:
-    classes = config.get("architectures")
-    return isinstance(classes, Sequence) and "CLIPTextModelWithProjection" in classes
 
 
 def _autoencoder(net: AutoencoderConfig) -> int:
@@ -260,8 +254,3 @@ def _out(tally: Tally, channels: int, outputs: int, size: _Size) -> None:
         tally.norm(channels, size.positions)
         tally.passing(channels * size.positions)
         tally.conv(channels, outputs, size.positions)
-
-
-def _whole(config: Mapping[str, object], key: str, default: int = 0) -> int:
-    value = config.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else default

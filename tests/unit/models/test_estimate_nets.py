@@ -31,6 +31,20 @@ SD21_UNET: Config = {
     "attention_head_dim": [5, 10, 20, 20],
     "use_linear_projection": True,
 }
+SDXL_UNET: Config = {
+    "block_out_channels": [320, 640, 1280],
+    "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+    "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+    "transformer_layers_per_block": [1, 2, 10],
+    "attention_head_dim": [5, 10, 20],
+    "cross_attention_dim": 2048,
+    "use_linear_projection": True,
+    "addition_embed_type": "text_time",
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 2816,
+}
+LCM_UNET: Config = {**SD15_UNET, "time_cond_proj_dim": 256}
+INPAINTING_UNET: Config = {**SD15_UNET, "in_channels": 9}
 TINY_VAE: Config = {
     "block_out_channels": [16, 32],
     "norm_num_groups": 8,
@@ -51,6 +65,14 @@ TINY_CLIP: Config = {
     "vocab_size": 400,
     "max_position_embeddings": 24,
 }
+XL_CLIP: Config = {
+    "architectures": ["CLIPTextModelWithProjection"],
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 20,
+    "projection_dim": 1280,
+}
 SD15_CLIP: Config = {"hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
 
 
@@ -64,7 +86,15 @@ def near(ours: int, theirs: int) -> None:
 
 @pytest.mark.parametrize(
     ("config", "height", "width", "tokens", "rows"),
-    [(TINY_UNET, 8, 8, 24, 1), (TINY_UNET, 7, 10, 48, 2), (SD15_UNET, 64, 64, 77, 2), (SD21_UNET, 96, 64, 77, 2)],
+    [
+        (TINY_UNET, 8, 8, 24, 1),
+        (TINY_UNET, 7, 10, 48, 2),
+        (SD15_UNET, 64, 64, 77, 2),
+        (SD21_UNET, 96, 64, 77, 2),
+        (SDXL_UNET, 128, 128, 77, 2),
+        (LCM_UNET, 64, 64, 77, 1),
+        (INPAINTING_UNET, 64, 64, 77, 2),
+    ],
 )
 def test_a_unet(config: Config, height: int, width: int, tokens: int, rows: int) -> None:
     with torch.device("meta"):
@@ -73,9 +103,12 @@ def test_a_unet(config: Config, height: int, width: int, tokens: int, rows: int)
         assert tally.parameters == parameters(net)
         with FlopCounterMode(display=False) as counter:
             net(
-                torch.empty(rows, 4, height, width),
+                torch.empty(rows, net.config.in_channels, height, width),
                 torch.empty(rows),
                 torch.empty(rows, tokens, net.config.cross_attention_dim),
+                torch.empty(rows, 1280),
+                torch.empty(rows, 6),
+                torch.empty(rows),
             )
     near(tally.flops, counter.get_total_flops())
 
@@ -95,12 +128,12 @@ def test_an_autoencoder(config: Config, side: int, rows: int) -> None:
     near(there.flops, encoding.get_total_flops())
 
 
-@pytest.mark.parametrize(("config", "tokens"), [(TINY_CLIP, 24), (SD15_CLIP, 77)])
+@pytest.mark.parametrize(("config", "tokens"), [(TINY_CLIP, 24), (SD15_CLIP, 77), (XL_CLIP, 77)])
 def test_a_text_encoder(config: Config, tokens: int) -> None:
     with torch.device("meta"):
         net = ClipText(ClipTextConfig.from_json(config))
         with FlopCounterMode(display=False) as counter:
-            net(torch.zeros(1, tokens, dtype=torch.long))
+            net.both(torch.zeros(1, tokens, dtype=torch.long))
     tally = estimate_nets.clip_text(config, tokens)
     assert tally.parameters == parameters(net)
     near(tally.flops, counter.get_total_flops())
