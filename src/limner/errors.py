@@ -12,6 +12,7 @@
     │   ├── UnsafeFile               a pickle, or a file built to do harm; never opened further
     │   ├── CorruptFile              truncated, changed or malformed
     │   ├── MismatchedWeights        keys or shapes are not those of the architecture
+    │   ├── MissingExtra             the model needs a library that is not installed
     │   ├── NetworkError             the hub could not be reached, or forbade it
     │   └── OfflineError             the network is needed and --offline forbids it
     ├── ResourceError                exit 4
@@ -117,6 +118,20 @@ class CorruptFile(ModelError):
 
 class MismatchedWeights(ModelError):
     code = "mismatched_weights"
+
+
+class MissingExtra(ModelError):
+    """``extra`` is the optional part of Limner, in ``pyproject.toml``, that brings the ``missing`` libraries."""
+
+    code = "missing_extra"
+
+    def __init__(self, extra: str, missing: Iterable[str]) -> None:
+        names = " and ".join(sorted(missing))
+        super().__init__(
+            f"{names} must be installed for this",
+            hint=f"in Limner's folder: .venv/bin/python -m pip install -c constraints.txt -e '.[{extra}]'",
+        )
+        self.extra = extra
 
 
 class NetworkError(ModelError):
