@@ -45,14 +45,15 @@ def state(card: Card, machine: Machine) -> State:
 def memory_needed(card: Card, dtype: Dtype) -> int | None:
     """Bytes to draw one picture of the native size: the card's figure, else weights and activations at ``dtype``.
 
-    Cards give sizes of float32 weights.
+    Where a card does not count its parameters, its files are taken for float32.
     """
     if card.memory_bytes is not None:
         return card.memory_bytes
-    if card.size_bytes is None:
+    if card.parameters is None and card.size_bytes is None:
         return None
     pixels = (card.width or 512) * (card.height or 512)
-    return RUNTIME + (card.size_bytes + ACTIVATIONS_PER_PIXEL * pixels) * BYTES[dtype] // BYTES["float32"]
+    full = card.parameters * BYTES["float32"] if card.parameters is not None else card.size_bytes or 0
+    return RUNTIME + (full + ACTIVATIONS_PER_PIXEL * pixels) * BYTES[dtype] // BYTES["float32"]
 
 
 def is_here(card: Card) -> bool:

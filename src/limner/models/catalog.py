@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -24,10 +24,13 @@ UNCHECKED = "never checked"
 class Card(Frozen):
     """What is known of a model. Sizes are pixels and bytes. ``None`` means "not known": the family decides.
 
-    Exactly one of ``repo`` (hub repo id), ``asset`` (folder inside the package's assets) and ``folder`` says where the
-    weights are; ``companion`` is a second repo at a commit, where a model's parts were never published together.
-    ``guidance`` 1 is off. ``world`` is the domain of its pictures, which scorers compare with their own.
-    ``verified`` is "published weights (date, machine)", "random weights only", "trained here" or "never checked".
+    Exactly one of ``repo`` (hub repo id), ``asset`` (folder inside the package's assets) and ``folder`` (or one file)
+    says where the weights are; ``companion`` is a second repo at a commit, where a model's parts were never published
+    together. ``variant`` names the published weights to prefer where a repo holds several ("fp16", "bf16"); ``None`` is
+    the full ones. ``pipeline`` is the diffusers class of models of the family "pipeline". ``parameters`` counts the
+    numbers of all networks that drawing uses. ``guidance`` 1 is off; of pipelines it is what the pipeline itself takes.
+    ``world`` is the domain of its pictures, which scorers compare with their own. ``verified`` is "published weights
+    (date, machine)", "random weights only", "trained here" or "never checked".
     """
 
     name: str
@@ -38,10 +41,13 @@ class Card(Frozen):
     folder: str | None = None
     commit: str | None = None
     companion: str | None = None
+    variant: Literal["fp16", "bf16"] | None = None
+    pipeline: str | None = None
     licence: str = "not known"
     restrictions: str = ""
-    gated: bool = False
+    gated: bool | None = None
     size_bytes: Annotated[int | None, Field(gt=0)] = None
+    parameters: Annotated[int | None, Field(gt=0)] = None
     memory_bytes: Annotated[int | None, Field(gt=0)] = None
     width: Annotated[int | None, Field(ge=16)] = None
     height: Annotated[int | None, Field(ge=16)] = None

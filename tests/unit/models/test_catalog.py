@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -38,9 +40,38 @@ def test_an_unknown_name_offers_the_nearest() -> None:
 
 def test_no_card_claims_checks_that_did_not_happen() -> None:
     for card in Catalog.load().cards:
-        assert card.verified in ("trained here", "random weights only"), card.name
+        assert card.verified in ("trained here", "random weights only", "never checked"), card.name
         assert card.licence != "not known", card.name
         assert card.blurb, card.name
+
+
+def test_the_catalog_holds_what_a_person_would_pick() -> None:
+    names = set(Catalog.load().names())
+    assert {
+        "sd15",
+        "sd21",
+        "sd-turbo",
+        "sdxl",
+        "sdxl-refiner",
+        "sdxl-turbo",
+        "sdxl-lcm",
+        "pixart-sigma",
+        "sana",
+    } <= names
+    assert {"sd35-medium", "flux-schnell", "z-image-turbo", "dalle-mini", "dalle-mega"} <= names
+    assert "mirror" in Catalog.load().get("sd21").title
+
+
+def test_cards_are_whole_and_pinned_by_commits_only() -> None:
+    for card in Catalog.load().cards:
+        if card.built_in:
+            continue
+        assert card.width, card.name
+        assert card.commit is None or re.fullmatch("[0-9a-f]{40}", card.commit), card.name
+        assert (card.pipeline is not None) == (card.family == "pipeline"), card.name
+        assert card.restrictions or card.licence == "Apache-2.0", card.name
+        if card.parameters and card.size_bytes:  # 2 to 4 bytes a number, whatever mixture was published
+            assert 1.95 < card.size_bytes / card.parameters < 4.05, card.name
 
 
 def test_a_card_has_exactly_one_source() -> None:
