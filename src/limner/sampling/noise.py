@@ -1,11 +1,17 @@
-"""One image's noise: float32 from one CPU generator, so that it depends on the seed and on nothing else."""
+"""One image's noise: float32 from one generator of its own, so that it depends on the seed and on nothing else."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
+
+from limner.sampling.philox import Philox
+
+Source: TypeAlias = Literal["cpu", "philox"]
+_Draw: TypeAlias = "Callable[[], Tensor]"
 
 _PARALLEL = 0.9995  # above this cosine the great circle is numerically a line
 
@@ -13,23 +19,41 @@ _PARALLEL = 0.9995  # above this cosine the great circle is numerically a line
 class Noise:
     """The standard normal draws of one image, in order.
 
-    Seed ``s`` gives what float32 diffusers draws for a batch of one with ``torch.Generator("cpu").manual_seed(s)``.
-    ``variation`` (0..1) turns the first draw towards that of ``variation_seed``; later draws are the first seed's own.
+    With ``source`` "cpu", seed ``s`` gives what float32 diffusers draws for a batch of one with
+    ``torch.Generator("cpu").manual_seed(s)``; with "philox" what an NVIDIA GPU draws for it (``sampling/philox.py``).
+    ``variation`` (0..1) turns the first draw towards that of ``variation_seed``; later draws are the first seed's own,
+    or, where ``delta`` is not 0, those of a new generator seeded ``seed + delta`` (A1111's ENSD). ``columns`` mixes
+    as A1111 does, see ``slerp_columns``.
     """
 
     def __init__(
-        self, seed: int, shape: Sequence[int], variation_seed: int | None = None, variation: float = 0.0
+        self,
+        seed: int,
+        shape: Sequence[int],
+        variation_seed: int | None = None,
+        variation: float = 0.0,
+        *,
+        source: Source = "cpu",
+        delta: int = 0,
+        columns: bool = False,
     ) -> None:
         self._shape = tuple(shape)
-        self._generator = torch.Generator("cpu").manual_seed(seed)
-        self._first = self._draw(self._generator)
+        self._source = source
+        self._draw = self._drawn_from(seed)
+        self._first = self._draw()
         if variation_seed is not None and variation:
-            other = self._draw(torch.Generator("cpu").manual_seed(variation_seed))
-            self._first = slerp(self._first, other, variation)
+            mix = slerp_columns if columns else slerp
+            self._first = mix(self._first, self._drawn_from(variation_seed)(), variation)
+        if delta:
+            self._draw = self._drawn_from(seed + delta)
 
-    def _draw(self, generator: torch.Generator) -> Tensor:
+    def _drawn_from(self, seed: int) -> _Draw:
+        if self._source == "philox":
+            philox = Philox(seed)
+            return lambda: torch.from_numpy(philox.randn(self._shape))
+        generator = torch.Generator("cpu").manual_seed(seed)
         # The leading 1 is the batch axis that diffusers draws with.
-        return torch.randn((1, *self._shape), generator=generator, dtype=torch.float32)[0]
+        return lambda: torch.randn((1, *self._shape), generator=generator, dtype=torch.float32)[0]
 
     def first(self) -> Tensor:
         """The noise that the picture starts from. The same at every call; float32, CPU, of the given shape."""
@@ -37,7 +61,7 @@ class Noise:
 
     def next(self) -> Tensor:
         """Fresh noise for a stochastic step. Another at every call."""
-        return self._draw(self._generator)
+        return self._draw()
 
 
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
@@ -58,4 +82,19 @@ def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:
     length = (1 - t) * length_p + t * length_q
     direction = (torch.sin((1 - t) * angle) * (p / length_p) + torch.sin(t * angle) * (q / length_q)) / torch.sin(angle)
     mixed: Tensor = (length * direction).reshape(a.shape).to(a.dtype)
+    return mixed
+
+
+def slerp_columns(a: Tensor, b: Tensor, t: float) -> Tensor:
+    """A1111's interpolation of two noises [C, h, w]: each column of each channel (axis 1) by its own angle.
+
+    The sines weigh the columns as they are, lengths are not interpolated. Where the noises are all but the same (mean
+    cosine above 0.9995) it answers ``t * a + (1 - t) * b``, the wrong way round, and so does this. Float32 throughout.
+    """
+    cosines = (a / a.norm(dim=1, keepdim=True) * (b / b.norm(dim=1, keepdim=True))).sum(1)
+    if cosines.mean() > _PARALLEL:
+        return a * t + b * (1 - t)
+    angle = torch.acos(cosines)
+    share_a, share_b = torch.sin((1 - t) * angle) / torch.sin(angle), torch.sin(t * angle) / torch.sin(angle)
+    mixed: Tensor = share_a.unsqueeze(1) * a + share_b.unsqueeze(1) * b
     return mixed

@@ -57,11 +57,27 @@ class Prompted(Frozen):
     weights: tuple[tuple[float, ...], ...]
 
 
+class Pass(Frozen):
+    """A second pass over the picture, enlarged: sizes and levels as in a Recipe, drawn from level ``begin`` on.
+
+    ``upscaler`` is how it is enlarged: ``latent``, ``latent-bicubic``, ``lanczos``, or the tagged hash of a network's
+    file. ``prompts`` are the Recipe's over the steps of this pass."""
+
+    width: int
+    height: int
+    latent: tuple[int, int, int]
+    levels: tuple[tuple[float, float, float], ...]
+    begin: int
+    upscaler: str
+    prompts: Mapping[str, tuple[Prompted, ...]]
+
+
 class Recipe(Frozen):
     """A family's part of a Plan: everything that decides the pixels apart from weights and numerics.
 
     ``levels`` are (alpha, sigma, t), one more than steps; ``start`` multiplies the first noise; ``prompts`` maps a role
-    (positive, negative, morph_to) to its conditioning over the steps; ``latent`` is channels, height, width.
+    (positive, negative, morph_to) to its conditioning over the steps; ``latent`` is channels, height, width; ``second``
+    is the pass over the enlarged picture, where there is one.
     """
 
     family: str
@@ -79,13 +95,34 @@ class Recipe(Frozen):
     options: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
 
 
+class PartCost(Frozen):
+    """What one network costs. ``weights_bytes`` while it is loaded and ``work_bytes`` more while it runs; ``flops`` of
+    one picture over all its ``calls``. ``None`` where it is not known."""
+
+    name: str
+    weights_bytes: int
+    work_bytes: int | None = None
+    flops: float | None = None
+    calls: int = 0
+
+
 class Estimate(Frozen):
-    """What a picture will cost. Bytes and seconds; ``None`` where it is not known. Never part of an identity."""
+    """What a picture will cost. Bytes and seconds; ``None`` where it is not known. Never part of an identity.
+
+    ``peak_bytes`` is of the whole process on a CPU, of the device elsewhere, with ``offload`` done: the parts that
+    leave memory to make room for others. ``seconds_low`` to ``seconds_high`` is the range that ``seconds_per_image``
+    stands for, without loading, and ``basis`` says what it goes by.
+    """
 
     weights_bytes: int | None = None
     peak_bytes: int | None = None
     seconds_per_image: float | None = None
     download_bytes: int = 0
+    seconds_low: float | None = None
+    seconds_high: float | None = None
+    basis: str = ""
+    parts: tuple[PartCost, ...] = ()
+    offload: tuple[str, ...] = ()
 
 
 class Seed(Frozen):
