@@ -11,7 +11,7 @@ from torch import Tensor
 from limner.sampling.philox import Philox
 
 Source: TypeAlias = Literal["cpu", "philox"]
-_Draw: TypeAlias = "Callable[[], Tensor]"
+_Draw: TypeAlias = "Callable[[Sequence[int]], Tensor]"
 
 _PARALLEL = 0.9995  # above this cosine the great circle is numerically a line
 
@@ -40,28 +40,28 @@ class Noise:
         self._shape = tuple(shape)
         self._source = source
         self._draw = self._drawn_from(seed)
-        self._first = self._draw()
+        self._first = self._draw(self._shape)
         if variation_seed is not None and variation:
             mix = slerp_columns if columns else slerp
-            self._first = mix(self._first, self._drawn_from(variation_seed)(), variation)
+            self._first = mix(self._first, self._drawn_from(variation_seed)(self._shape), variation)
         if delta:
             self._draw = self._drawn_from(seed + delta)
 
     def _drawn_from(self, seed: int) -> _Draw:
         if self._source == "philox":
             philox = Philox(seed)
-            return lambda: torch.from_numpy(philox.randn(self._shape))
+            return lambda shape: torch.from_numpy(philox.randn(tuple(shape)))
         generator = torch.Generator("cpu").manual_seed(seed)
         # The leading 1 is the batch axis that diffusers draws with.
-        return lambda: torch.randn((1, *self._shape), generator=generator, dtype=torch.float32)[0]
+        return lambda shape: torch.randn((1, *shape), generator=generator, dtype=torch.float32)[0]
 
     def first(self) -> Tensor:
         """The noise that the picture starts from. The same at every call; float32, CPU, of the given shape."""
         return self._first.clone()
 
-    def next(self) -> Tensor:
-        """Fresh noise for a stochastic step. Another at every call."""
-        return self._draw()
+    def next(self, shape: Sequence[int] | None = None) -> Tensor:
+        """Fresh noise for a stochastic step, or of another ``shape`` for a second pass. Another at every call."""
+        return self._draw(shape or self._shape)
 
 
 def slerp(a: Tensor, b: Tensor, t: float) -> Tensor:

@@ -20,7 +20,7 @@ from limner.types.events import (
     Step,
     Warned,
 )
-from limner.types.plan import Adapter, Estimate, ModelRef, Numerics, PartCost, Plan, Prompted, Recipe, Seed
+from limner.types.plan import Adapter, Estimate, ModelRef, Numerics, PartCost, Pass, Plan, Prompted, Recipe, Seed
 from limner.types.record import Record, Score
 from limner.types.request import MAX_IMAGES, MAX_PROMPT, MAX_SEED, MAX_SIDE, MAX_STEPS, Request, parse_size
 
@@ -49,6 +49,7 @@ __all__ = [
     "Notice",
     "Numerics",
     "PartCost",
+    "Pass",
     "Picture",
     "Pixels",
     "Plan",
