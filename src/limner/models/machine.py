@@ -125,10 +125,16 @@ def choose_dtype(asked: Dtype | None, device: str, machine: Machine) -> Chosen:
 
 def fits(needed: int, device: str, machine: Machine) -> Fit:
     """Whether ``needed`` bytes fit beside what is in use, with a tenth kept free."""
-    free, total, what = _memory(device, machine)
-    usable = int(free * HEADROOM)
+    _, total, what = _memory(device, machine)
+    usable = usable_memory(device, machine)
     sizes = f"{gigabytes(needed)} needed, {gigabytes(usable)} usable of {gigabytes(total)} {what}"
     return Fit(needed <= usable, f"fits: {sizes}" if needed <= usable else f"does not fit: {sizes}")
+
+
+def usable_memory(device: str, machine: Machine) -> int:
+    """Bytes that may be planned with: what is free beside what is in use, a tenth kept back."""
+    free, _, _ = _memory(device, machine)
+    return int(free * HEADROOM)
 
 
 def gigabytes(count: int) -> str:

@@ -1,0 +1,180 @@
+"""What a picture will cost, from config files alone: memory by part, operations, and what leaves memory for what.
+
+Torch-free. The counts come from :mod:`limner.models.estimate_nets`; seconds are put on top of them by
+:mod:`limner.models.estimate_time`, which needs to know how fast the machine is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from limner.errors import LimnerError
+from limner.models import estimate_dalle, estimate_nets
+from limner.models.estimate_count import Tally
+from limner.models.machine import Machine, choose_device, choose_dtype, usable_memory
+from limner.models.nets.dalle_configs import DalleConfig, VqganConfig
+from limner.sampling import catalog
+from limner.types import Dtype, Estimate, PartCost, Recipe, Request
+
+BYTES: Mapping[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
+RUNTIME = 350_000_000  # bytes of Python, torch and its libraries in a process on the CPU; measured with torch 2.13
+TEXTS, UNET, VAE = ("text_encoder", "text_encoder_2"), "unet", "vae"
+
+Config = Mapping[str, object]
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Peak(NamedTuple):
+    """``bytes`` in use at the worst moment, and the parts that leave memory for others, in the order they do."""
+
+    bytes: int
+    offload: tuple[str, ...]
+
+
+def latent(recipe: Recipe, configs: Mapping[str, Config], request: Request, machine: Machine) -> Estimate:
+    """Of a model with text encoders, a UNet and an autoencoder: ``configs`` by part. Nothing where a config is one that
+    cannot be counted. Raises ``DeviceError``."""
+    device, dtype = _numbers(request, machine)
+    try:
+        parts = _latent_parts(recipe, configs, dtype)
+    except LimnerError:  # said where the part is loaded
+        return Estimate()
+    return of_parts(parts, device, machine)
+
+
+def dalle_mini(recipe: Recipe, dalle: DalleConfig, vqgan: VqganConfig, request: Request, machine: Machine) -> Estimate:
+    """Of the pictures of a request together; operations are those of one. Raises ``DeviceError``."""
+    device, dtype = _numbers(request, machine)
+    branches, pictures = len(recipe.prompts), min(request.n, 16)
+    writer, drawer = estimate_dalle.writer(dalle, branches, pictures), estimate_dalle.drawer(vqgan)
+    # On the CPU keys and values are kept in float32 whatever the weights are.
+    work = writer.peak * (BYTES["float32"] if device == "cpu" else BYTES[dtype])
+    weights = writer.parameters * BYTES[dtype]
+    parts = (
+        PartCost(
+            name="dalle",
+            weights_bytes=weights,
+            work_bytes=work,
+            flops=float(writer.flops) / pictures,
+            calls=dalle.image_length,
+        ),
+        part("vqgan", drawer, dtype),
+    )
+    return of_parts(parts, device, machine)
+
+
+def of_files(sizes: Mapping[str, int], request: Request, machine: Machine) -> Estimate:
+    """Of a model of which only the bytes of its parts are known, as they are stored: no peak, no time."""
+    device, _ = _numbers(request, machine)
+    parts = tuple(PartCost(name=name, weights_bytes=size) for name, size in sizes.items())
+    return of_parts(parts, device, machine)
+
+
+def part(name: str, tally: Tally, dtype: Dtype, calls: int = 1) -> PartCost:
+    """A network's cost in a number format, at ``calls`` calls a picture."""
+    size = BYTES[dtype]
+    return PartCost(
+        name=name,
+        weights_bytes=tally.parameters * size,
+        work_bytes=tally.peak * size,
+        flops=float(tally.flops) * calls,
+        calls=calls,
+    )
+
+
+def of_parts(parts: Sequence[PartCost], device: str, machine: Machine) -> Estimate:
+    """The memory of parts that run one after the other."""
+    worst = None
+    if parts and all(each.work_bytes is not None for each in parts):
+        worst = peak(parts, usable_memory(device, machine), device)
+    return Estimate(
+        weights_bytes=sum(each.weights_bytes for each in parts),
+        peak_bytes=None if worst is None else worst.bytes,
+        parts=tuple(parts),
+        offload=() if worst is None else worst.offload,
+    )
+
+
+def peak(parts: Sequence[PartCost], usable: int, device: str = "cpu") -> Peak:
+    """The most memory that drawing takes in ``usable`` bytes: as the engine does it, over two pictures."""
+    runtime = runtime_bytes(device)
+    held: dict[str, int] = {}
+    left: dict[str, None] = {}
+    worst = 0
+    for each in [*parts, *parts]:
+        held.pop(each.name, None)
+        need = each.weights_bytes + (each.work_bytes or 0)
+        for name in leaving(held, need, usable - runtime):
+            del held[name]
+            left[name] = None
+        held[each.name] = each.weights_bytes
+        worst = max(worst, runtime + sum(held.values()) + (each.work_bytes or 0))
+    return Peak(worst, tuple(left))
+
+
+def leaving(held: Mapping[Key, int], need: int, budget: int) -> list[Key]:
+    """Which of ``held`` (bytes by name, least recently used first) leave so that ``need`` bytes fit into ``budget``.
+
+    All of them where even that is not enough; none where it fits as it is.
+    """
+    total, names = sum(held.values()), list[Key]()
+    for name, size in held.items():
+        if total + need <= budget:
+            break
+        names.append(name)
+        total -= size
+    return names
+
+
+def runtime_bytes(device: str) -> int:
+    """What the process takes besides weights and work, where that counts: on the CPU."""
+    return RUNTIME if device == "cpu" else 0
+
+
+def _numbers(request: Request, machine: Machine) -> tuple[str, Dtype]:
+    device = choose_device(request.device, machine)
+    return device, choose_dtype(request.dtype, device, machine).dtype
+
+
+def _latent_parts(recipe: Recipe, configs: Mapping[str, Config], dtype: Dtype) -> tuple[PartCost, ...]:
+    _, height, width = recipe.latent
+    rows = 2 if any(role.startswith("negative") for role in recipe.prompts) else 1
+    vae: Dtype = "float32" if recipe.options.get("force_upcast") and dtype == "float16" else dtype
+    decoding = estimate_nets.decoder(configs[VAE], height, width)
+    return (
+        *(_text(name, configs[name], recipe, dtype) for name in TEXTS if name in configs),
+        part(UNET, estimate_nets.unet(configs[UNET], height, width, _tokens(recipe), rows), dtype, _evals(recipe)),
+        part(VAE, decoding, vae),
+    )
+
+
+def _text(name: str, config: Config, recipe: Recipe, dtype: Dtype) -> PartCost:
+    """All chunks of all prompts in one call, each text once."""
+    second = name.endswith("_2")
+    chunks = {
+        ids
+        for role, stages in recipe.prompts.items()
+        if role.endswith("_2") == second
+        for stage in stages
+        for ids in stage.ids
+    }
+    return part(name, estimate_nets.clip_text(config, max(map(len, chunks), default=77), max(len(chunks), 1)), dtype)
+
+
+def _tokens(recipe: Recipe) -> int:
+    """Text states that the network attends to."""
+    counts = (sum(map(len, stage.ids)) for stages in recipe.prompts.values() for stage in stages)
+    return max(counts, default=77)
+
+
+def _evals(recipe: Recipe) -> int:
+    """Calls of the denoiser for a picture; the last level is the clean picture. Solvers that look twice do not at the
+    last step, which is counted all the same."""
+    each = catalog.find(recipe.solver).evals_per_step if recipe.solver else 1
+    return max(len(recipe.levels) - 1, 1) * each
+
+
+def work_bytes(parts: Iterable[PartCost]) -> int:
+    """The most that any part needs besides weights."""
+    return max((each.work_bytes or 0 for each in parts), default=0)

@@ -1,0 +1,90 @@
+"""What a Plan will cost in time, by what this machine and this library have seen; and learning from what was drawn."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+from limner.config import Settings
+from limner.library.entries import Query
+from limner.library.store import Library
+from limner.models.estimate_time import Place, Rates, timed
+from limner.models.machine import Machine
+from limner.types import Estimate, Plan, Record
+
+LOOKED_AT = 40  # newest pictures of the model
+AGREEING = 5  # of them, at most, go into an estimate
+LEAST_SPREAD = 1.1
+ALONE_SPREAD = 1.25  # one picture says nothing of how much they differ
+
+
+def rates_of(settings: Settings) -> Rates:
+    """The machine's remembered speeds."""
+    return Rates(settings.cache_root / "speeds.json")
+
+
+def estimated(plan: Plan, settings: Settings, machine: Machine, library: Library | None) -> Plan:
+    """The Plan with seconds in its estimate: by earlier pictures of the same model, size and numerics in the library,
+    else by speeds seen here, else by a table."""
+    estimate = timed(plan.estimate, plan.device, plan.numerics.dtype, machine, rates_of(settings))
+    if library is not None and estimate.parts:
+        query = Query(model=plan.model.name, limit=LOOKED_AT)
+        records = (entry.record for entry in library.list(query) if entry.record is not None)
+        estimate = by_records(estimate, plan, records)
+    return plan.model_copy(update={"estimate": estimate})
+
+
+def by_records(estimate: Estimate, plan: Plan, records: Iterable[Record]) -> Estimate:
+    """Seconds scaled from what each part took in Records of like pictures, by the number of its calls."""
+    seen = [found for record in records if _alike(record, plan) and (found := _scaled(record, estimate))][:AGREEING]
+    if not seen:
+        return estimate
+    seconds = statistics.median(seen)
+    spread = max(max(seen) / seconds, seconds / min(seen), LEAST_SPREAD if len(seen) > 1 else ALONE_SPREAD)
+    pictures = "1 earlier picture" if len(seen) == 1 else f"{len(seen)} earlier pictures"
+    return estimate.model_copy(
+        update={
+            "seconds_per_image": seconds,
+            "seconds_low": seconds / spread,
+            "seconds_high": seconds * spread,
+            "basis": f"{pictures} of this model and size in your library",
+        }
+    )
+
+
+def learn(record: Record, settings: Settings, machine: Machine) -> None:
+    """Remember how fast the parts ran for a picture. Calls for several pictures tell nothing of one picture's share."""
+    together = record.model.family == "dalle-mini" and record.request.n > 1
+    if record.numerics.batching == "alone" and record.estimate.parts and not together:
+        place = Place.of(record.request.device or record.numerics.device, record.numerics.dtype, machine)
+        rates_of(settings).learn(place, record.estimate.parts, record.timings)
+
+
+def _alike(record: Record, plan: Plan) -> bool:
+    ours, theirs = plan.recipe, record.recipe
+    return (
+        record.numerics == plan.numerics
+        and record.request.device == plan.request.device
+        and (theirs.width, theirs.height) == (ours.width, ours.height)
+        and len(theirs.prompts) == len(ours.prompts)
+        and record.model.weights_hash() == plan.model.weights_hash()
+        and record.adapters == plan.adapters
+    )
+
+
+def _scaled(record: Record, estimate: Estimate) -> float | None:
+    """Seconds for the estimate's calls at the Record's pace; ``None`` where the Record lacks a part that matters."""
+    then = {each.name: each for each in record.estimate.parts}
+    total = 0.0
+    for part in estimate.parts:
+        before, seconds = then.get(part.name), record.timings.get(part.name)
+        if seconds is None or before is None or not before.calls:
+            if _matters(part.flops, [each.flops for each in estimate.parts]):
+                return None
+            continue  # a text that was encoded before
+        total += seconds / before.calls * part.calls
+    return total or None
+
+
+def _matters(flops: float | None, of: Sequence[float | None]) -> bool:
+    return flops is None or flops > 0.1 * sum(each or 0.0 for each in of)
