@@ -14,6 +14,7 @@ from limner.config import Settings
 from limner.engine.backend import Backend, Local
 from limner.errors import DeviceError, GenerationError, InvalidRequest, MismatchedWeights, PictureNotFound
 from limner.image import Image
+from limner.library.database import NAME as DATABASE
 from limner.library.files import decode, pixel_hash
 from limner.library.metadata import read
 from limner.library.store import Library
@@ -26,6 +27,7 @@ from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.sampling.catalog import A1111_NAMES
 from limner.session import hooks
 from limner.session.adapting import files_of
+from limner.session.estimating import estimated, foreseen, learn
 from limner.session.generation import Generation
 from limner.session.inputs import given_pictures
 from limner.session.planning import Means, load_family, plans, precheck
@@ -100,6 +102,18 @@ class Session:
         """Resolve everything, load nothing: one Plan for each run of images with the same words (one, unless the
         prompt has variants or wildcards). Torch-free. Raises ``InvalidRequest``, ``ModelError``, ``ConfigError``."""
         made = plans(request, self._means, literal=literal, parent=parent)
+        return self._weighed(made)
+
+    def foresee(self, request: Request) -> tuple[Plan, ...]:
+        """As ``plan``, before any download: of a hub model that is not here only the small files are fetched, and
+        ``estimate.download_bytes`` says what drawing would bring. The pictures' identity is already the right one."""
+        return self._weighed(foreseen(request, self._means))
+
+    def _weighed(self, made: tuple[Plan, ...]) -> tuple[Plan, ...]:
+        """Plans with what they cost in time, and what the checks found in their words. Raises ``Refused``."""
+        there = self.keep and (self.settings.library_root / DATABASE).is_file()
+        library = self.library if there else None
+        made = tuple(estimated(plan, self.settings, self._means.machine, library) for plan in made)
         return tuple(self._checked(plan) for plan in made) if self._checks else made
 
     def precheck(self, request: Request) -> None:
@@ -202,6 +216,7 @@ class Session:
         """Check, record, mark, store: on the files thread, which never touches torch."""
         found = [n for check in self._checks for n in check.check_pixels(drawn.pixels)]
         record = birth(plan, drawn, tuple(found))
+        learn(record, self.settings, self._means.machine)
         pixels = drawn.pixels
         for mark in self._marks:
             pixels = mark.mark(pixels, record)

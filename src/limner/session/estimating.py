@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from limner.config import Settings
 from limner.library.entries import Query
 from limner.library.store import Library
+from limner.models.estimate import of_files
+from limner.models.estimate_files import Outline, outline
 from limner.models.estimate_time import Place, Rates, timed
 from limner.models.machine import Machine
-from limner.types import Estimate, Plan, Record
+from limner.models.resolve import Resolved
+from limner.session.planning import Means, plans
+from limner.types import Estimate, Plan, Record, Request
 
 LOOKED_AT = 40  # newest pictures of the model
 AGREEING = 5  # of them, at most, go into an estimate
@@ -32,6 +37,30 @@ def estimated(plan: Plan, settings: Settings, machine: Machine, library: Library
         records = (entry.record for entry in library.list(query) if entry.record is not None)
         estimate = by_records(estimate, plan, records)
     return plan.model_copy(update={"estimate": estimate})
+
+
+def foreseen(request: Request, means: Means) -> tuple[Plan, ...]:
+    """Plans of a model whose weights may still be on the hub. Raises what ``plans`` does."""
+    outlines: list[Outline] = []
+
+    def resolver(name: str) -> Resolved:
+        outlines.append(outline(name, means.settings, means.catalog, offline=means.offline))
+        return outlines[-1].resolved
+
+    made = plans(request, replace(means, resolver=resolver, found={}))
+    return tuple(_with_files(plan, outlines[-1], means.machine) for plan in made)
+
+
+def _with_files(plan: Plan, known: Outline, machine: Machine) -> Plan:
+    """Where a family cannot count its networks, the files' sizes say how large they are."""
+    estimate = plan.estimate
+    if not estimate.parts:
+        sizes: dict[str, int] = {}
+        for name, size in known.sizes.items():
+            part = name.rpartition("/")[0] or plan.recipe.family
+            sizes[part] = sizes.get(part, 0) + size
+        estimate = of_files(sizes, plan.request, machine)
+    return plan.model_copy(update={"estimate": estimate.model_copy(update={"download_bytes": known.to_fetch})})
 
 
 def by_records(estimate: Estimate, plan: Plan, records: Iterable[Record]) -> Estimate:

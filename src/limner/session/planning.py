@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
@@ -35,7 +35,8 @@ QUIET_FIELDS = frozenset({"prompt", "n", "styles", "variation", "morph"})  # set
 class Means:
     """What planning draws on. ``styles`` and ``wildcards`` are the user's; ``offline`` forbids the network;
     ``found`` keeps where the files of planned checkpoints lie, by weights hash, and ``extras`` where those lie that
-    Plans name by their own hash: adapters, start pictures, masks."""
+    Plans name by their own hash: adapters, start pictures, masks. ``resolver`` stands in for finding a model's files,
+    where they need not all be here (``Session.foresee``)."""
 
     settings: Settings
     catalog: Catalog
@@ -46,6 +47,7 @@ class Means:
     batching: str = "alone"
     found: dict[str, Files] = field(default_factory=dict)
     extras: dict[str, Path] = field(default_factory=dict)
+    resolver: Callable[[str], Resolved] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +70,19 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
     """
     merged, origins = merge(asked, means.settings, means.catalog)
     precheck(asked, means)
-    resolved = resolve(merged.model or BUILT_IN_MODEL, means.settings, means.catalog, offline=means.offline)
+    resolved = _resolve(merged.model or BUILT_IN_MODEL, means)
     means.found[resolved.ref.weights_hash()] = resolved.files
     family = load_family(resolved.card.family)
     merged = _seeded(_weak_defaults(merged, resolved.card, means.settings, origins))
     _refuse_unsupported(asked, family, resolved.card)
     ground = Ground(asked, merged, origins, resolved, family, means, parent)
     return tuple(_plan(ground, words, indexes) for words, indexes in _worded(merged, means, literal))
+
+
+def _resolve(name: str, means: Means) -> Resolved:
+    if means.resolver is not None:
+        return means.resolver(name)
+    return resolve(name, means.settings, means.catalog, offline=means.offline)
 
 
 def precheck(asked: Request, means: Means) -> None:
