@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import Module
 
+from limner.engine.allocation import own_pages
 from limner.engine.memory import Residency
 from limner.errors import LimnerError, NonFinite, OutOfMemory
 from limner.models.family import Family, Files, Placement
@@ -101,7 +102,8 @@ class TorchRunner:
         self._on_load(weights.checkpoint, weights.part)
         began = time.perf_counter()
         try:
-            return home.family.load(weights, home.files, Placement(home.device, weights.dtype))
+            with own_pages():
+                return home.family.load(weights, home.files, Placement(home.device, weights.dtype))
         finally:
             self._loading += time.perf_counter() - began
 

@@ -137,14 +137,16 @@ def _fill(
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     shapes = store.shapes
     _compare(shapes, sources, wanted, what, ignored)
-    for place, layer in list(module.named_modules()):
-        own = {}
+    # Names only: a list of the layers would keep every plain weight alive beside its packed one.
+    for place in [name for name, _ in module.named_modules()]:
+        layer, own = module.get_submodule(place), {}
         for name in _own_names(layer):
             full = f"{place}.{name}" if place else name
             own[name] = _made(store, shapes, sources[full], wanted[full], dtype, device)
             _refuse_nonfinite(own[name], full, what, dtype)
         layer.load_state_dict(own, strict=False, assign=True)
         if packed and own:
+            del layer, own
             pack_layer(module, place, matrices=True)
     return module.eval().requires_grad_(False)
 
