@@ -94,19 +94,21 @@ def levels(
             f"steps: {steps} steps cannot be placed by the {SCHEDULES[asked]} schedule", field="steps", hint="ask fewer"
         )
     times = _timesteps(table, sigmas)
-    found = [_level(float(s), float(t)) for s, t in zip(np.float32(sigmas), np.float32(times), strict=True)]
+    found = [_level(sigma, t) for sigma, t in zip(_float32(sigmas), _float32(times), strict=True)]
     return (*found, Level(1.0, 0.0, 0.0)), found[0].sigma
 
 
 def _table(training: Training) -> Floats:
     """sigma/alpha of each training timestep, rising; betas in float64 and rounded once, as CompVis' code has them."""
     n = training.num_train_timesteps
+    products: Floats
     if training.beta_schedule == "squaredcos_cap_v2" or training.trained_betas or training.rescale_betas_zero_snr:
         products = training.alphas_cumprod(terminal=_TERMINAL)
     elif training.beta_schedule == "scaled_linear":
-        products = np.cumprod(1 - np.linspace(training.beta_start**0.5, training.beta_end**0.5, n) ** 2)
+        root = np.linspace(training.beta_start**0.5, training.beta_end**0.5, n, dtype=np.float64)
+        products = np.cumprod(1 - root * root)
     else:
-        products = np.cumprod(1 - np.linspace(training.beta_start, training.beta_end, n))
+        products = np.cumprod(1 - np.linspace(training.beta_start, training.beta_end, n, dtype=np.float64))
     rounded = products.astype(np.float32).astype(np.float64)
     return np.sqrt((1 - rounded) / rounded)
 
@@ -175,6 +177,11 @@ def _ddim(table: Floats, steps: int, schedule: str | None) -> Levels:
         raise InvalidRequest("steps: the web UI's DDIM needs 2 or more", field="steps", hint="ask for 2 or more")
     found = [_level(float(table[at]), float(at)) for at in t]
     return tuple(found), 1.0
+
+
+def _float32(values: Floats) -> list[float]:
+    rounded: list[float] = values.astype(np.float32).astype(np.float64).tolist()
+    return rounded
 
 
 def _level(ve: float, t: float) -> Level:
