@@ -19,6 +19,7 @@ Kind = Literal["families", "checks", "marks"]
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "families": {
         "sd": "limner.models.sd:StableDiffusion",
+        "sdxl": "limner.models.sdxl:StableDiffusionXL",
         "dalle-mini": "limner.models.dalle_mini:DalleMini",
     },
     "checks": {},

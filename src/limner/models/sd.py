@@ -32,7 +32,7 @@ DIFFUSED = frozenset(Request.model_fields) - {
     *("temperature", "top_k", "top_p"),
     *("init", "strength", "resize", "mask", "mask_blur", "mask_invert", "inpaint_fill", "inpaint_padding"),
     *("hires", "hires_strength", "hires_steps", "hires_upscaler", "upscale", "tiled"),
-    *("loras", "vae", "clip_skip", "compat", "noise_source", "noise_delta"),
+    *("loras", "vae", "compat", "noise_source", "noise_delta"),
 }
 """Fields that every family of diffused latents carries out."""
 

@@ -11,6 +11,7 @@ from torch.nn import Module
 from limner.errors import ModelNotFound
 from limner.models.family import Files, Placement
 from limner.models.inspect import read_json
+from limner.models.latent.parts import TEXT, TEXT_2, UNET
 from limner.models.nets.autoencoder import Autoencoder, AutoencoderConfig
 from limner.models.nets.clip import ClipText, ClipTextConfig
 from limner.models.nets.unet import UNet, UNetConfig
@@ -22,7 +23,7 @@ PREVIEW_SIDE = 16  # latent cells; larger latents are shrunk to it before they a
 
 
 def load_part(part: str, files: Files, placement: Placement) -> Module:
-    """Read text_encoder, unet or vae. Raises ``ModelError``."""
+    """Read text_encoder, text_encoder_2, unet or vae. Raises ``ModelError``."""
     config = read_json(_one(files, f"{part}/config.json"))
     paths = files.part(part, ".safetensors")
     if not paths:
@@ -32,10 +33,10 @@ def load_part(part: str, files: Files, placement: Placement) -> Module:
     dtype = DTYPES[placement.dtype]
     # Arranged once for the CPU's matrix kernels; the module then lives and dies where it is.
     packed = placement.device.type == "cpu"
-    if part == "text_encoder":
-        text = ClipTextConfig.from_json(config)
+    if part in (TEXT, TEXT_2):
+        text = ClipTextConfig.from_json(config, projected=part == TEXT_2)
         return load_into(lambda: ClipText(text), paths, part, dtype, placement.device)
-    if part == "unet":
+    if part == UNET:
         unet = UNetConfig.from_json(config)
         return load_into(lambda: UNet(unet), paths, part, dtype, placement.device, packed=packed)
     vae = AutoencoderConfig.from_json(config)
