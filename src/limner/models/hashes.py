@@ -45,6 +45,19 @@ class Hashes:
             self._remember(fresh)
         return found
 
+    def fresh(self, path: Path) -> str:
+        """``sha256:...`` of a file read now, whatever is remembered; remembered from then on. Raises ``ModelNotFound``."""
+        real = path.resolve()
+        stamp, found = _stamp(real), _read(real)
+        self._remember({str(real): (stamp, found)})
+        return found
+
+    def remembered(self, path: Path) -> str | None:
+        """``sha256:...`` that a file had when it was last read, though it may have changed since; else ``None``."""
+        real = str(path.resolve())
+        found = self._recall([real]).get(real)
+        return None if found is None else found[1]
+
     def _recall(self, names: Iterable[str]) -> Known:
         if not self.file.exists():
             return {}

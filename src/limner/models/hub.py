@@ -13,13 +13,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from limner.errors import CorruptFile, ModelNotFound, StorageError
 from limner.models.hashes import Hashes
-from limner.models.hub_cache import COMMIT, RepoName, cache_folder, cached, check
+from limner.models.hub_cache import COMMIT, RepoName, cache_folder, cached, check, repo_folder
 from limner.models.hub_errors import translated
+from limner.models.hub_transfer import arrived, bring
 from limner.models.machine import gigabytes
+
+if TYPE_CHECKING:
+    from huggingface_hub import ModelInfo
 
 SPARE_BYTES = 200_000_000  # left free on the disk beside a download
 METADATA_SECONDS = 10.0
@@ -36,12 +40,14 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a repo holds at one commit."""
+    """What a repo holds at one commit, and what its page says: licence (empty where it says none) and tags."""
 
     name: RepoName
     commit: str
     files: Mapping[str, Remote]
     gated: bool
+    licence: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +82,27 @@ def look_up(name: RepoName) -> Listing:
         sibling.rfilename: Remote(sibling.size or 0, sibling.lfs.sha256 if sibling.lfs else None, sibling.blob_id)
         for sibling in info.siblings or ()
     }
-    return Listing(name, commit, files, bool(info.gated))
+    return Listing(name, commit, files, bool(info.gated), licence_of(info), tuple(info.tags or ()))
+
+
+def licence_of(info: ModelInfo) -> str:
+    """The licence a repo's card names, by its own name where it is not one of the usual ones; empty where none is."""
+    card = info.card_data
+    said = [] if card is None else [card.get("license_name"), card.get("license")]
+    said += [tag.removeprefix("license:") for tag in info.tags or () if tag.startswith("license:")]
+    return next((one for one in said if isinstance(one, str) and one and one != "other"), "")
 
 
 def bytes_to_fetch(listing: Listing, names: Iterable[str]) -> int:
     """Bytes of those files that are not in the cache yet."""
-    return sum(listing.files[name].size for name in _absent(listing, names))
+    return sum(_left(listing, name) for name in _absent(listing, names))
+
+
+def _left(listing: Listing, name: str) -> int:
+    """Bytes of a file still to come: less than its size where a download of it was cut."""
+    remote = listing.files[name]
+    there = arrived(listing.name.repo, remote.sha256) if remote.sha256 else 0
+    return remote.size - (there if there <= remote.size else 0)
 
 
 def _absent(listing: Listing, names: Iterable[str]) -> tuple[str, ...]:
@@ -93,8 +114,8 @@ def _absent(listing: Listing, names: Iterable[str]) -> tuple[str, ...]:
 def fetch(listing: Listing, names: Iterable[str], hashes: Hashes, report: Report | None = None) -> dict[str, Path]:
     """Names to paths in the cache, fetched where needed and every one of them checked.
 
-    A transfer that is cut is taken up again, and files that arrived are kept for the next attempt. Raises
-    ``CorruptFile``, ``NetworkError``, ``StorageError``.
+    A transfer that is cut is taken up again; what arrived is kept for the next attempt, a part of a large file too.
+    Raises ``CorruptFile``, ``NetworkError``, ``StorageError``.
     """
     wanted = tuple(names)
     meter = _Meter(report, bytes_to_fetch(listing, wanted))
@@ -115,7 +136,10 @@ def _download(listing: Listing, name: str, meter: _Meter) -> Path:
     class Bar(_Bar):
         report = staticmethod(meter.add)
 
+    remote = listing.files[name]
     with translated(listing.name, name), _quiet():
+        if remote.sha256 is not None:
+            bring(listing.name.repo, listing.commit, name, remote.sha256, remote.size, Bar, _endpoint())
         path = hf_hub_download(
             listing.name.repo,
             name,
@@ -126,7 +150,7 @@ def _download(listing: Listing, name: str, meter: _Meter) -> Path:
             tqdm_class=Bar,
         )
     found = Path(path)
-    if found.stat().st_size != listing.files[name].size:
+    if found.stat().st_size != remote.size:
         found.resolve().unlink(missing_ok=True)
         found.unlink(missing_ok=True)
         raise CorruptFile(f"{name} of {listing.name.repo} arrived with a wrong length", hint="run the command again")
@@ -137,7 +161,7 @@ def remember_revision(listing: Listing) -> None:
     """Note which commit a branch or tag stood for, as the hub's library does, so that it is found offline."""
     if listing.name.pinned:
         return
-    root = cache_folder() / ("models--" + listing.name.repo.replace("/", "--"))
+    root = repo_folder(listing.name.repo)
     note = root / "refs" / listing.name.revision
     try:
         note.parent.mkdir(parents=True, exist_ok=True)

@@ -66,9 +66,14 @@ def cache_folder(env: Mapping[str, str] | None = None) -> Path:
     return Path(os.path.expandvars(home)).expanduser() / "hub"
 
 
+def repo_folder(repo: str, cache: Path | None = None) -> Path:
+    """A repo's folder in the cache, which may not exist."""
+    return (cache or cache_folder()) / ("models--" + repo.replace("/", "--"))
+
+
 def cached(name: RepoName, cache: Path | None = None) -> Cached | None:
     """The snapshot of a repo's revision that is on this machine, if any."""
-    root = (cache or cache_folder()) / ("models--" + name.repo.replace("/", "--"))
+    root = repo_folder(name.repo, cache)
     commit = name.revision
     if not name.pinned:
         try:

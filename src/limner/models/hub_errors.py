@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,6 +11,8 @@ from limner.errors import LimnerError, ModelNotFound, NetworkError, OfflineError
 from limner.models.hub_cache import RepoName, cache_folder
 
 LOG_IN = "accept the licence on the model's page if it has one, and log in with `hf auth login`"
+NEW_TOKEN = "log in anew with `hf auth login`; if HF_TOKEN is set, it may be out of date: renew or unset it"
+WRONG_TOKEN = re.compile(r"invalid (credentials|username|user token|token)|token .*(expired|invalid)", re.IGNORECASE)
 RETRY = "check the connection and run the same command again; files that arrived are kept"
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 TRANSPORTS = ("httpx", "httpcore", "requests", "urllib3", "hf_xet", "ssl", "socket")
@@ -50,7 +53,7 @@ def _ours(error: Exception, name: RepoName, file: str) -> LimnerError | None:
         if isinstance(each, errors.EntryNotFoundError) and not isinstance(each, errors.LocalEntryNotFoundError):
             return ModelNotFound(f"there is no {what} on the hub", hint="try again, or choose another revision")
         if isinstance(each, errors.HfHubHTTPError):
-            return _status(each.response.status_code, what)
+            return _status(each.response.status_code, what, str(each))
         if isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT):
             return StorageError(f"the disk is full: {what} could not be stored", hint=f"make room in {cache_folder()}")
         if isinstance(each, OSError) and each.errno in UNWRITABLE:
@@ -70,7 +73,9 @@ def _unreached(error: Exception, what: str) -> LimnerError | None:
     return None
 
 
-def _status(status: int, what: str) -> NetworkError:
+def _status(status: int, what: str, said: str) -> NetworkError:
+    if status == 401 and WRONG_TOKEN.search(said):
+        return NetworkError(f"the hub refused {what}: it does not accept your access token", hint=NEW_TOKEN)
     if status in (401, 403):
         return NetworkError(f"the hub refused {what} (HTTP {status})", hint=LOG_IN)
     if status == 429:
