@@ -46,7 +46,7 @@ class Hashes:
         return found
 
     def fresh(self, path: Path) -> str:
-        """``sha256:...`` of a file read now, whatever is remembered; remembered from then on. Raises ``ModelNotFound``."""
+        """``sha256:...`` of a file read now, whatever was remembered. Raises ``ModelNotFound``."""
         real = path.resolve()
         stamp, found = _stamp(real), _read(real)
         self._remember({str(real): (stamp, found)})

@@ -72,7 +72,7 @@ def look_up(name: RepoName) -> Listing:
     from huggingface_hub import HfApi
 
     with translated(name):
-        info = HfApi(endpoint=_endpoint()).model_info(
+        info = HfApi(endpoint=endpoint()).model_info(
             name.repo, revision=name.revision, files_metadata=True, timeout=METADATA_SECONDS
         )
     commit = info.sha or ""
@@ -139,13 +139,13 @@ def _download(listing: Listing, name: str, meter: _Meter) -> Path:
     remote = listing.files[name]
     with translated(listing.name, name), _quiet():
         if remote.sha256 is not None:
-            bring(listing.name.repo, listing.commit, name, remote.sha256, remote.size, Bar, _endpoint())
+            bring(listing.name.repo, listing.commit, name, remote.sha256, remote.size, Bar, endpoint())
         path = hf_hub_download(
             listing.name.repo,
             name,
             revision=listing.commit,
             cache_dir=cache_folder(),
-            endpoint=_endpoint(),
+            endpoint=endpoint(),
             etag_timeout=METADATA_SECONDS,
             tqdm_class=Bar,
         )
@@ -194,7 +194,8 @@ def _quiet() -> Iterator[None]:
         log.setLevel(level)
 
 
-def _endpoint() -> str | None:
+def endpoint() -> str | None:
+    """The hub's address where it is not the usual one."""
     return os.environ.get("HF_ENDPOINT") or None
 
 
