@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import platform
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,16 +15,16 @@ from limner.engine.job import Job
 from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
 from limner.engine.ticket import Locate, Ticket
-from limner.errors import Cancelled, GenerationError, LimnerError
+from limner.errors import Cancelled, GenerationError, LimnerError, OutOfMemory
+from limner.models.estimate import runtime_bytes
+from limner.models.estimate_offers import offers
 from limner.models.family import Family, Files, Together
-from limner.models.machine import probe
+from limner.models.machine import probe, usable_memory
 from limner.sampling import catalog
 from limner.sampling.course import Course, Show, Weights
 from limner.types import Cancelled as WasCancelled
-from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Step, Warned
+from limner.types import Done, Drawn, Facts, Failed, Loading, Notice, Pixels, Plan, Step, Warned
 from limner.version import VERSION
-
-RESIDENT_SHARE = 0.6  # of memory, for weights; the rest is for activations and everything else on the machine
 
 
 @dataclass(slots=True)
@@ -41,15 +40,17 @@ class Open:
     cancelled: bool = False
 
 
+class NoRoom(LimnerError):
+    """A preview would cost the picture its memory."""
+
+
 class Desk:
     """``closing`` tells whether all is to end, also while the engine is inside a Call."""
 
     def __init__(self, locate: Locate, closing: Callable[[], bool] = lambda: False) -> None:
         self._locate = locate
         self._closing = closing
-        machine = probe()
-        memory = min(machine.ram_total, machine.ram_limit or machine.ram_total)
-        self.runner = TorchRunner(int(memory * RESIDENT_SHARE), self._tell_loading)
+        self.runner = TorchRunner(budget, self._tell_loading)
         self.engine = Engine(self.runner, Scheduler(), self._finished)
         self._open: dict[str, Open] = {}
         self._owner: dict[str, tuple[Open, tuple[int, ...]]] = {}
@@ -69,6 +70,7 @@ class Desk:
             # The device is part of the name: the same checkpoint may live on two.
             checkpoint = f"{plan.model.weights_hash()}@{device}"
             self.runner.register(checkpoint, family, files, device)
+            self.runner.residency.expect(ticket.id, checkpoint, plan.estimate.parts)
             self._open_jobs(Open(ticket, family, files, checkpoint))
         except Exception as error:
             self._abandon(ticket.id)
@@ -113,6 +115,7 @@ class Desk:
 
     def _abandon(self, ticket_id: str) -> None:
         """Let go of a ticket and its jobs without telling anyone."""
+        self.runner.residency.forget(ticket_id)
         if opened := self._open.pop(ticket_id, None):
             for job_id in opened.left:
                 self.engine.forget(job_id)
@@ -124,12 +127,24 @@ class Desk:
         for place, k in enumerate(images):
             preview = None
             if opened.ticket.previews and show.latent is not None:
-                preview = opened.family.preview(show.latent[place] if _together(opened.family) else show.latent, part)
+                latent = show.latent[place] if _together(opened.family) else show.latent
+                try:
+                    preview = opened.family.preview(latent, part)
+                except NoRoom as error:
+                    job.note("no-previews", error.message)
             opened.ticket.tell(Step(opened.ticket.plan.first + k, show.step, show.steps, preview))
 
     def _part_of(self, opened: Open) -> Callable[[str], torch.nn.Module]:
+        """The parts that previews are made with; ``NoRoom`` rather than driving out what draws."""
         dtype = opened.ticket.plan.numerics.dtype
-        return lambda part: self.runner.module(Weights(opened.checkpoint, part, dtype))
+
+        def part_of(part: str) -> torch.nn.Module:
+            weights = Weights(opened.checkpoint, part, dtype)
+            if not self.runner.residency.fits_beside(weights):
+                raise NoRoom(f"no previews: {part} does not fit into memory beside what draws")
+            return self.runner.module(weights)
+
+        return part_of
 
     def _noted(self, job: Job, notice: Notice) -> None:
         opened, images = self._owner[job.id]
@@ -147,12 +162,13 @@ class Desk:
         elif isinstance(job.error, Cancelled):
             opened.cancelled = True
         else:
-            opened.error = opened.error or job.error
+            opened.error = opened.error or with_offers(job.error, opened.ticket.plan)
         if not opened.left:
             self._close(opened)
 
     def _close(self, opened: Open) -> None:
         del self._open[opened.ticket.id]
+        self.runner.residency.forget(opened.ticket.id)
         if opened.error is not None:
             opened.ticket.tell(Failed(as_ours(opened.error)))
         else:
@@ -171,10 +187,25 @@ class Desk:
             device_name=device_name(device),
             threads=torch.get_num_threads(),
             timings=timings,
-            peak_bytes=peak_bytes(device),
+            peak_bytes=job.peak,
             versions=versions(),
             notices=tuple(job.notices),
         )
+
+
+def budget(device: str) -> int:
+    """Bytes for weights and work on a device, beside what was in use when the process began."""
+    return max(usable_memory(device, probe()) - runtime_bytes(device), 0)
+
+
+def with_offers(error: BaseException | None, plan: Plan) -> BaseException | None:
+    """Out of memory, with what would fit by the plan's own figures; any other error as it is."""
+    if not isinstance(error, OutOfMemory):
+        return error
+    fitting = [offer for offer in offers(plan, probe()) if offer.fits]
+    if not fitting:
+        return error
+    return OutOfMemory(error.message, hint=f"this would fit: {'; '.join(offer.text() for offer in fitting)}")
 
 
 def as_ours(error: BaseException) -> LimnerError:
@@ -212,18 +243,6 @@ def to_pixels(picture: torch.Tensor) -> Pixels:
     scaled = picture.clamp(0, 1).mul(255).round().to(torch.uint8)
     pixels: Pixels = np.ascontiguousarray(scaled.permute(1, 2, 0).cpu().numpy())
     return pixels
-
-
-def peak_bytes(device: torch.device) -> int | None:
-    """Most memory in use so far: of the device on CUDA, of the process otherwise."""
-    if device.type == "cuda":
-        return int(torch.cuda.max_memory_allocated(device))
-    if sys.platform == "win32":
-        return None
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
 
 
 def device_name(device: torch.device) -> str:

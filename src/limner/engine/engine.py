@@ -63,10 +63,23 @@ class Engine:
         if calling := next((j for j in self._jobs.values() if isinstance(j.pending, Call)), None):
             self._call(calling)
             return True
-        chosen = self.scheduler.pick([w for job in self._jobs.values() for w in job.waiting()])
+        chosen = self.scheduler.pick(self._served_now([w for job in self._jobs.values() for w in job.waiting()]))
         if chosen:
             self._forward(chosen)
         return not self.idle
+
+    def _served_now(self, waiting: list[Waiting]) -> list[Waiting]:
+        """The rows whose parts are resident, where not all parts can be. Rows of jobs alone have their turn as ever."""
+        if all(w.alone for w in waiting):
+            return waiting
+        parts = {w: self._row(w).weights for w in waiting}
+        served = self.runner.residency.served_now(set(parts.values()))
+        return [w for w in waiting if parts[w] in served]
+
+    def _row(self, waiting: Waiting) -> Row:
+        ask = self._jobs[waiting.job].pending
+        assert isinstance(ask, Eval)
+        return ask.rows[waiting.position]
 
     def _begin(self) -> None:
         """Start what may start. A job may finish at once, from what is remembered, and make room for the next."""
@@ -84,13 +97,14 @@ class Engine:
         asks = [job.pending for job in jobs]
         rows = [ask.rows[w.position] for ask, w in zip(asks, chosen, strict=True) if isinstance(ask, Eval)]
         began = time.perf_counter()
-        answers = self.runner.forward(rows)
-        loading = self.runner.take_loading()
+        answers = self.runner.forward(rows, split=not chosen[0].alone)  # other rows beside it, other last bits
+        loading, peak = self.runner.take_loading(), self.runner.take_peak()
         spent = time.perf_counter() - began - loading
         for note in self.runner.take_notes():
             for job in dict.fromkeys(jobs):
                 job.note(*note)
         for job in dict.fromkeys(jobs):
+            job.used(peak)
             job.seconds[rows[0].weights.part] += spent
             if loading:
                 job.seconds["load"] += loading
@@ -107,7 +121,8 @@ class Engine:
         assert isinstance(call, Call)
         began = time.perf_counter()
         try:
-            answer: Tensor | LimnerError = call.run(self.runner, job.tick)
+            with self.runner.measured(call.weights):
+                answer: Tensor | LimnerError = call.run(self.runner, job.tick)
         except LimnerError as error:
             answer = error
         except (RuntimeError, MemoryError) as error:
@@ -118,6 +133,9 @@ class Engine:
                 hint="try fewer pictures, another --dtype, or a smaller model (limner models list --fits)",
             )
         loading = self.runner.take_loading()
+        job.used(self.runner.take_peak())
+        for note in self.runner.take_notes():
+            job.note(*note)
         job.seconds[call.weights.part] += time.perf_counter() - began - loading
         if loading:
             job.seconds["load"] += loading

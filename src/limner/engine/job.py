@@ -39,6 +39,7 @@ class Job:
     picture: Tensor | None = None
     error: BaseException | None = None
     cancelled: bool = False
+    peak: int | None = None
     notices: list[Notice] = field(default_factory=list)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
@@ -81,6 +82,11 @@ class Job:
         if notice not in self.notices:
             self.notices.append(notice)
             self.on_note(self, notice)
+
+    def used(self, peak: int | None) -> None:
+        """Bytes in use at the worst moment of a call; the largest of all its calls is kept."""
+        if peak is not None:
+            self.peak = max(self.peak or 0, peak)
 
     def fail(self, error: BaseException) -> None:
         self.error = error

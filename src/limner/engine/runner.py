@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -12,6 +13,7 @@ from torch.nn import Module
 
 from limner.engine.allocation import own_pages
 from limner.engine.memory import Residency
+from limner.engine.meter import Meter
 from limner.errors import LimnerError, NonFinite, OutOfMemory
 from limner.models.family import Family, Files, Placement
 from limner.sampling.course import Row, Weights
@@ -25,14 +27,23 @@ class Registered:
 
 
 class TorchRunner:
-    """Owns the modules. ``on_load`` is told before a part's weights are read."""
+    """Owns the modules. ``budget`` is bytes for weights and work, of every device or by its name; ``on_load`` is told
+    before a part's weights are read."""
 
-    def __init__(self, budget: int, on_load: Callable[[str, str], None] = lambda checkpoint, part: None) -> None:
+    def __init__(
+        self,
+        budget: int | Callable[[str], int],
+        on_load: Callable[[str, str], None] = lambda checkpoint, part: None,
+    ) -> None:
         self._registered: dict[str, Registered] = {}
         self._on_load = on_load
         self._notes: list[tuple[str, str]] = []
         self._loading = 0.0
-        self.residency = Residency(self._load, budget)
+        self._meter = Meter()
+        self._peak: int | None = None
+        self.residency = Residency(
+            self._load, budget if callable(budget) else lambda device: budget, on_leave=self._note_leaving
+        )
 
     def register(self, checkpoint: str, family: Family, files: Files, device: torch.device) -> None:
         """Make a checkpoint known under the name its rows will use. Its files may come with other extras each time."""
@@ -45,13 +56,18 @@ class TorchRunner:
     def module(self, weights: Weights) -> Module:
         return self.residency.get(weights)
 
-    def forward(self, rows: Sequence[Row]) -> list[Tensor | LimnerError]:
+    def forward(self, rows: Sequence[Row], *, split: bool = True) -> list[Tensor | LimnerError]:
         """Answers in the rows' order. A row whose answer is not finite gets ``NonFinite``, its neighbours their own
-        answers. Out of memory splits the batch in halves, noted; one row that does not fit gets ``OutOfMemory``."""
+        answers. With ``split`` a batch that is known not to fit is taken in pieces. Out of memory splits the batch in
+        halves, noted; one row that does not fit gets ``OutOfMemory``."""
         weights = rows[0].weights
+        most = self.residency.most_rows(weights) if split else None
+        if most is not None and len(rows) > most:
+            return [answer for i in range(0, len(rows), most) for answer in self.forward(rows[i : i + most])]
         try:
-            module = self.residency.get(weights)
-            return _finite(self._call(module, weights, rows))
+            module = self.residency.get(weights, len(rows))
+            with self.measured(weights):
+                return _finite(self._call(module, weights, rows))
         except LimnerError as error:
             return [error] * len(rows)
         except (RuntimeError, MemoryError) as error:
@@ -69,6 +85,21 @@ class TorchRunner:
         """Seconds spent reading weights since last asked."""
         seconds, self._loading = self._loading, 0.0
         return seconds
+
+    @contextmanager
+    def measured(self, weights: Weights) -> Iterator[None]:
+        """The most memory in use inside counts for ``take_peak``."""
+        self._meter.begin(self._registered[weights.checkpoint].device)
+        try:
+            yield
+        finally:
+            if (peak := self._meter.end()) is not None:
+                self._peak = max(self._peak or 0, peak)
+
+    def take_peak(self) -> int | None:
+        """The most memory in use during calls since last asked, in bytes; ``None`` where that cannot be told."""
+        peak, self._peak = self._peak, None
+        return peak
 
     def _call(self, module: Module, weights: Weights, rows: Sequence[Row]) -> Tensor:
         home = self._registered[weights.checkpoint]
@@ -96,6 +127,12 @@ class TorchRunner:
         )
         parts = [rows[:half], rows[half:]] if len(rows) > 1 else [rows]
         return [answer for part in parts for answer in self.forward(part)]
+
+    def _note_leaving(self, left: Weights, comes: Weights) -> None:
+        """Another model that leaves concerns nobody who is drawing."""
+        if left.checkpoint == comes.checkpoint:
+            message = f"{left.part} left memory to make room for {comes.part}; the picture is the same, it takes longer"
+            self._notes.append(("offloaded", message))
 
     def _load(self, weights: Weights) -> Module:
         home = self._registered[weights.checkpoint]

@@ -80,6 +80,7 @@ def part(name: str, tally: Tally, dtype: Dtype, calls: int = 1) -> PartCost:
         work_bytes=tally.peak * size,
         flops=float(tally.flops) * calls,
         calls=calls,
+        rows=tally.rows,
     )
 
 

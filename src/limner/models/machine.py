@@ -112,7 +112,7 @@ def choose_device(asked: str | None, machine: Machine) -> str:
 
 def choose_dtype(asked: Dtype | None, device: str, machine: Machine) -> Chosen:
     """The networks' number format on a device, and why. Raises ``DeviceError`` for one the device only emulates."""
-    native = _native(device, machine)
+    native = native_dtypes(device, machine)
     if asked is None:
         return _default(device, native, machine)
     if asked not in native:
@@ -153,7 +153,7 @@ def _name(device: str, machine: Machine) -> str:
     return "Apple's GPU" if device == "mps" else f"this CPU ({machine.cpu or machine.arch})"
 
 
-def _native(device: str, machine: Machine) -> tuple[Dtype, ...]:
+def native_dtypes(device: str, machine: Machine) -> tuple[Dtype, ...]:
     """Formats the device computes in, fastest first."""
     if device.startswith("cuda"):
         gpu = machine.gpu(device)

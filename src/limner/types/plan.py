@@ -96,14 +96,15 @@ class Recipe(Frozen):
 
 
 class PartCost(Frozen):
-    """What one network costs. ``weights_bytes`` while it is loaded and ``work_bytes`` more while it runs; ``flops`` of
-    one picture over all its ``calls``. ``None`` where it is not known."""
+    """What one network costs. ``weights_bytes`` while it is loaded and ``work_bytes`` more while it runs a call of
+    ``rows`` batch elements; ``flops`` of one picture over all its ``calls``. ``None`` where it is not known."""
 
     name: str
     weights_bytes: int
     work_bytes: int | None = None
     flops: float | None = None
     calls: int = 0
+    rows: int = 1
 
 
 class Estimate(Frozen):
