@@ -1,6 +1,7 @@
 """Settings: a TOML file and environment variables, each value knowing where it came from.
 
-``config.toml`` has the sections ``[defaults]`` (fields of a Request), ``[models.NAME]`` (the same, for one model),
+``config.toml`` has the sections ``[defaults]`` (fields of a Request), ``[models.NAME]`` (the same, for one model, and
+``prediction``, what its network was trained to predict),
 ``[library]`` (``root``) and ``[network]`` (``offline``). ``LIMNER_<FIELD>`` sets a field of a Request, as
 ``LIMNER_STEPS`` does; ``LIMNER_LIBRARY`` and ``LIMNER_OFFLINE`` set the rest, and ``HF_HUB_OFFLINE`` is respected.
 ``LIMNER_HOME`` moves all state into one folder. Only ``Session.plan`` merges these with other defaults.
@@ -19,6 +20,9 @@ from typing import NamedTuple, Self, TypeAlias
 from limner.errors import ConfigError, InvalidRequest
 from limner.toml_lines import key_lines
 from limner.types import Request, parse_size
+
+PREDICTION = "prediction"
+PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 Value: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
@@ -95,6 +99,12 @@ class Settings:
         """Request fields of ``[models.NAME]``; empty where there is no such section."""
         return self._models.get(name, {})
 
+    def predictions(self) -> Mapping[str, str]:
+        """What a model's network was trained to predict, where ``[models.NAME]`` says it: files do not always."""
+        suffix = f".{PREDICTION}"
+        named = {key: each for key, each in self._plain.items() if key.startswith("models.") and key.endswith(suffix)}
+        return {key.removeprefix("models.").removesuffix(suffix): str(each.value) for key, each in named.items()}
+
     def environment(self) -> Mapping[str, Sourced]:
         """Request fields of ``LIMNER_<FIELD>`` variables."""
         return self._environment
@@ -106,8 +116,8 @@ class Settings:
         """
         if key.startswith("models."):
             model, _, name = key.removeprefix("models.").rpartition(".")
-            found = self.model_defaults(model).get(name)
-            known = [f"models.{model}.{each}" for each in sorted(FIELDS)]
+            found = self.model_defaults(model).get(name) or self._plain.get(key)
+            known = [f"models.{model}.{each}" for each in sorted(FIELDS | {PREDICTION})]
             return found or (_unset(name) if name in FIELDS else _unknown(key, known, "setting", ""))
         name = key.removeprefix("defaults.")
         if name in FIELDS:
@@ -123,6 +133,7 @@ class Settings:
             yield f"defaults.{name}", self.value(name)
         for model, fields in self._models.items():
             yield from ((f"models.{model}.{name}", sourced) for name, sourced in fields.items())
+        yield from ((key, sourced) for key, sourced in self._plain.items() if key.startswith("models."))
         yield "library.root", self.value("library.root")
         yield "network.offline", self.value("network.offline")
 
@@ -178,11 +189,13 @@ class _File:
         for name in tables.keys() - set(SECTIONS):
             _unknown(name, SECTIONS, "section", f"{self.where(name)}: ")
         defaults = self.fields("defaults", self.table("defaults", tables.get("defaults", {})), FIELDS)
-        models = {
-            name: self.fields(f"models.{name}", self.table(f"models.{name}", fields), FIELDS - {"model"})
-            for name, fields in self.table("models", tables.get("models", {})).items()
-        }
-        plain = {}
+        models, plain = {}, {}
+        for name, fields in self.table("models", tables.get("models", {})).items():
+            said = dict(self.table(f"models.{name}", fields))
+            if PREDICTION in said:
+                key = f"models.{name}.{PREDICTION}"
+                plain[key] = Sourced(self.prediction(key, said.pop(PREDICTION)), self.origin(key))
+            models[name] = self.fields(f"models.{name}", said, FIELDS - {"model"})
         for section, known in PLAIN.items():
             for name, value in self.table(section, tables.get(section, {})).items():
                 key = f"{section}.{name}"
@@ -202,6 +215,11 @@ class _File:
             right = "true or false" if wanted is bool else "a folder in quotes"
             raise ConfigError(f"{self.where(key)}: {key} is {value!r}", hint=f"it must be {right}")
         return value
+
+    def prediction(self, key: str, value: object) -> str:
+        if value not in PREDICTIONS:
+            raise ConfigError(f"{self.where(key)}: {key} is {value!r}", hint=f"known: {', '.join(PREDICTIONS)}")
+        return str(value)
 
     def fields(self, section: str, values: Mapping[str, object], known: frozenset[str]) -> dict[str, Sourced]:
         checked: dict[str, Sourced] = {}

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from limner.errors import CorruptFile, MismatchedWeights
-from limner.models.inspect import TensorInfo, read_header
-from limner.models.nets.aliases import canonical_names, may_be_convolution
+from limner.models.inspect import read_header
+from limner.models.nets.aliases import may_be_convolution
 from limner.models.nets.packing import pack
+from limner.models.stored import Piece, pieces
 
 __all__ = ["load_into"]
 
@@ -23,8 +24,8 @@ CONVOLUTIONAL = ("unet", "vae")
 SHOWN = 3
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
-Found = dict[str, tuple[Path, str, TensorInfo]]
-"""For each parameter: the file that holds it, the name it has there, and what the header says of it."""
+Found = dict[str, tuple[Path, Piece]]
+"""For each parameter: the file that holds it, and where it lies in there."""
 
 
 def load_into(
@@ -93,33 +94,31 @@ class _Unfilled(TorchFunctionMode):
 def _find(paths: Sequence[Path], part: str) -> Found:
     found: Found = {}
     for path in paths:
-        tensors = read_header(path).tensors
-        for stored, name in canonical_names(part, tensors).items():
-            if name is None:
-                continue
+        for name, piece in pieces(part, read_header(path).tensors):
             if name in found:
+                other, there = found[name]
                 raise MismatchedWeights(
-                    f"the weights of the {part} hold {name} twice: as {found[name][1]!r} in {found[name][0].name} "
-                    f"and as {stored!r} in {path.name}",
+                    f"the weights of the {part} hold {name} twice: as {there.stored!r} in {other.name} "
+                    f"and as {piece.stored!r} in {path.name}",
                     hint="download the checkpoint again; name each shard once",
                 )
-            found[name] = (path, stored, tensors[stored])
+            found[name] = (path, piece)
     return found
 
 
 def _compare(found: Found, wanted: Mapping[str, Tensor], part: str) -> None:
     faults = {
         "missing": [name for name in wanted if name not in found],
-        "unexpected": [entry[1] for name, entry in found.items() if name not in wanted],
+        "unexpected": [piece.stored for name, (_, piece) in found.items() if name not in wanted],
         "wrong shape": [
-            f"{name} {list(info.shape)} instead of {list(wanted[name].shape)}"
-            for name, (_, _, info) in found.items()
-            if name in wanted and not _fits(info.shape, tuple(wanted[name].shape), may_be_convolution(part, name))
+            f"{name} {list(piece.shape)} instead of {list(wanted[name].shape)}"
+            for name, (_, piece) in found.items()
+            if name in wanted and not _fits(piece.shape, tuple(wanted[name].shape), may_be_convolution(part, name))
         ],
         "not floating point": [
-            f"{name} {info.dtype}"
-            for name, (_, _, info) in found.items()
-            if name in wanted and info.dtype not in FLOATS
+            f"{name} {piece.info.dtype}"
+            for name, (_, piece) in found.items()
+            if name in wanted and piece.info.dtype not in FLOATS
         ],
     }
     if any(faults.values()):
@@ -144,16 +143,23 @@ def _read(
 ) -> dict[str, Tensor]:
     """Read file by file; only one tensor at a time exists in two dtypes."""
     state: dict[str, Tensor] = {}
-    for path in dict.fromkeys(path for path, _, _ in found.values()):
+    for path in dict.fromkeys(path for path, _ in found.values()):
         try:
             with safe_open(path, framework="pt", device=str(device)) as file:
-                for name, (where, stored, _) in found.items():
+                for name, (where, piece) in found.items():
                     if where == path:
-                        tensor = file.get_tensor(stored).reshape(wanted[name].shape)
+                        tensor = _piece(file.get_tensor(piece.stored), piece).reshape(wanted[name].shape)
                         state[name] = _place(tensor, dtype, device, part)
         except (SafetensorError, OSError) as error:
             raise CorruptFile(f"{path} cannot be read: {error}", hint="delete it and download it again") from error
     return state
+
+
+def _piece(tensor: Tensor, piece: Piece) -> Tensor:
+    """The rows that a piece is, as a view: nothing is copied. A transposed one is, as products with it are faster."""
+    if piece.rows is not None:
+        tensor = tensor[piece.rows[0] : piece.rows[1]]
+    return tensor.T.contiguous() if piece.transposed else tensor
 
 
 def _place(tensor: Tensor, dtype: torch.dtype, device: torch.device, part: str) -> Tensor:

@@ -1,15 +1,14 @@
-"""Which files are needed, and which checkpoints are refused for what they bring."""
+"""Which files of a checkpoint are needed."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import pytest
 
-from limner.errors import CorruptFile, ModelError, ModelNotFound, UnsafeFile
-from limner.models.layout import family_of, needed
-from tests.unit.models.tiny import INDEX, files
+from limner.errors import CorruptFile, ModelNotFound, UnsafeFile
+from limner.models.layout import SDXL, by_index, needed, present_in
+from tests.unit.models.tiny import files
 
 NAMES = frozenset(files())
 UNET = "unet/diffusion_pytorch_model"
@@ -89,38 +88,43 @@ def test_a_missing_file_is_named(name: str) -> None:
         needed(NAMES - {name}, no_json, "tiny")
 
 
-def test_the_family_follows_the_pipeline_class() -> None:
-    assert family_of(INDEX, "tiny") == "sd"
+def test_a_family_without_a_table_is_laid_out_as_its_index_says() -> None:
+    index: Mapping[str, object] = {
+        "_class_name": "SanaPipeline",
+        "feature_extractor": [None, None],
+        "image_processor": ["transformers", "CLIPImageProcessor"],
+        "scheduler": ["diffusers", "DPMSolverMultistepScheduler"],
+        "text_encoder": ["transformers", "Gemma2Model"],
+        "tokenizer": ["transformers", "GemmaTokenizerFast"],
+        "transformer": ["diffusers", "SanaTransformer2DModel"],
+        "vae": ["diffusers", "AutoencoderDC"],
+    }
+    layout = by_index(index)
+    assert {part.name: (part.kind, part.stem) for part in layout.parts} == {
+        "image_processor": ("processor", ""),
+        "scheduler": ("scheduler", ""),
+        "text_encoder": ("weights", "model"),
+        "tokenizer": ("tokenizer", ""),
+        "transformer": ("weights", "diffusion_pytorch_model"),
+        "vae": ("weights", "diffusion_pytorch_model"),
+    }
+    wanted = {
+        *("model_index.json", "image_processor/preprocessor_config.json", "scheduler/scheduler_config.json"),
+        *("text_encoder/config.json", "text_encoder/model.safetensors", "tokenizer/tokenizer.json"),
+        *("transformer/config.json", "transformer/diffusion_pytorch_model.bf16.safetensors"),
+        *("vae/config.json", "vae/diffusion_pytorch_model.safetensors"),
+    }
+    there = wanted | {"README.md", "transformer/modeling.py", "tokenizer/tokenizer.py", "vae/extra.json"}
+    need = needed(there, no_json, "x", layout)
+    assert set(need.names) == wanted
+    assert need.variants["transformer"] == "bf16"
+    for name in wanted - {"model_index.json"}:
+        with pytest.raises(ModelNotFound, match=name.split("/")[0]):
+            needed(there - {name}, no_json, "x", layout)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"unet": ["my_unet", "MyUNet"]},
-        {"unet": ["diffusers_modules.local", "UNet2DConditionModel"]},
-        {"safety_checker": ["stable_diffusion", "Other"]},
-        {"extra": ["os", "system"]},
-        {"extra": ["diffusers", "a.b"]},
-        {"_class_name": ["pipeline", "Mine"]},
-        {"custom_pipeline": "someone/code"},
-    ],
-)
-def test_custom_code_is_never_accepted(change: dict[str, object]) -> None:
-    with pytest.raises(UnsafeFile):
-        family_of({**INDEX, **change}, "tiny")
-
-
-@pytest.mark.parametrize(
-    ("change", "error"),
-    [
-        ({"_class_name": None}, CorruptFile),
-        ({"vae": ["diffusers"]}, CorruptFile),
-        ({"vae": [1, 2]}, CorruptFile),
-        ({"_class_name": "StableDiffusionXLPipeline"}, ModelError),
-        ({"vae": ["diffusers", "AsymmetricAutoencoderKL"]}, ModelError),
-    ],
-)
-def test_other_architectures_are_told_apart_from_harm(change: dict[str, object], error: type[ModelError]) -> None:
-    with pytest.raises(error) as caught:
-        family_of(json.loads(json.dumps({**INDEX, **change})), "tiny")
-    assert type(caught.value) is error
+def test_parts_that_an_index_leaves_out_are_not_needed() -> None:
+    refiner = {part.name: ["diffusers", "X"] for part in SDXL.parts} | {"text_encoder": [None, None]}
+    del refiner["tokenizer"]
+    names = {part.name for part in present_in(refiner, SDXL).parts}
+    assert names == {"text_encoder_2", "tokenizer_2", "unet", "vae", "scheduler"}

@@ -122,12 +122,6 @@ def test_missing_files_are_not_found(tmp_path: Path, settings: Settings, name: s
         resolve(str(tmp_path / name), settings, CATALOG)
 
 
-def test_a_single_file_is_told_to_come_later(tmp_path: Path, settings: Settings) -> None:
-    (tmp_path / "x.safetensors").write_bytes(tiny.safetensors(0))
-    with pytest.raises(ModelNotFound, match="single file"):
-        resolve(str(tmp_path / "x.safetensors"), settings, CATALOG)
-
-
 def test_a_folder_of_pickles_is_refused_by_name(tmp_path: Path, settings: Settings) -> None:
     content = tiny.files()
     content["vae/diffusion_pytorch_model.bin"] = content.pop("vae/diffusion_pytorch_model.safetensors")
@@ -193,7 +187,7 @@ def test_resolving_imports_neither_torch_nor_the_hubs_library() -> None:
         "import sys; from limner.config import Settings; from limner.models.catalog import Catalog\n"
         "from limner.models.machine import probe; from limner.models.resolve import resolve\n"
         "resolve('pocket', Settings.load(), Catalog.load()); probe()\n"
-        "print([m for m in ('torch', 'numpy', 'huggingface_hub') if m in sys.modules])"
+        "print([m for m in ('torch', 'diffusers', 'transformers', 'huggingface_hub') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
