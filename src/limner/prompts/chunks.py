@@ -8,11 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from limner.errors import InvalidRequest
 from limner.prompts.syntax import Break, Piece
 
-Encode = Callable[[str], Sequence[int]]
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Tokens that stay together in one chunk: the vectors of a textual inversion, each with an id of its own."""
+
+    ids: tuple[int, ...]
+
+
+Token: TypeAlias = int | Block
+Encode: TypeAlias = Callable[[str], Sequence[Token]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,34 +45,80 @@ def chunk(
 ) -> tuple[Chunk, ...]:
     """Chunks of exactly ``length`` ids: bos, up to length - 2 tokens, eos, padding. At least one.
 
-    ``encode`` gives the ids of a text without markers. A Break starts a new chunk, after an empty one if nothing was
-    written before it, as in A1111. ``comma_backtrack`` > 0 ends a full chunk at its last comma, if that lies within so
-    many tokens of the end (A1111's default is 20); 0 fills every chunk, which makes them as few as possible.
-    ``pad`` depends on the model: SD 1 pads with eos, SD 2 and pocket with 0.
-    Raises InvalidRequest for ``length`` < 3.
+    ``encode`` gives the ids of a text without markers, and a ``Block`` for what must not be torn: one that does not fit
+    any more starts a new chunk. A Break starts a new chunk, after an empty one if nothing was written before it, as in
+    A1111. ``comma_backtrack`` > 0 ends a full chunk at its last comma, if that lies within so many tokens of the end
+    and the next token is no comma itself (A1111's rule, whose default is 20); 0 fills every chunk, which makes them as
+    few as possible. ``pad`` depends on the model: SD 1 pads with eos, SD 2 and pocket with 0.
+    Raises InvalidRequest for ``length`` < 3 and for a Block that no chunk can hold.
     """
     if length < 3:
         raise InvalidRequest(
             f"a text encoder of length {length} has no room for words", hint="length must be 3 or more"
         )
-    room = length - 2
-    comma = tuple(encode(",")) if comma_backtrack > 0 else ()
-    full: list[list[tuple[int, float]]] = []
-    current: list[tuple[int, float]] = []
+    filling = _Filling(length - 2, _comma(encode) if comma_backtrack > 0 else None, comma_backtrack)
     for piece in spans:
         if isinstance(piece, Break):
-            full.append(current)
-            current = []
+            filling.close()
             continue
         for token in encode(piece.text):
-            if len(current) == room:
-                cut = _cut(current, comma, comma_backtrack)
-                full.append(current[:cut])
-                current = current[cut:]
-            current.append((token, piece.weight))
-    if current or not full:
-        full.append(current)
-    return tuple(_framed(tokens, bos=bos, eos=eos, pad=pad, length=length) for tokens in full)
+            filling.add(token, piece.weight)
+    return tuple(_framed(tokens, bos=bos, eos=eos, pad=pad, length=length) for tokens in filling.finished())
+
+
+class _Filling:
+    """Chunks being filled, without their markers."""
+
+    def __init__(self, room: int, comma: int | None, backtrack: int) -> None:
+        self._room, self._comma, self._backtrack = room, comma, backtrack
+        self._full: list[list[tuple[int, float]]] = []
+        self._current: list[tuple[int, float]] = []
+
+    def close(self) -> None:
+        self._full.append(self._current)
+        self._current = []
+
+    def add(self, token: Token, weight: float) -> None:
+        if isinstance(token, Block):
+            self._add_block(token, weight)
+            return
+        if len(self._current) == self._room:
+            kept = self._room if token == self._comma else self._kept()
+            moved = self._current[kept:]
+            self._current = self._current[:kept]
+            self.close()
+            self._current = moved
+        self._current.append((token, weight))
+
+    def _add_block(self, block: Block, weight: float) -> None:
+        if len(block.ids) > self._room:
+            raise InvalidRequest(
+                f"a word of {len(block.ids)} vectors is longer than the text encoder reads at once ({self._room})",
+                field="prompt",
+                hint="this textual inversion was made for another model",
+            )
+        if len(self._current) + len(block.ids) > self._room:
+            self.close()
+        self._current.extend((each, weight) for each in block.ids)
+
+    def _kept(self) -> int:
+        """How many of a full chunk's tokens stay in it."""
+        if self._comma is not None:
+            for back in range(min(self._backtrack, self._room)):
+                if self._current[-1 - back][0] == self._comma:
+                    return self._room - back
+        return self._room
+
+    def finished(self) -> list[list[tuple[int, float]]]:
+        if self._current or not self._full:
+            self.close()
+        return self._full
+
+
+def _comma(encode: Encode) -> int | None:
+    """The comma's id; a tokenizer may have none, or spell it in pieces."""
+    found = encode(",")
+    return found[0] if len(found) == 1 and isinstance(found[0], int) else None
 
 
 def pad_to(
@@ -75,15 +131,6 @@ def pad_to(
     empty = _framed([], bos=bos, eos=eos, pad=pad, length=len(first[0].ids))
     count = max(len(first), len(second))
     return (*first, *[empty] * (count - len(first))), (*second, *[empty] * (count - len(second)))
-
-
-def _cut(tokens: Sequence[tuple[int, float]], comma: tuple[int, ...], backtrack: int) -> int:
-    """How many of a full chunk's tokens stay in it."""
-    if len(comma) == 1:  # a tokenizer may have no comma, or spell it in pieces
-        for back in range(min(backtrack, len(tokens))):
-            if tokens[-1 - back][0] == comma[0]:
-                return len(tokens) - back
-    return len(tokens)
 
 
 def _framed(tokens: Sequence[tuple[int, float]], *, bos: int, eos: int, pad: int, length: int) -> Chunk:

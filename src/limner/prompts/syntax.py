@@ -100,23 +100,24 @@ def parse_weights(text: str) -> tuple[Piece, ...]:
     return tuple(_merged(pieces))
 
 
-def schedule(text: str, steps: int) -> tuple[Scheduled, ...]:
+def schedule(text: str, steps: int, *, merged: bool = True, before: int | None = None) -> tuple[Scheduled, ...]:
     """What the prompt says at each of ``steps`` steps (>= 1), equal neighbours merged; the last ends at ``steps``.
 
     ``[a:b:when]`` shows a while step <= when. The texts keep their emphasis and escapes for `parse_weights`.
-    Brackets that are no scheduling stay as written. Raises InvalidRequest for ``steps`` < 1.
+    Brackets that are no scheduling stay as written. In a second pass, ``before`` steps came before: whole numbers count
+    on from there, and fractions of it begin at 1.0. Raises InvalidRequest for ``steps`` < 1.
     """
     if steps < 1:
         raise InvalidRequest(f"a prompt cannot be scheduled over {steps} steps", field="steps", hint="use 1 or more")
     tokens = _tokens(text)
-    choices = _choices(tokens, steps)
+    choices = _choices(tokens, steps, before)
     ends = {steps}
     for choice in choices.values():
         ends.update(range(1, steps) if choice.when is None else [choice.when] if choice.when > 0 else [])
     found: list[Scheduled] = []
     for until in sorted(ends):
         words = "".join(_walk(tokens, choices, until))
-        if found and found[-1].text == words:
+        if merged and found and found[-1].text == words:
             found.pop()
         found.append(Scheduled(until, words))
     return tuple(found)
@@ -224,14 +225,14 @@ class _Choice(NamedTuple):
         return self.starts[0] if step <= self.when else self.starts[1]
 
 
-def _choices(tokens: Sequence[_Token], steps: int) -> dict[int, _Choice]:
+def _choices(tokens: Sequence[_Token], steps: int, before: int | None = None) -> dict[int, _Choice]:
     """By the index of its opening bracket, each pair that is scheduling or alternation."""
     found: dict[int, _Choice] = {}
     for opening, close, colons, bars in _squares(tokens, _partners(tokens)):
         if bars:
             starts = (opening + 1, *(bar + 1 for bar in bars))
             found[opening] = _Choice(close, starts, tuple(bars), None)
-        elif (when := _when(tokens, close, colons, steps)) is not None:
+        elif (when := _when(tokens, close, colons, steps, before)) is not None:
             # "[a:0.5]" has an empty first part: start it at its own end.
             starts = (opening + 1, colons[0] + 1) if len(colons) == 2 else (close, opening + 1)
             found[opening] = _Choice(close, starts, tuple(colons), when)
@@ -257,15 +258,19 @@ def _squares(
             inside[-1][2].append(index)
 
 
-def _when(tokens: Sequence[_Token], close: int, colons: Sequence[int], steps: int) -> int | None:
-    """The last step of the first part; None if this is no scheduling."""
+def _when(
+    tokens: Sequence[_Token], close: int, colons: Sequence[int], steps: int, before: int | None = None
+) -> int | None:
+    """The last step of the first part, 0 or less where it never shows; None if this is no scheduling."""
     if len(colons) not in (1, 2) or close - colons[-1] != 2:
         return None
     number = _WHEN.match(tokens[colons[-1] + 1].text)
     if number is None:
         return None
-    value = float(number.group(1)) * (steps if "." in number.group(1) else 1)
-    return int(min(value, steps))
+    fraction, value = "." in number.group(1), float(number.group(1))
+    if before is not None:
+        value -= 1 if fraction else before
+    return int(min(value * (steps if fraction else 1), steps))
 
 
 def _walk(tokens: Sequence[_Token], choices: dict[int, _Choice], step: int) -> Iterator[str]:

@@ -106,9 +106,10 @@ def _table(training: Training) -> Floats:
         products = training.alphas_cumprod(terminal=_TERMINAL)
     elif training.beta_schedule == "scaled_linear":
         root = np.linspace(training.beta_start**0.5, training.beta_end**0.5, n, dtype=np.float64)
-        products = np.cumprod(1 - root * root)
+        products = (1 - root * root).cumprod().astype(np.float64)
     else:
-        products = np.cumprod(1 - np.linspace(training.beta_start, training.beta_end, n, dtype=np.float64))
+        betas = np.linspace(training.beta_start, training.beta_end, n)
+        products = (1 - betas).cumprod().astype(np.float64)
     rounded = products.astype(np.float32).astype(np.float64)
     return np.sqrt((1 - rounded) / rounded)
 

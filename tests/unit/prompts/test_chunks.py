@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from limner.errors import InvalidRequest
-from limner.prompts.chunks import Chunk, chunk, pad_to
+from limner.prompts.chunks import Block, Chunk, chunk, pad_to
 from limner.prompts.syntax import BREAK, Piece, Span, parse_weights
 
 BOS, EOS, PAD, COMMA = 1, 2, 0, 9
@@ -135,3 +135,26 @@ def test_pad_to_evens_the_counts(first: list[Piece], second: list[Piece]) -> Non
     assert even_a[: len(a)] == a
     assert even_b[: len(b)] == b
     assert all(extra == _chunks(())[0] for extra in (*even_a[len(a) :], *even_b[len(b) :]))
+
+
+def test_a_comma_that_finds_its_chunk_full_opens_the_next() -> None:
+    """A1111 looks back for a comma only where the next token is none itself."""
+    assert _own(_chunks((Span("a , a a a , bb"),), backtrack=5)) == [[101, COMMA, 101, 101, 101], [COMMA, 102]]
+    assert _own(_chunks((Span("a , a a a bb , c"),), backtrack=5)) == [[101, COMMA], [101, 101, 101, 102, COMMA], [101]]
+
+
+def test_a_block_is_not_torn() -> None:
+    """The vectors of a textual inversion stay together; the rest of a chunk they do not fit is padding."""
+
+    def with_blocks(text: str) -> list[int | Block]:
+        return [Block((7, 8, 9)) if word == "inv" else 100 + len(word) for word in text.split()]
+
+    def chunks(text: str) -> list[list[int]]:
+        return _own(chunk(parse_weights(text), with_blocks, bos=BOS, eos=EOS, pad=PAD, length=7))
+
+    assert chunks("a inv a inv") == [[101, 7, 8, 9, 101], [7, 8, 9]]
+    assert chunks("a a a inv a") == [[101] * 3, [7, 8, 9, 101]]
+    only = chunk(parse_weights("(inv:1.5)"), with_blocks, bos=BOS, eos=EOS, pad=PAD, length=7)[0]
+    assert only.weights == (1.0, 1.5, 1.5, 1.5, 1.0, 1.0, 1.0)
+    with pytest.raises(InvalidRequest, match="3 vectors"):
+        chunk(parse_weights("inv"), with_blocks, bos=BOS, eos=EOS, pad=PAD, length=4)
