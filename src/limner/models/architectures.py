@@ -53,7 +53,7 @@ class Architecture:
     def index(self, inputs: int) -> dict[str, object]:
         """The ``model_index.json`` it is published with; ``inputs`` are the UNet's channels."""
         parts: dict[str, object] = {part: ["transformers", name] for part, (name, _) in self.texts.items()}
-        parts |= {part: ["transformers", "CLIPTokenizer"] for part in self.pads}  # noqa: C420  # a list each
+        parts |= {part: ["transformers", "CLIPTokenizer"] for part in self.pads}
         parts |= {"unet": ["diffusers", "UNet2DConditionModel"], "vae": ["diffusers", "AutoencoderKL"]}
         parts["scheduler"] = ["diffusers", str(self.scheduler["_class_name"])]
         return {"_class_name": self.inpainting if inputs == INPAINTING else self.pipeline, **self.said, **parts}
