@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from limner.errors import NonFinite, OutOfMemory
-from limner.models import dalle_plan
+from limner.models import dalle_files, dalle_plan
 from limner.models.catalog import Card
 from limner.models.dalle_files import MODEL, VQGAN
 from limner.models.family import Files, Placement, Planned
@@ -42,6 +43,9 @@ class DalleMini:
 
     def recognise(self, index: Mapping[str, object]) -> float:
         return 1.0 if index.get("model_type") == "dallebart" else 0.0
+
+    def arrange(self, found: Mapping[str, Path], where: str) -> dict[str, Path] | None:
+        return dalle_files.arrange(found, where)
 
     def plan(
         self, request: Request, card: Card, files: Files, machine: Machine, adapters: Sequence[Adapter] = ()
