@@ -6,7 +6,7 @@ Torch-free. The counts come from :mod:`limner.models.estimate_nets`; seconds are
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from limner.errors import LimnerError
@@ -64,11 +64,12 @@ def dalle_mini(recipe: Recipe, dalle: DalleConfig, vqgan: VqganConfig, request: 
     return of_parts(parts, device, machine)
 
 
-def of_files(sizes: Mapping[str, int], request: Request, machine: Machine) -> Estimate:
-    """Of a model of which only the bytes of its parts are known, as they are stored: no peak, no time."""
-    device, _ = _numbers(request, machine)
-    parts = tuple(PartCost(name=name, weights_bytes=size) for name, size in sizes.items())
-    return of_parts(parts, device, machine)
+def of_files(sizes: Mapping[str, int], request: Request, machine: Machine, *, values: bool = False) -> Estimate:
+    """Of a model of which only the weights of its parts are known: no peak, no time. ``sizes`` are bytes as they are
+    stored, or with ``values`` the number of them."""
+    device, dtype = _numbers(request, machine)
+    each = BYTES[dtype] if values else 1
+    return of_parts([PartCost(name=name, weights_bytes=size * each) for name, size in sizes.items()], device, machine)
 
 
 def part(name: str, tally: Tally, dtype: Dtype, calls: int = 1) -> PartCost:
@@ -140,12 +141,13 @@ def _numbers(request: Request, machine: Machine) -> tuple[str, Dtype]:
 
 def _latent_parts(recipe: Recipe, configs: Mapping[str, Config], dtype: Dtype) -> tuple[PartCost, ...]:
     _, height, width = recipe.latent
-    rows = 2 if any(role.startswith("negative") for role in recipe.prompts) else 1
+    guided = any(role.startswith("negative") for role in recipe.prompts) or bool(recipe.options.get("silent_negative"))
     vae: Dtype = "float32" if recipe.options.get("force_upcast") and dtype == "float16" else dtype
+    denoising = estimate_nets.unet(configs[UNET], height, width, _tokens(recipe), 2 if guided else 1)
     decoding = estimate_nets.decoder(configs[VAE], height, width)
     return (
         *(_text(name, configs[name], recipe, dtype) for name in TEXTS if name in configs),
-        part(UNET, estimate_nets.unet(configs[UNET], height, width, _tokens(recipe), rows), dtype, _evals(recipe)),
+        part(UNET, denoising, dtype, _evals(recipe)),
         part(VAE, decoding, vae),
     )
 
@@ -174,8 +176,3 @@ def _evals(recipe: Recipe) -> int:
     last step, which is counted all the same."""
     each = catalog.find(recipe.solver).evals_per_step if recipe.solver else 1
     return max(len(recipe.levels) - 1, 1) * each
-
-
-def work_bytes(parts: Iterable[PartCost]) -> int:
-    """The most that any part needs besides weights."""
-    return max((each.work_bytes or 0 for each in parts), default=0)

@@ -54,7 +54,7 @@ def foreseen(request: Request, means: Means) -> tuple[Plan, ...]:
 def _with_files(plan: Plan, known: Outline, machine: Machine) -> Plan:
     """Where a family cannot count its networks, the files' sizes say how large they are."""
     estimate = plan.estimate
-    if not estimate.parts:
+    if known.to_fetch and all(part.work_bytes is None for part in estimate.parts):
         sizes: dict[str, int] = {}
         for name, size in known.sizes.items():
             part = name.rpartition("/")[0] or plan.recipe.family

@@ -17,6 +17,7 @@ from limner import registry
 from limner.config import Settings, Sourced
 from limner.errors import ConfigError, UnsupportedField
 from limner.models.catalog import Card, Catalog
+from limner.models.estimate_plan import estimate_of
 from limner.models.family import Family, Files
 from limner.models.machine import Machine, choose_device, choose_dtype
 from limner.models.resolve import Resolved, resolve
@@ -215,7 +216,7 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
         seeds=tuple(_seed(merged, k) for k in indexes),
         first=indexes[0],
         origins={"dtype": why, **ground.origins},
-        estimate=planned.estimate,
+        estimate=estimate_of(planned, files, ground.means.machine),
         notices=(*laid.notices, *planned.notices, *lint_notices, *resolved.notices),
         parent=ground.parent,
     )
