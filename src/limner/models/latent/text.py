@@ -75,36 +75,60 @@ def _stages(role: str, recipe: Recipe, encoded: Mapping[tuple[str, tuple[int, ..
     readings = [
         (part, recipe.prompts[role + suffix]) for part, suffix in ROLE_SUFFIX.items() if role + suffix in recipe.prompts
     ]
+    count = len(readings[0][1])
+    pooled: list[Tensor | None] = [None] * count
+    states: list[list[Tensor]] = []
+    for part, stages in readings:
+        answers = [[encoded[part, ids] for ids in stage.ids] for stage in stages]
+        if part == TEXT_2:
+            # The first chunk's, as a longer text has no single end.
+            pooled = [each[0][-int(recipe.options["pooled"]) :] for each in answers]
+            length = len(stages[0].ids[0])
+            answers = [[_states(chunk, length, recipe) for chunk in each] for each in answers]
+        weigh = _weighted_chunkwise if recipe.options.get("compat") == "a1111" else _weighted
+        states.append(weigh(stages, answers))
     made = []
-    for k, stage in enumerate(readings[0][1]):
-        wide, pooled = [], None
-        for part, stages in readings:
-            answers = {ids: encoded[part, ids] for ids in stages[k].ids}
-            if part == TEXT_2:
-                # The first chunk's, as a longer text has no single end.
-                answers, pooled = _split(answers, int(recipe.options["pooled"]), stages[k].ids[0])
-            wide.append(_weighted(stages[k], answers))
-        made.append((stage.until, Condition(torch.cat(wide, dim=-1), pooled, _score(recipe, role))))
+    for k in range(count):
+        wide = torch.cat([each[k] for each in states], dim=-1)
+        made.append((readings[0][1][k].until, Condition(wide, pooled[k], _score(recipe, role))))
     return made
 
 
-def _split(
-    answers: Mapping[tuple[int, ...], Tensor], width: int, first: tuple[int, ...]
-) -> tuple[dict[tuple[int, ...], Tensor], Tensor]:
-    """The second encoder's answers [L * D + P] as states [L, D], and the pooled text [P] of the ``first`` chunk."""
-    states = {ids: answer[:-width].reshape(len(ids), -1) for ids, answer in answers.items()}
-    return states, answers[first][-width:]
+def _states(answer: Tensor, length: int, recipe: Recipe) -> Tensor:
+    """The second encoder's answer [L * D + P] without the pooled text: [L, D]."""
+    return answer[: -int(recipe.options["pooled"])].reshape(length, -1)
 
 
-def _weighted(stage: Prompted, states: Mapping[tuple[int, ...], Tensor]) -> Tensor:
-    """Chunks joined along the token axis, each token scaled by its emphasis and the mean restored, as A1111 does."""
+def _weighted(stages: Sequence[Prompted], answers: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """For each stage its chunks [L, D] joined along the token axis, each token scaled by its emphasis, and the mean of
+    the whole restored."""
     import torch
 
-    joined = torch.cat([states[ids] for ids in stage.ids])
-    flat = [w for chunk in stage.weights for w in chunk]
-    if all(w == 1.0 for w in flat):
-        return joined
-    scaled = joined * torch.tensor(flat, dtype=joined.dtype, device=joined.device)[:, None]
+    return [
+        _restored(torch.cat(list(chunks)), [w for chunk in stage.weights for w in chunk])
+        for stage, chunks in zip(stages, answers, strict=True)
+    ]
+
+
+def _weighted_chunkwise(stages: Sequence[Prompted], answers: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """As A1111 does it: the mean of each chunk is restored by itself, over all stages of the prompt together."""
+    import torch
+
+    columns = []
+    for k in range(len(answers[0])):
+        together = torch.cat([chunks[k] for chunks in answers])
+        restored = _restored(together, [w for stage in stages for w in stage.weights[k]])
+        columns.append(restored.chunk(len(stages)))
+    return [torch.cat(list(column)) for column in zip(*columns, strict=True)]
+
+
+def _restored(states: Tensor, weights: Sequence[float]) -> Tensor:
+    """States [L, D], each scaled by its weight, with the mean they had before."""
+    import torch
+
+    if all(w == 1.0 for w in weights):
+        return states
+    scaled = states * torch.tensor(weights, dtype=states.dtype, device=states.device)[:, None]
     mean = scaled.mean()
     # A prompt weighted to nothing has no mean to restore.
-    return scaled * (joined.mean() / mean) if mean.abs() > 1e-8 else scaled
+    return scaled * (states.mean() / mean) if mean.abs() > 1e-8 else scaled
