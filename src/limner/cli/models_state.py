@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.errors import LimnerError
-from limner.models import dalle_files, layout
+from limner.models import dalle_files
 from limner.models.catalog import Card
 from limner.models.hub_cache import RepoName, cached
-from limner.models.inspect import read_json
 from limner.models.machine import Fit, Machine, choose_device, choose_dtype, fits
+from limner.models.resolved import in_folder
 from limner.types import Dtype
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
@@ -62,10 +62,10 @@ def is_here(card: Card) -> bool:
     if card.companion is not None:
         return dalle_files.are_here(found, card.companion)
     try:
-        layout.needed(found, lambda name: read_json(found[name]), card.name)
+        in_folder(found, card.name)
     except LimnerError:
         return False
-    return layout.INDEX in found
+    return True
 
 
 def files_here(card: Card) -> dict[str, Path]:

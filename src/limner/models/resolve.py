@@ -18,6 +18,7 @@ from limner.models.hashes import Hashes
 from limner.models.hub_cache import RepoName, repo_name
 from limner.models.layout import PICKLES
 from limner.models.links import Links
+from limner.models.lock import Lock
 from limner.models.resolve_file import SUFFIXES, from_file, refuse_other
 from limner.models.resolve_folder import from_card, from_folder
 from limner.models.resolved import Means, Resolved
@@ -36,14 +37,21 @@ def resolve(
     offline: bool = False,
     folders: bool = True,
     report: hub.Report | None = None,
+    lock: Lock | None = None,
 ) -> Resolved:
     """Find a model's files, fetching what is missing. A catalog name may carry a revision too: ``sd15@COMMIT``.
 
     ``offline`` forbids the network, as ``settings.offline`` does; ``folders=False`` refuses paths (names that came over
-    HTTP), but not the names of linked files. ``report`` hears of downloaded bytes. Raises ``UnknownName``,
-    ``ModelNotFound``, ``UnsafeFile``, ``CorruptFile``, ``MismatchedWeights``, ``NetworkError``, ``OfflineError``,
-    ``StorageError``.
+    HTTP), but not the names of linked files. ``report`` hears of downloaded bytes. With a ``lock``, the commit it
+    names is taken and other weights than its own are refused.
+
+    Raises ``UnknownName``, ``ModelNotFound``, ``UnsafeFile``, ``CorruptFile``, ``MismatchedWeights``, ``NetworkError``,
+    ``OfflineError``, ``StorageError``.
     """
+    plain = name.strip().partition("@")[0]
+    card = catalog.find(plain)
+    if lock is not None:
+        name = lock.pin(name, card.repo if card else None)
     means = Means(
         catalog,
         Hashes(settings.cache_root),
@@ -52,17 +60,22 @@ def resolve(
         report,
         settings.predictions(),
     )
-    plain, _, revision = name.strip().partition("@")
-    card = catalog.find(plain)
+    found = _find(name, card, settings, means, folders=folders)
+    if lock is not None:
+        lock.check(found.ref)
+    return found
+
+
+def _find(name: str, card: Card | None, settings: Settings, means: Means, *, folders: bool) -> Resolved:
     if card is not None:
-        return _from_card(card, revision, means)
+        return _from_card(card, name.strip().partition("@")[2], means)
     if folders and (path := path_of(name)) is not None:
         return from_folder(path, means) if path.is_dir() else from_file(path, means)
     if (linked := Links(settings).find("checkpoint", name)) is not None:
         return from_folder(linked, means) if linked.is_dir() else from_file(linked, means, name=name.strip())
     repo = repo_name(name.strip())
     if repo is None:
-        raise UnknownName("model", name, catalog.known(), listed=catalog.names())
+        raise UnknownName("model", name, means.catalog.known(), listed=means.catalog.names())
     return resolve_hub.from_hub(repo, None, means)
 
 
