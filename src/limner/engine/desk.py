@@ -16,6 +16,7 @@ from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
 from limner.engine.ticket import Locate, Ticket
 from limner.errors import Cancelled, GenerationError, LimnerError, OutOfMemory
+from limner.models.adapters.worn import in_place_of
 from limner.models.estimate import runtime_bytes
 from limner.models.estimate_offers import offers
 from limner.models.family import Family, Files, Together
@@ -139,7 +140,7 @@ class Desk:
         dtype = opened.ticket.plan.numerics.dtype
 
         def part_of(part: str) -> torch.nn.Module:
-            weights = Weights(opened.checkpoint, part, dtype)
+            weights = Weights(opened.checkpoint, part, dtype, in_place_of(part, opened.ticket.plan.adapters))
             if not self.runner.residency.fits_beside(weights):
                 raise NoRoom(f"no previews: {part} does not fit into memory beside what draws")
             return self.runner.module(weights)

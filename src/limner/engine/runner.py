@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor
@@ -15,6 +16,7 @@ from limner.engine.allocation import own_pages
 from limner.engine.memory import Residency
 from limner.engine.meter import Meter
 from limner.errors import LimnerError, NonFinite, OutOfMemory
+from limner.models.adapters.worn import SCALES
 from limner.models.family import Family, Files, Placement
 from limner.sampling.course import Row, Weights
 
@@ -39,6 +41,7 @@ class TorchRunner:
         self._on_load = on_load
         self._notes: list[tuple[str, str]] = []
         self._loading = 0.0
+        self._known: WeakValueDictionary[Weights, Module] = WeakValueDictionary()
         self._meter = Meter()
         self._peak: int | None = None
         self.residency = Residency(
@@ -107,7 +110,12 @@ class TorchRunner:
             name: torch.stack([row.inputs[name] for row in rows]).to(home.device, non_blocking=True)
             for name in rows[0].inputs
         }
-        return home.family.forward(module, weights.part, batch)
+        if not weights.adapters:
+            return home.family.forward(module, weights.part, batch)
+        from limner.models.adapters.side import scaled
+
+        with scaled(module, batch.pop(SCALES, None)):
+            return home.family.forward(module, weights.part, batch)
 
     def _smaller(self, rows: Sequence[Row]) -> list[Tensor | LimnerError]:
         weights = rows[0].weights
@@ -140,9 +148,22 @@ class TorchRunner:
         began = time.perf_counter()
         try:
             with own_pages():
-                return home.family.load(weights, home.files, Placement(home.device, weights.dtype))
+                if not weights.adapters:
+                    return self._plain(weights)
+                from limner.models.adapters.load import dressed
+
+                return dressed(weights, home.files, Placement(home.device, weights.dtype), self._plain)
         finally:
             self._loading += time.perf_counter() - began
+
+    def _plain(self, weights: Weights) -> Module:
+        """A network without adapters: the one that is in memory, under adapters or not, else read now."""
+        module = self._known.get(weights)
+        if module is None:
+            home = self._registered[weights.checkpoint]
+            module = home.family.load(weights, home.files, Placement(home.device, weights.dtype))
+            self._known[weights] = module
+        return module
 
 
 def _finite(out: Tensor) -> list[Tensor | LimnerError]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from limner.models import sd_plan, tokenizer
+from limner.models.adapters.worn import wardrobe
 from limner.models.catalog import Card
 from limner.models.family import Files, Placement, Planned
 from limner.models.latent.decode import decode
@@ -57,7 +58,7 @@ class StableDiffusion:
     def plan(
         self, request: Request, card: Card, files: Files, machine: Machine, adapters: Sequence[Adapter] = ()
     ) -> Planned:
-        return sd_plan.plan(request, card, files)
+        return sd_plan.plan(request, card, files, adapters)
 
     def vocabulary(self, files: Files) -> Vocabulary | None:
         return tokenizer.vocabulary(tokenizer.read(files))
@@ -73,7 +74,7 @@ class StableDiffusion:
 
     def course(self, plan: Plan, k: int, solver: Solver | None, checkpoint: str, files: Files) -> Course:
         assert solver is not None
-        parts = Parts(checkpoint, plan.numerics.dtype, plan.recipe)
+        parts = Parts(checkpoint, plan.numerics.dtype, plan.recipe, wardrobe(plan.adapters, files))
         return _course(parts, plan, k, solver, files)
 
     def preview(self, latent: Tensor, part: Callable[[str], Module]) -> Pixels | None:

@@ -40,7 +40,7 @@ class StableDiffusionXL(StableDiffusion):
     def plan(
         self, request: Request, card: Card, files: Files, machine: Machine, adapters: Sequence[Adapter] = ()
     ) -> Planned:
-        return sdxl_plan.plan(request, card, files, machine)
+        return sdxl_plan.plan(request, card, files, machine, adapters)
 
     def vocabulary(self, files: Files) -> Vocabulary | None:
         folder = "tokenizer" if any(name.startswith("tokenizer/") for name in files.paths) else "tokenizer_2"

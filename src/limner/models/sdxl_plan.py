@@ -7,6 +7,8 @@ large as they are drawn and not cropped, as Podell et al. do at inference.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from limner.errors import MismatchedWeights
 from limner.models.catalog import Card
 from limner.models.family import Files, Planned
@@ -15,7 +17,7 @@ from limner.models.latent.plan import Configs, Kind, config
 from limner.models.latent.plan import plan as plan_latents
 from limner.models.machine import Machine, choose_device, choose_dtype
 from limner.models.nets.configs import ClipTextConfig
-from limner.types import Notice, Request
+from limner.types import Adapter, Notice, Request
 
 INDEX = "model_index.json"
 PENULTIMATE = 2  # clip skip: the layer both encoders are read at
@@ -24,9 +26,9 @@ REFINER_NUMBERS = 5
 GUIDANCE = 5.0
 
 
-def plan(request: Request, card: Card, files: Files, machine: Machine) -> Planned:
+def plan(request: Request, card: Card, files: Files, machine: Machine, adapters: Sequence[Adapter] = ()) -> Planned:
     """Fill in what the request leaves open and compute the Recipe. Raises ``InvalidRequest``, ``ModelError``."""
-    configs = Configs.read(files)
+    configs = Configs.read(files, adapters, card.name)
     text = ClipTextConfig.from_json(config(files, f"{TEXT_2}/config.json"), projected=True)
     refiner = _is_refiner(configs, text)
     options: dict[str, str | int | float | bool] = {
@@ -43,7 +45,7 @@ def plan(request: Request, card: Card, files: Files, machine: Machine) -> Planne
         guidance=GUIDANCE,
         silent_negative=_silent_negative(files, refiner),
     )
-    planned = plan_latents(request, card, files, configs, kind)
+    planned = plan_latents(request, card, files, configs, kind, adapters)
     said = [*_refiner_notices(request, card, refiner), *_upcast_notices(request, card, configs, machine)]
     return Planned(planned.recipe, planned.request, (*planned.notices, *said), planned.estimate)
 

@@ -15,14 +15,16 @@ from limner.types.request import Request
 class Adapter(Frozen):
     """Something laid over a checkpoint: a LoRA, a textual inversion, another autoencoder, an upscaler.
 
-    ``hash`` is the tagged hash of its file, ``scale`` its strength (1 is as trained), ``word`` what it is called in a
-    prompt where it is a textual inversion. ``name`` is what the user called it and decides nothing.
+    ``hash`` is the tagged hash of its file, ``scale`` its strength (1 is as trained) and ``text_scale`` that in
+    text encoders where it is another, ``word`` what it is called in a prompt where it is a textual inversion. ``name``
+    is what the user called it and decides nothing.
     """
 
     kind: Literal["lora", "embedding", "vae", "upscaler"]
     name: str
     hash: str
     scale: float = 1.0
+    text_scale: float | None = None
     word: str | None = None
 
 

@@ -39,12 +39,15 @@ def _text(module: Module, part: str, batch: Mapping[str, Tensor], norm: bool) ->
     """Rows may leave out different numbers of layers: those of one number are one call."""
     import torch
 
+    from limner.models.adapters.side import some_rows
+
     ids = batch["ids"]
     skips = batch["skip"].tolist() if "skip" in batch else [0] * len(ids)
     answers: dict[int, Tensor] = {}
     for skip in dict.fromkeys(skips):
         rows = [k for k, each in enumerate(skips) if each == skip]
-        found = _states(module, part, ids[rows] if len(rows) < len(ids) else ids, skip, norm)
+        with some_rows(module, rows):
+            found = _states(module, part, ids[rows] if len(rows) < len(ids) else ids, skip, norm)
         answers.update(zip(rows, found.unbind(0), strict=True))
     return torch.stack([answers[k] for k in range(len(ids))])
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from limner.canonical import content_hash
+from limner.models.adapters.worn import SCALES, Wardrobe
 from limner.sampling.course import Level, Row, Weights
 from limner.types import Recipe
 
@@ -45,20 +46,27 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Rows for the parts of one checkpoint. Costs are predicted FLOPs up to a factor common to all rows of a part."""
+    """Rows for the parts of one checkpoint. Costs are predicted FLOPs up to a factor common to all rows of a part.
+    ``wardrobe`` says which adapters each part wears."""
 
     checkpoint: str
     dtype: str
     recipe: Recipe
+    wardrobe: Wardrobe = field(default_factory=Wardrobe)
 
     def text(self, ids: Sequence[int], part: str = TEXT) -> Row:
         """Answered with the tokens' states [L, D]; by the second encoder with those and the pooled text, flattened."""
         import torch
 
-        inputs = {"ids": torch.tensor(ids)}
+        inputs = {"ids": torch.tensor(ids), **self._scales(part)}
         if skip := int(self.recipe.options.get("clip_skip", 1)) - 1:
             inputs["skip"] = torch.tensor(skip)
-        return Row(self._weights(part), inputs, cost=len(ids), key=content_hash([list(ids), skip]))
+        return Row(
+            self._weights(part),
+            inputs,
+            cost=len(ids),
+            key=content_hash([list(ids), skip, *self.wardrobe.of(part).scales]),
+        )
 
     def unet(self, x: Tensor, level: Level, condition: Condition, beside: Tensor | None = None) -> Row:
         """Answered with the prediction [C, h, w]. ``beside`` [C', h, w] are further channels of the input: the mask and
@@ -71,6 +79,7 @@ class Parts:
             "timestep": torch.tensor(level.t, dtype=torch.float32),
             "context": condition.states,
             **self._told(x, condition),
+            **self._scales(UNET),
         }
         return Row(self._weights(UNET), inputs, cost=float(x.numel()) * 1e6)
 
@@ -105,4 +114,11 @@ class Parts:
         return told
 
     def _weights(self, part: str, dtype: str | None = None) -> Weights:
-        return Weights(self.checkpoint, part, dtype or self.dtype)
+        return Weights(self.checkpoint, part, dtype or self.dtype, self.wardrobe.of(part).names)
+
+    def _scales(self, part: str) -> dict[str, Tensor]:
+        """How strongly each LoRA of the part acts on the row."""
+        import torch
+
+        scales = self.wardrobe.of(part).scales
+        return {SCALES: torch.tensor(scales, dtype=torch.float32)} if scales else {}

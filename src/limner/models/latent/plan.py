@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from limner.errors import CorruptFile, InvalidRequest
+from limner.models.adapters.adapt import Adapted, adapt
 from limner.models.catalog import Card
 from limner.models.family import Files, Planned
 from limner.models.inspect import read_json
@@ -13,7 +14,7 @@ from limner.models.latent import words
 from limner.models.nets.configs import AutoencoderConfig, UNetConfig
 from limner.sampling import catalog, schedules
 from limner.sampling.guidance import needs_uncond
-from limner.types import Estimate, Notice, Recipe, Request
+from limner.types import Adapter, Estimate, Notice, Recipe, Request
 
 FAR = 2.0  # a side this many times the native one: pictures repeat themselves
 SIDE = 64  # latent cells a network was trained at where its config does not say
@@ -26,11 +27,15 @@ Options = Mapping[str, str | int | float | bool]
 
 @dataclass(frozen=True, slots=True)
 class Configs:
-    """What a checkpoint's config files say."""
+    """What a checkpoint's config files say, and what adapters change of it: ``vae`` is the one in use."""
 
     unet: UNetConfig
-    vae: AutoencoderConfig
     training: schedules.Training
+    adapted: Adapted
+
+    @property
+    def vae(self) -> AutoencoderConfig:
+        return self.adapted.vae
 
     @property
     def factor(self) -> int:
@@ -48,12 +53,13 @@ class Configs:
         return self.unet.time_cond_proj_dim is not None or self.training.scheduler == "LCMScheduler"
 
     @classmethod
-    def read(cls, files: Files) -> Configs:
-        """Raises ``CorruptFile``, ``MismatchedWeights``."""
+    def read(cls, files: Files, adapters: Sequence[Adapter] = (), model: str = "the model") -> Configs:
+        """``model`` is its name. Raises ``CorruptFile``, and ``MismatchedWeights`` for adapters that do not fit too."""
+        vae = AutoencoderConfig.from_json(config(files, "vae/config.json"))
         return cls(
             UNetConfig.from_json(config(files, "unet/config.json")),
-            AutoencoderConfig.from_json(config(files, "vae/config.json")),
             schedules.Training.from_json(config(files, "scheduler/scheduler_config.json")),
+            adapt(adapters, files, model, vae) if adapters else Adapted(vae),
         )
 
 
@@ -111,10 +117,10 @@ def plan(request: Request, card: Card, files: Files, configs: Configs, kind: Kin
         guidance=scale,
         morph=filled.morph,
         variation=filled.variation,
-        prompts=words.read_all(texts, steps, files, kind.tokenizers),
+        prompts=words.read_all(texts, steps, files, kind.tokenizers, configs.adapted.added),
         options=options,
     )
-    notices = (*_size_notices(filled, card, configs), *_guidance_notices(filled, scale))
+    notices = (*configs.adapted.notices, *_size_notices(filled, card, configs), *_guidance_notices(filled, scale))
     weights = sum(path.stat().st_size for path in files.part("unet", ".safetensors"))
     return Planned(recipe, filled.but(solver=solver.name), notices, Estimate(weights_bytes=weights))
 

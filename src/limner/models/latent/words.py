@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from limner.models import tokenizer
+from limner.models.adapters.words import NONE, Added
 from limner.models.family import Files
 from limner.prompts import chunks, syntax
 from limner.prompts.chunks import Chunk
@@ -23,18 +24,22 @@ def said(request: Request, *, negative: bool) -> dict[str, str]:
     return texts
 
 
-def read_all(texts: Mapping[str, str], steps: int, files: Files, tokenizers: Mapping[str, str]) -> Roles:
+def read_all(
+    texts: Mapping[str, str], steps: int, files: Files, tokenizers: Mapping[str, str], added: Added = NONE
+) -> Roles:
     """Chunks by role and encoder over the steps. ``tokenizers`` maps a tokenizer's folder to the suffix that its
     roles get. All roles have the same number of chunks, as they share model calls, and all encoders too, as their
-    states stand side by side. Raises ``ModelError``, ``InvalidRequest``."""
+    states stand side by side. ``added`` are words that stand for vectors. Raises ``ModelError``, ``InvalidRequest``."""
     readers = {suffix: tokenizer.read(files, folder) for folder, suffix in tokenizers.items()}
     staged = {
-        (role, suffix): [(stage.until, _chunks(stage.text, reader)) for stage in syntax.schedule(words, steps)]
+        (role, suffix): [
+            (stage.until, _chunks(stage.text, reader, added, suffix)) for stage in syntax.schedule(words, steps)
+        ]
         for role, words in texts.items()
         for suffix, reader in readers.items()
     }
     most = max(len(found) for stages in staged.values() for _, found in stages)
-    empty = {suffix: _chunks("", reader) for suffix, reader in readers.items()}
+    empty = {suffix: _chunks("", reader, added, suffix) for suffix, reader in readers.items()}
     return {
         role + suffix: tuple(
             _prompted(until, [*found, *empty[suffix] * (most - len(found))]) for until, found in stages
@@ -43,9 +48,10 @@ def read_all(texts: Mapping[str, str], steps: int, files: Files, tokenizers: Map
     }
 
 
-def _chunks(words: str, text: tokenizer.Text) -> tuple[Chunk, ...]:
+def _chunks(words: str, text: tokenizer.Text, added: Added, suffix: str) -> tuple[Chunk, ...]:
+    encode = added.encoder(text.encode, suffix)
     return chunks.chunk(
-        syntax.parse_weights(words), text.encode, bos=text.bos, eos=text.eos, pad=text.pad, length=text.length
+        syntax.parse_weights(words), encode, bos=text.bos, eos=text.eos, pad=text.pad, length=text.length
     )
 
 

@@ -1,0 +1,84 @@
+"""Another autoencoder than the checkpoint's own: what a file is, and whether the checkpoint can use it. Torch-free.
+
+A diffusers file with its ``config.json`` beside it, the same alone, or CompVis's layout. What a lone file cannot say
+(how latents are scaled) is taken from the checkpoint whose latents it is to decode, and said.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from limner.errors import MismatchedWeights
+from limner.models import shapes
+from limner.models.inspect import read_header, read_json
+from limner.models.nets.configs import AutoencoderConfig
+from limner.models.stored import pieces
+from limner.types import Notice
+
+CONFIG = "config.json"
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+PART = "vae"
+
+
+@dataclass(frozen=True, slots=True)
+class VaeFile:
+    """``own_scaling``: its config says how its latents are scaled."""
+
+    path: Path
+    config: AutoencoderConfig
+    own_scaling: bool
+
+    def notice(self, name: str) -> Notice:
+        scaling = f"latents are scaled by {self.config.scaling_factor:g}"
+        whose = "as its config says" if self.own_scaling else "as the model's own are: the file does not say"
+        return Notice(code="vae", message=f"VAE {name!r} in the place of the model's own; {scaling}, {whose}")
+
+
+def read_vae(path: Path, base: AutoencoderConfig, name: str, model: str) -> VaeFile:
+    """What ``path`` is, to be used in the place of ``base``. ``name`` and ``model`` are for messages.
+
+    Raises ``MismatchedWeights`` for what is no autoencoder, or one of other latents or another factor; else
+    ``ModelError`` for a damaged file.
+    """
+    found = {each: piece.shape for each, piece in pieces(PART, read_header(path).tensors)}
+    if "decoder.conv_in.weight" not in found:
+        raise MismatchedWeights(
+            f"{name!r} is no autoencoder (VAE): it has no decoder", hint="limner inspect FILE says what it is"
+        )
+    beside = path.parent / CONFIG
+    if path.name == WEIGHTS and beside.is_file():
+        said = read_json(beside)
+        config = AutoencoderConfig.from_json(said)
+        file = VaeFile(path, config, said.get("scaling_factor") is not None)
+        config = config if file.own_scaling else _as_base(config, base)
+    else:
+        config = _as_base(AutoencoderConfig.from_json(shapes.autoencoder(found)), base)
+        file = VaeFile(path, config, False)
+    _refuse_other(config, base, name, model)
+    return replace(file, config=config)
+
+
+def _as_base(config: AutoencoderConfig, base: AutoencoderConfig) -> AutoencoderConfig:
+    """What shapes do not say is as in the checkpoint's own."""
+    fits = all(width % base.norm_num_groups == 0 for width in config.block_out_channels)
+    return replace(
+        config,
+        scaling_factor=base.scaling_factor,
+        shift_factor=base.shift_factor,
+        force_upcast=base.force_upcast,
+        norm_num_groups=base.norm_num_groups if fits else config.norm_num_groups,
+    )
+
+
+def _refuse_other(config: AutoencoderConfig, base: AutoencoderConfig, name: str, model: str) -> None:
+    for what, own, wanted in (
+        ("latent channels", config.latent_channels, base.latent_channels),
+        ("pixels a latent cell along each side", config.downsample_factor, base.downsample_factor),
+        ("colour channels", config.out_channels, base.out_channels),
+    ):
+        if own != wanted:
+            raise MismatchedWeights(
+                f"VAE {name!r} does not fit {model}: it has {own} {what}, and the model's own has {wanted}",
+                hint=f"use one made for {model}, or leave --vae out",
+            )

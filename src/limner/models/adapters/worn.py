@@ -1,0 +1,95 @@
+"""What of a Plan's adapters each part of a checkpoint wears: names for its ``Weights``, scales for its rows.
+Torch-free.
+
+A name is the adapter's kind and the hash of its file. Networks are shared by name, so requests that wear the same LoRA
+at different scales share calls; the scale belongs to the row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from limner.errors import ModelNotFound
+from limner.models.adapters.lora_file import read_lora
+from limner.models.adapters.match import match
+from limner.models.adapters.targets import targets_of
+from limner.models.family import Files
+from limner.types import Adapter
+
+LORA, EMBEDDING, VAE = "lora", "embedding", "vae"
+SCALES = "adapter_scales"
+"""The input of a row that holds its scales, one for each LoRA; the runner gives it to the side paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worn:
+    """``names`` for ``Weights.adapters``; ``scales``, one for each LoRA, which come first."""
+
+    names: tuple[str, ...] = ()
+    scales: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wardrobe:
+    """What each part wears; a part that no adapter touches wears nothing, and is shared with plain requests."""
+
+    parts: Mapping[str, Worn] = field(default_factory=dict)
+
+    def of(self, part: str) -> Worn:
+        return self.parts.get(part, Worn())
+
+
+def wardrobe(adapters: Sequence[Adapter], files: Files) -> Wardrobe:
+    """Raises ``ModelError`` where a file is missing or does not fit."""
+    if not adapters:
+        return Wardrobe()
+    targets = targets_of(files)
+    parts = {part: _worn(part, adapters, files) for part in targets}
+    vae = next((each for each in adapters if each.kind == VAE), None)
+    if vae is not None:
+        parts["vae"] = Worn((name_of(vae),))
+    return Wardrobe({part: worn for part, worn in parts.items() if worn.names})
+
+
+def name_of(adapter: Adapter) -> str:
+    return f"{adapter.kind}:{adapter.hash}"
+
+
+def in_place_of(part: str, adapters: Sequence[Adapter]) -> tuple[str, ...]:
+    """The name of the adapter that stands for a whole part: another autoencoder. Empty where it is the model's own."""
+    return tuple(name_of(each) for each in adapters if each.kind == part == VAE)
+
+
+def file_of(name: str, files: Files) -> tuple[str, Path]:
+    """An adapter's kind and file. Raises ``ModelNotFound``."""
+    kind, _, tagged = name.partition(":")
+    path = files.extras.get(tagged)
+    if path is None:
+        raise ModelNotFound(f"the {kind} {tagged[:17]} is not here", hint="limner models link FILE")
+    return kind, path
+
+
+def _worn(part: str, adapters: Sequence[Adapter], files: Files) -> Worn:
+    """LoRA in the order of their hashes, so that any two requests with the same ones share; embeddings in the Plan's
+    order, which gives their vectors their token ids."""
+    scales: dict[str, float] = {}
+    for each in sorted(adapters, key=lambda adapter: adapter.hash):
+        if each.kind == LORA and touches(each, part, files):
+            name = name_of(each)
+            scales[name] = scales.get(name, 0.0) + scale_of(each, part)
+    words = [name_of(each) for each in adapters if each.kind == EMBEDDING and part.startswith("text_encoder")]
+    return Worn((*scales, *words), tuple(scales.values()))
+
+
+def touches(adapter: Adapter, part: str, files: Files) -> bool:
+    """Whether a LoRA changes anything in ``part``."""
+    _, path = file_of(name_of(adapter), files)
+    return part in match(read_lora(path), targets_of(files), adapter.name, files.root.name).placed
+
+
+def scale_of(adapter: Adapter, part: str) -> float:
+    if adapter.text_scale is not None and part.startswith("text_encoder"):
+        return adapter.text_scale
+    return adapter.scale
