@@ -19,7 +19,7 @@ from limner.models import dalle_names
 from limner.models.dalle_files import MODEL
 from limner.models.dalle_names import Source
 from limner.models.dalle_plan import vqgan_config
-from limner.models.dalle_store import Shapes, Store
+from limner.models.dalle_store import Shapes, Store, StoredTable
 from limner.models.family import Files, Placement
 from limner.models.inspect import read_json
 from limner.models.nets.bart import Bart
@@ -34,6 +34,7 @@ ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Sources = Mapping[str, tuple[Source, ...]]
 FLAX, OURS = "flax_model.msgpack", "model.safetensors"
 DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
+TEXT_TABLE = "encoder.embed_tokens"
 SHOWN = 3
 
 
@@ -131,7 +132,7 @@ def _fill(
     packed: bool = False,
 ) -> ModuleT:
     """The module with its weights, layer by layer. A layer that is to be packed is packed before the next is read, so
-    that of all plain weights only one layer's are in memory at a time."""
+    that of all plain weights only one layer's are in memory at a time; the words' table then stays in its file."""
     with torch.device("meta"):
         module = make()
     wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
@@ -145,10 +146,25 @@ def _fill(
             own[name] = _made(store, shapes, sources[full], wanted[full], dtype, device)
             _refuse_nonfinite(own[name], full, what, dtype)
         layer.load_state_dict(own, strict=False, assign=True)
-        if packed and own:
+        if packed and place == TEXT_TABLE and (table := store.table(sources[full][0])) is not None:
+            module.set_submodule(place, StoredEmbedding(table, dtype))
+        elif packed and own:
             del layer, own
             pack_layer(module, place, matrices=True)
     return module.eval().requires_grad_(False)
+
+
+class StoredEmbedding(nn.Module):
+    """An embedding that reads the rows it is asked for from the file: the words' table is a tenth of DALL-E mini."""
+
+    def __init__(self, table: StoredTable, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._table = table
+        self._dtype = dtype
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """Rows [*, D] of ``ids`` [*]."""
+        return self._table.rows(ids).to(self._dtype)
 
 
 def _own_names(layer: nn.Module) -> list[str]:

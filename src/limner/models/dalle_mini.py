@@ -177,6 +177,7 @@ def _course(plan: Plan, images: Sequence[int], checkpoint: str) -> Course:
             "the network answered with NaN or infinity",
             hint="try --dtype float32; if that does not help, the weights are damaged (limner models check)",
         )
+    del writing.slots  # not needed for pixels, and as large as the memory that drawing them takes
     pictures: list[Tensor] = []
     size = 1 if plan.device == "cpu" else DECODED
     for first in range(0, len(codes), size):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from limner.errors import MismatchedWeights
@@ -46,7 +47,8 @@ class Store:
         header = read_header(path)
         with path.open("rb") as opened:
             start = 8 + int.from_bytes(opened.read(8), "little")
-            data = self._stack.enter_context(mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ))
+            data = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
+        self._stack.callback(_close, data)
         for name, info in header.tensors.items():
             if info.dtype not in STORED:
                 raise MismatchedWeights(
@@ -55,6 +57,16 @@ class Store:
                 )
             leaf = Leaf(STORED[info.dtype], info.shape, ((start + info.start, start + info.end),))
             self._found[prefix + name] = (data, leaf)
+
+    def table(self, source: Source) -> StoredTable | None:
+        """A table whose rows stay in the file until they are asked for; ``None`` where it does not lie there in one
+        piece."""
+        data, leaf = self._found[source.name]
+        if len(leaf.spans) != 1 or source.layer is not None or len(leaf.shape) != 2:
+            return None
+        (start, end), kind = leaf.spans[0], np.dtype(KINDS[leaf.dtype])
+        array = np.frombuffer(data, kind, (end - start) // kind.itemsize, start)
+        return StoredTable(array.reshape(leaf.shape), leaf.dtype)
 
     def copy(self, source: Source, target: Tensor) -> None:
         """Copy one array, or one layer of a stacked one, to ``target`` of the stored shape, a few pages at a time."""
@@ -69,6 +81,25 @@ class Store:
             part = torch.from_numpy(np.array(array[first : first + rows]))
             target[first : first + rows] = part.view(torch.bfloat16) if leaf.dtype == "bfloat16" else part
             _give_back(data)
+
+
+class StoredTable:
+    """Rows [N, D] of a memory-mapped file, which must not change while this lives."""
+
+    def __init__(self, array: NDArray[np.generic], dtype: str) -> None:
+        self._array = array
+        self._dtype = dtype
+
+    def rows(self, ids: Tensor) -> Tensor:
+        """The rows [*, D] of ``ids`` [*], in the stored dtype."""
+        found = torch.from_numpy(self._array[ids.numpy()])
+        return found.view(torch.bfloat16) if self._dtype == "bfloat16" else found
+
+
+def _close(data: mmap.mmap) -> None:
+    """A table that is still in use keeps the file open until it is gone."""
+    with suppress(BufferError):
+        data.close()
 
 
 def _give_back(data: mmap.mmap | bytes) -> None:

@@ -143,3 +143,19 @@ def test_safetensors_of_another_model(tmp_path: Path) -> None:
     with pytest.raises(UnsafeFile, match="pickle"):
         load(root)
     assert load_file(FIXTURES / "min_dalle" / "encoder.safetensors")
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_packed_as_it_is_read_it_says_the_same(tmp_path: Path, dtype: torch.dtype) -> None:
+    """Layers are packed one by one and the words' table stays in its file: states and codes' logits are unmoved."""
+    root = write_other(tmp_path / "m", dalle_tree(OTHER_CONFIG))
+    files = Files(root, files_of(root))
+    plain = load_dalle(files, "model", dtype, CPU)
+    packed = load_dalle(files, "model", dtype, CPU, packed=True)
+    assert not any(name.startswith("encoder.embed_tokens") for name, _ in packed.named_parameters())
+    ids = torch.randint(5, 40, (2, plain.config.text_length))
+    mask = torch.ones_like(ids, dtype=torch.bool)
+    with torch.inference_mode():
+        one, two = plain.encode(ids, mask).float(), packed.encode(ids, mask).float()
+    bound = 1e-5 if dtype == torch.float32 else 2e-2
+    assert (one - two).abs().max() <= bound * one.abs().max()

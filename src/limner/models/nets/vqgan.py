@@ -29,10 +29,9 @@ class ResBlock(nn.Module):
         self.nin_shortcut = nn.Conv2d(taken, given, 1) if taken != given else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(F.silu(self.norm1(x), inplace=True))
+        h: Tensor = self.conv1(F.silu(self.norm1(x), inplace=True))
         h = self.conv2(F.silu(self.norm2(h), inplace=True))
-        result: Tensor = self.nin_shortcut(x) + h
-        return result
+        return h.add_(self.nin_shortcut(x))  # a layer's own output: nobody else holds it
 
 
 class Attention(nn.Module):
@@ -50,8 +49,8 @@ class Attention(nn.Module):
         h = self.norm(x)
         q, k, v = (layer(h).flatten(2).transpose(1, 2)[:, None] for layer in (self.q, self.k, self.v))
         h = F.scaled_dot_product_attention(q, k, v)[:, 0].transpose(1, 2).reshape(x.shape)
-        result: Tensor = x + self.proj_out(h)
-        return result
+        result: Tensor = self.proj_out(h)
+        return result.add_(x)
 
 
 class Upsample(nn.Module):
