@@ -76,6 +76,7 @@ def show(name: str, *, json_: bool) -> None:
     else:
         sheet(inspect_record.words(entry.record), heading="asked")
         sheet(inspect_record.making(entry.record), heading="drawn")
+        sheet(inspect_record.compared(entry.record), heading="planned and actual")
         sheet(inspect_record.birth(entry.record), heading="record")
     sheet([(s.scorer, f"{s.value:g} ({s.scale}; {s.domain}; revision {s.revision})") for s in scores], heading="scores")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from limner.cli.sheet import Fact, size, when
+from limner.cli.sheet import Fact, duration, seconds, size, when
 from limner.types import Plan, Record
 
 _SHOWN_VERSIONS = ("limner", "torch", "python")
@@ -34,6 +34,24 @@ def making(record: Record) -> Iterator[Fact]:
     yield "time", ", ".join(f"{name} {seconds:.2f} s" for name, seconds in record.timings.items())
     yield "peak memory", size(record.peak_bytes)
     yield "versions", _versions(record)
+
+
+def compared(record: Record) -> Iterator[Fact]:
+    """What was planned beside what it took. Time is without loading, as plans give it."""
+    estimate, timings = record.estimate, record.timings
+    if estimate.seconds_per_image is not None and "total" in timings:
+        took = timings["total"] - timings.get("load", 0.0)
+        planned = seconds(estimate.seconds_low, estimate.seconds_per_image, estimate.seconds_high)
+        yield "time", f"planned {planned}, took {duration(took)}{_off(took, estimate.seconds_per_image)}"
+    if estimate.peak_bytes is not None and record.peak_bytes is not None:
+        off = _off(record.peak_bytes, estimate.peak_bytes)
+        yield "peak memory", f"planned {size(estimate.peak_bytes)}, took {size(record.peak_bytes)}{off}"
+    if estimate.peak_bytes is not None:
+        yield "left memory in turn", ", ".join(estimate.offload)
+
+
+def _off(actual: float, planned: float) -> str:
+    return f" ({actual / planned:.2f} times that)" if planned > 0 else ""
 
 
 def birth(record: Record) -> Iterator[Fact]:

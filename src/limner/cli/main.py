@@ -18,6 +18,7 @@ from limner.cli.faults import exit_code_of
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "draw": ("limner.cli.draw", "draw pictures of a prompt (what limner does with any other word)"),
+    "plan": ("limner.cli.plan", "what drawing would cost: download, memory, time"),
     "replay": ("limner.cli.replay", "draw one of your pictures again and compare"),
     "vary": ("limner.cli.vary", "draw pictures near one of your pictures"),
     "morph": ("limner.cli.morph", "draw the way from one prompt to another"),

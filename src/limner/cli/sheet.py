@@ -50,6 +50,23 @@ def size(count: int | None) -> str:
     return f"{value:.1f} {unit}" if value < 10 and unit not in ("B", "kB") else f"{value:.0f} {unit}"
 
 
+def seconds(low: float | None, about: float | None, high: float | None) -> str:
+    """``about 3 min (1 min to 9 min)``."""
+    if about is None:
+        return "not known"
+    between = f" ({duration(low)} to {duration(high)})" if low is not None and high is not None else ""
+    return f"about {duration(about)}{between}"
+
+
+def duration(value: float) -> str:
+    """Seconds for people: ``0.4 s``, ``12 s``, ``3 min``, ``2.5 h``."""
+    if value < 9.95:
+        return f"{value:.1f} s"
+    if value < 119.5:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"
+
+
 def when(created: str, *, seconds: bool = False) -> str:
     """A stored time (ISO 8601, UTC) in local time; as it stands where it is none."""
     try:

@@ -21,6 +21,7 @@ from limner.types import Dtype, Estimate, PartCost
 
 GIGA = 1e9
 LEAST_FLOPS = 1e9  # of a picture's part; below, what is measured is not its products
+LARGE_CALL, SMALL_SLOWER = 1e11, 0.3  # operations; measured between a call of 10^9 and one of 10^12
 KEEP = 0.5  # weight of the newest observation
 MEASURED_SPREAD, TABLE_SPREAD, DECADE_SPREAD = 1.3, 3.0, 1.5
 # What networks reach of the speed of large matrix products.
@@ -139,7 +140,7 @@ def timed(estimate: Estimate, device: str, dtype: Dtype, machine: Machine, rates
         assert each.flops is not None
         rate = rates.find(place, each.name, each.flops / each.calls)
         if rate is None:
-            rate = from_table(each.name, device, dtype, machine)
+            rate = from_table(each.name, each.flops / each.calls, device, dtype, machine)
             by_table.append(each.name)
         seconds += each.flops / rate.flops
         low += each.flops / rate.flops / rate.spread
@@ -155,9 +156,10 @@ def timed(estimate: Estimate, device: str, dtype: Dtype, machine: Machine, rates
     )
 
 
-def from_table(kind: str, device: str, dtype: Dtype, machine: Machine) -> Rate:
-    """What a device of this sort does, about."""
-    return Rate(_matmul(device, dtype, machine) * EFFICIENCY.get(kind, 0.3), TABLE_SPREAD, False)
+def from_table(kind: str, flops_per_call: float, device: str, dtype: Dtype, machine: Machine) -> Rate:
+    """What a device of this sort does, about, in calls of a size: small ones mostly wait for their own beginning."""
+    size = min((flops_per_call / LARGE_CALL) ** SMALL_SLOWER, 1.0)
+    return Rate(_matmul(device, dtype, machine) * EFFICIENCY.get(kind, 0.3) * size, TABLE_SPREAD, False)
 
 
 def _matmul(device: str, dtype: Dtype, machine: Machine) -> float:

@@ -1,0 +1,58 @@
+"""``limner plan PROMPT...``: what drawing would cost, before anything is downloaded or loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import click
+
+from limner.cli.options import fields_of, request_options
+from limner.types import Request
+
+PLACEHOLDER = "a picture"  # costs hardly depend on the words
+EPILOG = "Estimates, and said as such: drawing once on this machine makes them better (limner gallery show compares)."
+
+
+@click.command(name="plan", epilog=EPILOG)
+@click.argument("words", nargs=-1, metavar="[PROMPT...]")
+@request_options()
+@click.option("--json", "as_json", is_flag=True, help="one JSON object, nothing else")
+@click.option("--offline", is_flag=True, help="never touch the network")
+def command(words: tuple[str, ...], as_json: bool, offline: bool, **values: object) -> None:
+    """Say what drawing a prompt would cost: download, disk, memory, time. Of a model that is not here only its small
+    config files are fetched."""
+    from limner.cli.draw import checked_early
+
+    request = checked_early(Request.of(prompt=" ".join(words) or PLACEHOLDER, **fields_of(values)))
+    tell(request, as_json=as_json, offline=offline)
+
+
+def tell(request: Request, *, as_json: bool, offline: bool) -> None:
+    """Print what a request would cost. Raises any ``LimnerError``."""
+    from limner.cli.sheet import out_json
+    from limner.errors import NetworkError, OfflineError
+    from limner.session import Session
+
+    with Session(offline=True if offline else None) as session:
+        session.precheck(request)
+        try:
+            planned = session.foresee(request)
+        except (OfflineError, NetworkError) as error:
+            from limner.cli import plan_card
+
+            found = plan_card.by_card(session, request)
+            if found is None:
+                raise
+            if as_json:
+                out_json(plan_card.as_json(found, error))
+            else:
+                plan_card.tell(found, error)
+            return
+        from limner.cli import plan_sheet
+
+        if as_json:
+            shown: Mapping[str, object] = {"plans": [plan_sheet.as_json(plan) for plan in planned]}
+            out_json(shown)
+            return
+        # Words that differ from picture to picture cost the same: the first plan stands for all.
+        plan_sheet.tell(planned[0], pictures=sum(len(plan.seeds) for plan in planned))
