@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,20 +14,28 @@ from limner.errors import LimnerError
 from limner.session.planning import load_family
 from limner.types import Done, Made, Step
 from limner.types import Request as RequestType
-from tests.checkpoints import POCKET
+from tests.checkpoints import POCKET, XL_BASE, write_xl
 from tests.dalle import FIXTURES
+from tests.pipelines import write as write_pipeline
 
 FAMILIES = registry.names("families")
 PROMPT = "a red fox in the snow"
 
 
 WEIGHTS = (".safetensors", ".msgpack")
-CHECKPOINTS: dict[str, tuple[Path, dict[str, object]]] = {
+Place = Path | Callable[[Path], Path]
+CHECKPOINTS: dict[str, tuple[Place, dict[str, object]]] = {
     "sd": (POCKET, {}),
+    "sdxl": (lambda folder: write_xl(folder, XL_BASE), {"dtype": "float32", "width": 32, "height": 24}),
     # Float32: the fixture's logits are so close to each other that half precision hides the words.
     "dalle-mini": (FIXTURES, {"dtype": "float32"}),
+    "pipeline": (
+        lambda folder: write_pipeline(folder, "StableDiffusion3Pipeline"),
+        {"dtype": "float32", "width": 32, "height": 48, "steps": 4},
+    ),
 }
-"""A checkpoint of each family that needs no network, and what to ask of it. A new family adds a line."""
+"""A checkpoint of each family that needs no network, or what writes one, and what to ask of it. A new family adds a
+line."""
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +45,27 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         yield made
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Checkpoints as they are first asked for."""
+    root = tmp_path_factory.mktemp("checkpoints")
+    return WrittenOnce({name: place for name, (place, _) in CHECKPOINTS.items()}, root)
+
+
+class WrittenOnce(dict[str, Path]):
+    def __init__(self, places: dict[str, Place], root: Path) -> None:
+        super().__init__()
+        self.places, self.root = places, root
+
+    def __missing__(self, name: str) -> Path:
+        place = self.places[name]
+        self[name] = place if isinstance(place, Path) else place(self.root / name)
+        return self[name]
+
+
 @pytest.fixture(params=FAMILIES)
-def request_(request: pytest.FixtureRequest) -> Request:
-    folder, more = CHECKPOINTS[request.param]
+def request_(request: pytest.FixtureRequest, written: dict[str, Path]) -> Request:
+    folder, more = written[request.param], CHECKPOINTS[request.param][1]
     return Request.of(prompt=PROMPT, model=str(folder), seed=3, **more)
 
 

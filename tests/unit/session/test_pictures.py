@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 pytest.importorskip("diffusers")
 
-from diffusers import StableDiffusionPipeline
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,13 +18,12 @@ from limner.config import Settings
 from limner.image import Image
 from limner.sampling.catalog import SOLVERS
 from limner.sampling.course import Row
-from limner.types import Pixels
-from tests.checkpoints import OLD_LIKE, SD1_LIKE, SD2_LIKE, ZERO_SNR_LIKE, write
-from tests.unit.sampling.drive import scheduler_for
+from tests.checkpoints import SD1_LIKE, write
+from tests.parity import BOUND, Bench, Subject, cases, distance, named
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
 
-KINDS = {"eps": SD1_LIKE, "eps-old": OLD_LIKE, "v": SD2_LIKE, "v-zero-snr": ZERO_SNR_LIKE}
+KINDS = {"eps": SD1_LIKE}
 SHARED_TOLERANCE = 2  # of 255: what sharing a model call may change, measured 1
 
 
@@ -43,55 +40,16 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         yield made
 
 
-def theirs(folder: Path, solver: str, request: Request) -> Pixels:
-    pipe = StableDiffusionPipeline.from_pretrained(folder, torch_dtype=torch.float32, local_files_only=True)
-    pipe.set_progress_bar_config(disable=True)
-    pipe.scheduler = scheduler_for(SOLVERS[solver], dict(pipe.scheduler.config))
-    out = pipe(
-        request.prompt,
-        negative_prompt=request.negative,
-        num_inference_steps=request.steps,
-        guidance_scale=request.guidance,
-        width=request.width,
-        height=request.height,
-        generator=torch.Generator("cpu").manual_seed(request.seed or 0),
-    )
-    return np.asarray(out.images[0])
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory, session: Session) -> Bench:
+    return Bench(tmp_path_factory.mktemp("parity"), session)
 
 
-def comparable(kind: str, solver: str) -> bool:
-    # diffusers' Heun does not know zero terminal SNR.
-    return not (kind == "v-zero-snr" and solver == "heun")
-
-
-@pytest.mark.parametrize(("kind", "solver"), [(k, s) for k in KINDS for s in SOLVERS if comparable(k, s)])
-def test_the_picture_diffusers_draws(checkpoints: Mapping[str, Path], session: Session, kind: str, solver: str) -> None:
-    request = Request(
-        prompt="a red fox in the snow",
-        negative="a blue house",
-        model=str(checkpoints[kind]),
-        solver=solver,
-        seed=11,
-        steps=7,
-        guidance=4.0,
-        width=24,
-        height=16,
-        dtype="float32",
-    )
-    (image,) = session.generate(request).result()
-    expected = theirs(checkpoints[kind], solver, request)
-    assert image.pixels.shape == expected.shape == (16, 24, 3)
-    assert expected.std() > 5, "a flat picture would prove nothing"
-    assert np.abs(image.pixels.astype(int) - expected.astype(int)).max() <= 2
-
-
-def test_the_built_in_model_draws_what_diffusers_draws_with_it(session: Session) -> None:
-    from tests.checkpoints import POCKET
-
-    request = Request(prompt="a cat on the beach", seed=3, steps=6, guidance=5.0, width=64, height=64, dtype="float32")
-    (image,) = session.generate(request).result()
-    expected = theirs(POCKET, session.generate(request).plans[0].recipe.solver or "", request)
-    assert np.abs(image.pixels.astype(int) - expected.astype(int)).max() <= 2
+@pytest.mark.parametrize("case", list(cases("sd", "sdxl")), ids=named)
+def test_the_picture_diffusers_draws(bench: Bench, case: tuple[Subject, str]) -> None:
+    found = distance(*case, bench)
+    assert found.spread > 5, "a flat picture would prove nothing"
+    assert found.largest <= BOUND
 
 
 requests = st.builds(
