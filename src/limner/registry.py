@@ -21,6 +21,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "sd": "limner.models.sd:StableDiffusion",
         "sdxl": "limner.models.sdxl:StableDiffusionXL",
         "dalle-mini": "limner.models.dalle_mini:DalleMini",
+        "pipeline": "limner.models.pipeline:AnyPipeline",
     },
     "checks": {},
     "marks": {},
