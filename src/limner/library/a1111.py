@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from limner.types import ModelRef, Record
+from limner.sampling.compat import SCHEDULES, automatic
+from limner.types import Adapter, ModelRef, Record, Request
 
 Value = str | int | float
 
@@ -36,14 +37,45 @@ _NAMES = {
     "Model hash": "model_hash",
     "Variation seed": "variation_seed",
     "Variation seed strength": "variation",
+    "Clip skip": "clip_skip",
+    "ENSD": "noise_delta",
+    "RNG": "noise_source",
+    "VAE": "vae",
+    "Denoising strength": "strength",
+    "Mask blur": "mask_blur",
+    "Mask mode": "mask_invert",
+    "Masked content": "inpaint_fill",
+    "Masked area padding": "inpaint_padding",
+    "Hires upscale": "hires",
+    "Hires steps": "hires_steps",
+    "Hires upscaler": "hires_upscaler",
+    "Postprocess upscaler": "upscale",
 }
-_INTEGERS = frozenset({"steps", "seed", "variation_seed", "width", "height"})
-_FLOATS = frozenset({"guidance", "variation"})
+_INTEGERS = frozenset(
+    {
+        *("steps", "seed", "variation_seed", "width", "height"),
+        *("clip_skip", "noise_delta", "hires_steps", "inpaint_padding"),
+    }
+)
+_FLOATS = frozenset({"guidance", "variation", "strength", "hires", "mask_blur"})
+# Their words for our values, both ways; a word that is not here is kept as it stands.
+_WORDS: Mapping[str, Mapping[str, str]] = {
+    "noise_source": {"cpu": "CPU", "philox": "NV"},
+    "inpaint_fill": {"original": "original", "noise": "latent noise"},
+    "hires_upscaler": {"latent": "Latent", "latent-bicubic": "Latent (bicubic)", "lanczos": "Lanczos"},
+    "upscale": {"lanczos": "Lanczos"},
+}
+_INVERTED = "Inpaint not masked"
 
 
 def infotext(record: Record, sampler_names: Mapping[str, str] = NO_NAMES) -> str:
-    """The picture's settings as infotext. ``sampler_names`` maps our solver names to the web UI's ("Euler a")."""
-    lines = [record.prompt]
+    """The picture's settings as infotext. ``sampler_names`` maps our solver names to the web UI's ("Euler a").
+
+    LoRA stand in the prompt, where the web UI has them. A picture both drawn over another and in two passes has two
+    strengths and the text one place: it is the second pass's.
+    """
+    tags = [f"<lora:{each.name}:{_number(each.scale)}>" for each in record.adapters if each.kind == "lora"]
+    lines = [" ".join([record.prompt, *(tag for tag in tags if tag not in record.prompt)])]
     if record.negative:
         lines.append(f"{_NEGATIVE} {record.negative}")
     settings = _settings(record, sampler_names)
@@ -70,12 +102,11 @@ def model_hash(model: ModelRef) -> str:
 
 def _settings(record: Record, sampler_names: Mapping[str, str]) -> dict[str, Value]:
     recipe, request = record.recipe, record.request
-    steps = max(len(recipe.levels) - 1, 0) or request.steps
-    settings: dict[str, Value] = {"Steps": steps} if steps else {}
+    steps = request.steps or max(len(recipe.levels) - 1, 0)
+    settings: dict[str, Value | None] = {"Steps": steps or None}
     if recipe.solver is not None:
         settings["Sampler"] = sampler_names.get(recipe.solver, recipe.solver)
-    if request.schedule == "karras":
-        settings["Schedule type"] = "Karras"
+        settings["Schedule type"] = _schedule(request.schedule, recipe.solver)
     settings["CFG scale"] = _number(recipe.guidance)
     settings["Seed"] = record.seed.seed
     settings["Size"] = f"{recipe.width}x{recipe.height}"
@@ -84,8 +115,62 @@ def _settings(record: Record, sampler_names: Mapping[str, str]) -> dict[str, Val
     if record.seed.variation_seed is not None:
         settings["Variation seed"] = record.seed.variation_seed
         settings["Variation seed strength"] = _number(recipe.variation)
+    settings |= _edited(request)
+    settings |= _hashes(record.adapters)
+    settings["Clip skip"] = request.clip_skip if (request.clip_skip or 1) > 1 else None
+    settings["ENSD"] = request.noise_delta or None
+    settings["RNG"] = None if recipe.solver is None else _WORDS["noise_source"][request.noise_source or "cpu"]
     settings["Version"] = f"limner {record.versions.get('limner', '')}".rstrip()
-    return settings
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _schedule(schedule: str | None, solver: str) -> str | None:
+    """The schedule type, where it is not what the web UI takes for granted: without one it spaces some its own way."""
+    if schedule is None or (schedule == "model" and automatic(solver) == "model") or solver.endswith("-karras"):
+        return None
+    return SCHEDULES.get(schedule)
+
+
+def _edited(request: Request) -> dict[str, Value | None]:
+    """What was drawn over, and drawn again larger."""
+    strength = request.hires_strength if request.hires is not None else request.strength
+    padded = request.inpaint_padding is not None
+    return {
+        "Denoising strength": None if strength is None else _number(strength),
+        "Mask blur": None if request.mask_blur is None else _number(request.mask_blur),
+        "Mask mode": _INVERTED if request.mask_invert else None,
+        "Masked content": _theirs("inpaint_fill", request.inpaint_fill),
+        "Inpaint area": "Only masked" if padded else None,
+        "Masked area padding": request.inpaint_padding,
+        "Hires upscale": None if request.hires is None else _number(request.hires),
+        "Hires steps": request.hires_steps,
+        "Hires upscaler": _theirs("hires_upscaler", request.hires_upscaler),
+        "Postprocess upscaler": _theirs("upscale", request.upscale),
+    }
+
+
+def _theirs(field: str, value: str | None) -> str | None:
+    return None if value is None else _WORDS[field].get(value, value)
+
+
+def _hashes(adapters: Sequence[Adapter]) -> dict[str, Value | None]:
+    """Names and hashes of what was laid over the model; first digits of the file's sha256."""
+
+    def listed(kind: str) -> str | None:
+        found = [f"{each.word or each.name}: {_short(each, 12)}" for each in adapters if each.kind == kind]
+        return ", ".join(found) or None
+
+    vae = next((each for each in adapters if each.kind == "vae"), None)
+    return {
+        "VAE hash": None if vae is None else _short(vae, 10),
+        "VAE": None if vae is None else vae.name,
+        "Lora hashes": listed("lora"),
+        "TI hashes": listed("embedding"),
+    }
+
+
+def _short(adapter: Adapter, digits: int) -> str:
+    return adapter.hash.removeprefix("sha256:")[:digits]
 
 
 def _number(value: float) -> int | float:
@@ -143,7 +228,17 @@ def _add(fields: dict[str, Value], key: str, value: str) -> None:
         fields["width"], fields["height"] = int(size[1]), int(size[2])
         return
     name = _NAMES.get(key, key)
-    fields[name] = number(name, value)
+    if name == "mask_invert":
+        fields[name] = value == _INVERTED
+        return
+    ours = {theirs.lower(): word for word, theirs in _WORDS.get(name, {}).items()}
+    fields[name] = number(name, ours.get(value.lower(), value))
+
+
+def hashes(listed: str) -> dict[str, str]:
+    """``Lora hashes`` or ``TI hashes`` as names and hashes; entries that are neither are left out."""
+    pairs = (entry.rpartition(":") for entry in listed.split(","))
+    return {name.strip(): found.strip().lower() for name, colon, found in pairs if colon and name.strip()}
 
 
 def number(name: str, value: Value) -> Value:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from limner.library import a1111
 from limner.library.a1111 import infotext, model_hash, parse
-from limner.types import ModelRef, Recipe, Seed
+from limner.sampling import compat
+from limner.types import Adapter, ModelRef, Recipe, Request, Seed
 from tests.unit.library.making import SAMPLERS, record
 
 
@@ -16,7 +17,7 @@ def test_an_ordinary_picture() -> None:
     assert text == (
         "a fox\nNegative prompt: blurry\n"
         "Steps: 20, Sampler: Euler a, CFG scale: 7.5, Seed: 42, Size: 48x32, "
-        "Model hash: ababababab, Model: pocket, Version: limner 0.1.0"
+        "Model hash: ababababab, Model: pocket, RNG: CPU, Version: limner 0.1.0"
     )
     assert a1111.is_infotext(text)
 
@@ -77,9 +78,9 @@ def test_a_last_line_with_two_pairs_is_prompt() -> None:
 
 
 def test_quoted_values_keep_commas_and_unknown_settings_keep_their_name() -> None:
-    fields = parse('x\nSteps: 3, Seed: 7, Lora hashes: "a: 12, b: 34", Hires upscale: 2, Model: m')
+    fields = parse('x\nSteps: 3, Seed: 7, Lora hashes: "a: 12, b: 34", Hires prompt: 2, Model: m')
     assert fields["Lora hashes"] == "a: 12, b: 34"
-    assert fields["Hires upscale"] == "2"
+    assert fields["Hires prompt"] == "2"
     assert fields["model"] == "m"
 
 
@@ -114,3 +115,91 @@ _LINES = st.lists(
 def test_words_survive_where_the_format_can_say_them(prompt: str, negative: str) -> None:
     fields = parse(infotext(record(prompt, negative)))
     assert (fields["prompt"], fields["negative"], fields["seed"]) == (prompt, negative, 42)
+
+
+# What the text has a place for. A strength and a second pass share one; 1 is what is meant where no clip skip is said.
+_TOLD = st.fixed_dictionaries(
+    {},
+    optional={
+        "clip_skip": st.integers(2, 12),
+        "noise_delta": st.integers(1, 10**6),
+        "noise_source": st.sampled_from(["cpu", "philox"]),
+        "mask_blur": st.integers(0, 2560).map(lambda tenths: tenths / 10),
+        "mask_invert": st.just(True),
+        "inpaint_fill": st.sampled_from(["original", "noise"]),
+        "inpaint_padding": st.integers(0, 1024),
+        "upscale": st.sampled_from(["lanczos", "4x-UltraSharp", "a, b: c"]),
+        "schedule": st.sampled_from(["karras", "exponential", "sgm-uniform", "simple", "align-your-steps"]),
+    },
+)
+_SHARE = st.integers(0, 100).map(lambda percent: percent / 100)
+_STRENGTH = st.one_of(
+    st.fixed_dictionaries({}),
+    st.fixed_dictionaries({"strength": _SHARE}),
+    st.fixed_dictionaries(
+        {
+            "hires": st.integers(11, 80).map(lambda tenths: tenths / 10),
+            "hires_strength": _SHARE,
+            "hires_steps": st.integers(1, 1000),
+            "hires_upscaler": st.sampled_from(["latent", "latent-bicubic", "lanczos", "4x-UltraSharp", "R-ESRGAN 4x+"]),
+        }
+    ),
+)
+
+
+@given(_TOLD, _STRENGTH)
+def test_every_field_written_is_read_again(told: dict[str, object], strength: dict[str, object]) -> None:
+    base = record("a fox")
+    request = Request.model_construct(**(base.request.model_dump() | told | strength))  # a mask's fields without a mask
+    fields = parse(infotext(base.model_copy(update={"request": request}), SAMPLERS))
+    fields = _read_back(fields)
+    fields["schedule"] = compat.schedule_of(str(fields.get("schedule", ""))) or "model"
+    for name, value in (told | strength).items():
+        assert fields[name] == value, name
+    others = {"clip_skip", "noise_delta", "strength", "hires", "hires_steps", "mask_blur", "mask_invert", "upscale"}
+    assert not (others - (told | strength).keys()) & fields.keys()
+
+
+def _read_back(fields: dict[str, object]) -> dict[str, object]:
+    return fields | ({"hires_strength": fields.pop("strength")} if "hires" in fields and "strength" in fields else {})
+
+
+def test_adapters_are_named_with_their_hashes() -> None:
+    adapters = (
+        Adapter(kind="lora", name="detail", hash="sha256:" + "ab" * 32, scale=0.8),
+        Adapter(kind="lora", name="more", hash="sha256:" + "cd" * 32),
+        Adapter(kind="embedding", name="bad.safetensors", word="bad", hash="sha256:" + "ef" * 32),
+        Adapter(kind="vae", name="mse", hash="sha256:" + "01" * 32),
+    )
+    text = infotext(record("a fox <lora:more:1>").model_copy(update={"adapters": adapters}))
+    fields = parse(text)
+    assert fields["prompt"] == "a fox <lora:more:1> <lora:detail:0.8>"
+    assert a1111.hashes(str(fields["Lora hashes"])) == {"detail": "ab" * 6, "more": "cd" * 6}
+    assert a1111.hashes(str(fields["TI hashes"])) == {"bad": "ef" * 6}
+    assert (fields["vae"], fields["VAE hash"]) == ("mse", "01" * 5)
+
+
+def test_uniform_is_said_where_the_web_ui_takes_karras_for_granted() -> None:
+    base = record("a fox")
+    for solver, said in (("dpmpp-2m", "Uniform"), ("euler", None), ("dpmpp-2m-sde", "Uniform")):
+        recipe = Recipe(**(base.recipe.model_dump() | {"solver": solver}))
+        request = base.request.but(schedule="model")
+        fields = parse(infotext(base.model_copy(update={"recipe": recipe, "request": request})))
+        assert fields.get("schedule") == said
+
+
+def test_a_picture_of_the_web_ui() -> None:
+    fields = parse(
+        "1girl, <lora:style:0.7>\nNegative prompt: bad\nSteps: 28, Sampler: DPM++ 2M, Schedule type: SGM Uniform, "
+        "CFG scale: 7, Seed: 1, Size: 512x768, Model hash: 31e35c80fc, Model: sd_xl_base, VAE hash: 235745af8d, "
+        "VAE: sdxl_vae.safetensors, Denoising strength: 0.45, Clip skip: 2, ENSD: 31337, RNG: NV, Hires upscale: 1.5, "
+        'Hires steps: 10, Hires upscaler: Latent (bicubic), Lora hashes: "style: 0a1b2c3d4e5f", Version: v1.10.1'
+    )
+    assert {name: fields[name] for name in ("strength", "clip_skip", "noise_delta", "noise_source")} == {
+        "strength": 0.45,
+        "clip_skip": 2,
+        "noise_delta": 31337,
+        "noise_source": "philox",
+    }
+    assert (fields["hires"], fields["hires_steps"], fields["hires_upscaler"]) == (1.5, 10, "latent-bicubic")
+    assert (fields["vae"], fields["schedule"]) == ("sdxl_vae.safetensors", "SGM Uniform")
