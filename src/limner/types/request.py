@@ -49,7 +49,10 @@ class Request(Frozen):
         float | None, Field(ge=0, le=1, description="choose among the likeliest image tokens that reach this share")
     ] = None
     solver: Annotated[str | None, Field(description="how the noise is removed (limner solvers)")] = None
-    schedule: Annotated[Literal["model", "karras"] | None, Field(description="how noise levels are spaced")] = None
+    schedule: Annotated[
+        Literal["model", "karras", "exponential", "sgm-uniform", "simple", "align-your-steps"] | None,
+        Field(description="how noise levels are spaced; beyond karras with --compat a1111 only"),
+    ] = None
     styles: Annotated[tuple[str, ...], Field(description="presets added to the prompt")] = ()
     variation_seed: Annotated[int | None, Field(ge=0, le=MAX_SEED, description="second noise, mixed in")] = None
     variation: Annotated[float, Field(ge=0, le=1, description="share of the second noise (spherical)")] = 0.0
