@@ -9,10 +9,23 @@ import re
 from pathlib import Path
 
 from limner.canonical import tagged
-from limner.errors import PictureNotFound
+from limner.errors import PictureNotFound, UnreadablePicture
 from limner.library.files import SUFFIX, decode, format_name, opened, read_bytes, write_atomic
 
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
+
+
+def checked(path: Path) -> str:
+    """The suffix of a picture's format, once every pixel was read: damage is found now, not when a long job starts.
+
+    Raises ``UnreadablePicture`` (also for an animation), ``PictureNotFound``, ``StorageError``.
+    """
+    with opened(path) as image:
+        suffix, frames = SUFFIX[format_name(image)], getattr(image, "n_frames", 1)
+    if frames > 1 and suffix != ".jpg":  # a phone's JPEG may hold a second, smaller picture
+        raise UnreadablePicture(f"{path} is an animation of {frames} pictures", hint="save one of them as a picture")
+    decode(path)
+    return suffix
 
 
 class Inputs:
@@ -24,12 +37,10 @@ class Inputs:
     def ingest(self, path: Path) -> str:
         """Take a picture in, and return its ``sha256:`` name. The same bytes are kept once.
 
-        Raises ``UnreadablePicture`` (not PNG, JPEG or WebP; damaged; over 80 million pixels or 256 MB),
+        Raises ``UnreadablePicture`` (not PNG, JPEG or WebP; animated; damaged; over 80 million pixels or 256 MB),
         ``PictureNotFound``, ``StorageError``.
         """
-        with opened(path) as image:
-            suffix = SUFFIX[format_name(image)]
-        decode(path)  # every pixel: damage is found now, not when a long job starts
+        suffix = checked(path)
         data = read_bytes(path)
         name = tagged(data)
         target = self.folder / f"{name.removeprefix('sha256:')}{suffix}"

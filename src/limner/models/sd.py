@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from limner.models import sd_plan, tokenizer
+from limner.models import sd_plan, tokenizer, upscale_run
 from limner.models.adapters.worn import wardrobe
 from limner.models.catalog import Card
 from limner.models.family import Files, Placement, Planned
-from limner.models.latent.decode import decode
-from limner.models.latent.denoise import denoiser
+from limner.models.latent.course import draw
 from limner.models.latent.forward import forward
 from limner.models.latent.parts import VAE, Parts
-from limner.models.latent.start import start
-from limner.models.latent.text import encode
 from limner.models.layout import SD, Layout
 from limner.models.machine import Machine
 from limner.prompts.vocabulary import Vocabulary
-from limner.sampling.course import Course, Level, Solver, Weights
+from limner.sampling.course import Course, Solver, Weights
 from limner.types import Adapter, Pixels, Plan, Request
 
 if TYPE_CHECKING:
@@ -31,8 +28,6 @@ if TYPE_CHECKING:
 
 DIFFUSED = frozenset(Request.model_fields) - {
     *("temperature", "top_k", "top_p"),
-    *("init", "strength", "resize", "mask", "mask_blur", "mask_invert", "inpaint_fill", "inpaint_padding"),
-    *("hires", "hires_strength", "hires_steps", "hires_upscaler", "upscale", "tiled"),
     *("loras", "vae", "compat", "noise_source", "noise_delta"),
 }
 """Fields that every family of diffused latents carries out."""
@@ -66,27 +61,22 @@ class StableDiffusion:
     def load(self, weights: Weights, files: Files, placement: Placement) -> Module:
         from limner.models.sd_load import load_part
 
+        if upscale_run.is_upscaler(weights.part):
+            return upscale_run.load(weights.part, files, placement)
         return load_part(weights.part, files, placement)
 
     def forward(self, module: Module, part: str, batch: Mapping[str, Tensor]) -> Tensor:
         """One part on stacked rows, see ``latent.forward``. Answers are float32."""
+        if upscale_run.is_upscaler(part):
+            return upscale_run.forward(module, batch)
         return forward(module, part, batch, norm=self.norm)
 
     def course(self, plan: Plan, k: int, solver: Solver | None, checkpoint: str, files: Files) -> Course:
         assert solver is not None
         parts = Parts(checkpoint, plan.numerics.dtype, plan.recipe, wardrobe(plan.adapters, files))
-        return _course(parts, plan, k, solver, files)
+        return draw(parts, plan, k, solver, files)
 
     def preview(self, latent: Tensor, part: Callable[[str], Module]) -> Pixels | None:
         from limner.models.sd_load import preview
 
         return preview(latent, part(VAE))
-
-
-def _course(parts: Parts, plan: Plan, k: int, solver: Solver, files: Files) -> Course:
-    recipe = plan.recipe
-    conditions = yield from encode(parts, recipe)
-    x, noise = start(plan, k)
-    levels = [Level(*level) for level in recipe.levels]
-    latent = yield from solver.solve(x, levels, denoiser(parts, recipe, conditions), noise)
-    return (yield from decode(parts, latent))

@@ -29,9 +29,10 @@ from limner.session import hooks
 from limner.session.adapting import files_of
 from limner.session.estimating import estimated, foreseen, learn
 from limner.session.generation import Generation
-from limner.session.inputs import given_pictures
+from limner.session.inputs import PICTURES, given_pictures, take_in
 from limner.session.planning import Means, load_family, plans, precheck
 from limner.session.replay import Replay, compare, is_lossless, request_of
+from limner.session.upscalers import upscaler_files
 from limner.types import Drawn, Notice, Plan, Record, Request, now
 
 
@@ -116,6 +117,21 @@ class Session:
         made = tuple(estimated(plan, self.settings, self._means.machine, library) for plan in made)
         return tuple(self._checked(plan) for plan in made) if self._checks else made
 
+    def take_in(self, picture: str | Path) -> str:
+        """The ``sha256:`` name of a picture for a Request's ``init`` or ``mask``: it is copied into the library's input
+        store, where a replay finds it (a session that keeps nothing remembers its place). Raises ``LibraryError``,
+        ``StorageError``."""
+        return take_in(Path(picture), self.settings, self._means.extras, keep=self.keep)
+
+    def request(self, prompt: str, **fields: object) -> Request:
+        """A Request of loose values; ``init`` and ``mask`` may be paths. Raises ``InvalidRequest``, and what
+        ``take_in`` does."""
+        for name in PICTURES:
+            given = fields.get(name)
+            if isinstance(given, Path) or (isinstance(given, str) and not given.startswith("sha256:")):
+                fields[name] = self.take_in(given)
+        return Request.of(prompt=prompt, **fields)
+
     def precheck(self, request: Request) -> None:
         """Refuse what needs no file of the model to be refused. Raises ``UnsupportedField``."""
         precheck(request, self._means)
@@ -136,8 +152,9 @@ class Session:
         return Generation(planned, self._backend, self._finish, previews=previews)
 
     def draw(self, prompt: str, **fields: object) -> Image:
-        """One picture, now: ``fields`` are the Request's but ``n``. Raises any ``LimnerError``."""
-        request = Request.of(prompt=prompt, **fields)
+        """One picture, now: ``fields`` are the Request's but ``n``; ``init`` and ``mask`` may be paths. Raises any
+        ``LimnerError``."""
+        request = self.request(prompt, **fields)
         if request.n != 1:
             raise InvalidRequest("n: draw makes one picture", field="n", hint="several: limner.generate(prompt, n=4)")
         return self.generate(request).result()[0]
@@ -199,9 +216,10 @@ class Session:
         known = self._means.extras
         if any(adapter.hash not in known for adapter in plan.adapters):
             known.update(files_of(plan.adapters, self.settings))
+            known.update(upscaler_files(plan.adapters, self.settings))
         return {
             **{each.hash: known[each.hash] for each in plan.adapters},
-            **given_pictures(plan.request, self.settings),
+            **given_pictures(plan.request, self.settings, known),
         }
 
     def _finish(self, plan: Plan, drawn: Drawn) -> Future[Image]:
@@ -263,7 +281,8 @@ def draw(prompt: str, **fields: object) -> Image:
 
 def generate(prompt: str, **fields: object) -> list[Image]:
     """Several pictures: ``limner.generate("a red fox", n=4)``. Raises any ``LimnerError``."""
-    return _shared().generate(Request.of(prompt=prompt, **fields)).result()
+    session = _shared()
+    return session.generate(session.request(prompt, **fields)).result()
 
 
 _SHARED: list[Session] = []

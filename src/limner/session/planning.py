@@ -25,7 +25,8 @@ from limner.prompts.expand import Wildcards, expand
 from limner.prompts.lint import lint
 from limner.prompts.styles import Style, apply, choose
 from limner.session.adapting import lay_over
-from limner.session.inputs import given_pictures
+from limner.session.inputs import given_pictures, refuse_idle
+from limner.session.upscalers import named_upscalers
 from limner.types import Notice, Numerics, Plan, Request, Seed
 
 BUILT_IN_MODEL = "pocket"
@@ -76,6 +77,7 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
     family = load_family(resolved.card.family)
     merged = _seeded(_weak_defaults(merged, resolved.card, means.settings, origins))
     _refuse_unsupported(asked, family, resolved.card)
+    refuse_idle(asked)
     ground = Ground(asked, merged, origins, resolved, family, means, parent)
     return tuple(_plan(ground, words, indexes) for words, indexes in _worded(merged, means, literal))
 
@@ -184,10 +186,12 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
         seed=(merged.seed or 0) + indexes[0],
     )
     laid = lay_over(worded, ground.means.settings)
-    given = given_pictures(worded, ground.means.settings)
-    ground.means.extras.update({**laid.extras, **given})
-    files = replace(resolved.files, extras={**resolved.files.extras, **laid.extras, **given})
-    planned = ground.family.plan(laid.request, resolved.card, files, ground.means.machine, laid.adapters)
+    given = given_pictures(worded, ground.means.settings, ground.means.extras)
+    upscalers, networks = named_upscalers(worded, ground.means.settings)
+    adapters, extras = (*laid.adapters, *upscalers), {**laid.extras, **given, **networks}
+    ground.means.extras.update(extras)
+    files = replace(resolved.files, extras={**resolved.files.extras, **extras})
+    planned = ground.family.plan(laid.request, resolved.card, files, ground.means.machine, adapters)
     device, numerics, why = _numerics(merged, ground.means)
     lint_notices = [
         notice
@@ -212,7 +216,7 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
         device=device,
         numerics=numerics,
         recipe=planned.recipe,
-        adapters=laid.adapters,
+        adapters=adapters,
         seeds=tuple(_seed(merged, k) for k in indexes),
         first=indexes[0],
         origins={"dtype": why, **ground.origins},

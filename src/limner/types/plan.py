@@ -95,6 +95,7 @@ class Recipe(Frozen):
     variation: float = 0.0
     prompts: Mapping[str, tuple[Prompted, ...]] = Field(default_factory=dict)
     options: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
+    second: Pass | None = None
 
 
 class PartCost(Frozen):

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def denoiser(parts: Parts, recipe: Recipe, conditions: Conditions) -> Denoise:
-    """Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): two rows a step, one without guidance."""
+def denoiser(parts: Parts, recipe: Recipe, conditions: Conditions, beside: Tensor | None = None) -> Denoise:
+    """Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): two rows a step, one without guidance.
+
+    ``beside`` [C', h, w] are channels that an inpainting network sees beside the latent, at every step.
+    """
     from limner.sampling.guidance import combine
     from limner.sampling.prediction import to_x0
 
@@ -26,9 +29,9 @@ def denoiser(parts: Parts, recipe: Recipe, conditions: Conditions) -> Denoise:
         step = bisect_left(cleanness, level.alpha / level.sigma if level.sigma else float("inf")) + 1
         positive, negative = conditions.positive(step), conditions.negative(step)
         if negative is None:
-            (out,) = yield Eval((parts.unet(x, level, positive),))
+            (out,) = yield Eval((parts.unet(x, level, positive, beside),))
         else:
-            uncond, cond = yield Eval((parts.unet(x, level, negative), parts.unet(x, level, positive)))
+            uncond, cond = yield Eval(tuple(parts.unet(x, level, each, beside) for each in (negative, positive)))
             out = combine(uncond, cond, recipe.guidance)
         return to_x0(recipe.prediction, x, out, level)
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from limner.errors import CorruptFile, InvalidRequest
 from limner.models.adapters.adapt import Adapted, adapt
 from limner.models.catalog import Card
 from limner.models.family import Files, Planned
 from limner.models.inspect import read_json
-from limner.models.latent import words
+from limner.models.latent import edit_plan, words
 from limner.models.nets.configs import AutoencoderConfig, UNetConfig
 from limner.sampling import catalog, schedules
 from limner.sampling.guidance import needs_uncond
-from limner.types import Adapter, Estimate, Notice, Recipe, Request
+from limner.types import Adapter, Estimate, Notice, Prompted, Recipe, Request
 
 FAR = 2.0  # a side this many times the native one: pictures repeat themselves
 SIDE = 64  # latent cells a network was trained at where its config does not say
@@ -84,8 +84,24 @@ def config(files: Files, name: str) -> Mapping[str, object]:
         raise CorruptFile(f"the checkpoint has no {name}", hint="it is not a whole diffusers folder") from None
 
 
-def plan(request: Request, card: Card, files: Files, configs: Configs, kind: Kind) -> Planned:
-    """Fill in what the request leaves open and compute the Recipe. Raises ``InvalidRequest``, ``ModelError``."""
+def plan(
+    request: Request, card: Card, files: Files, configs: Configs, kind: Kind, adapters: Sequence[Adapter] = ()
+) -> Planned:
+    """Fill in what the request leaves open and compute the Recipe. Raises ``InvalidRequest``, ``ModelError``,
+    ``UnreadablePicture``."""
+    request, resized = edit_plan.sized(request, configs.factor, max(card.width or 0, configs.native), files)
+    planned = _drawn(request, card, files, configs, kind)
+    planned = replace(planned, notices=(*resized, *planned.notices))
+
+    def again(steps: int) -> tuple[edit_plan.Levels, Mapping[str, tuple[Prompted, ...]]]:
+        recipe = _drawn(planned.request.but(steps=steps), card, files, configs, kind).recipe
+        return recipe.levels, recipe.prompts
+
+    return edit_plan.edited(planned, edit_plan.Ground(configs.factor, files, again), adapters)
+
+
+def _drawn(request: Request, card: Card, files: Files, configs: Configs, kind: Kind) -> Planned:
+    """The plan of what is drawn, be it from words alone or over a picture."""
     filled = fill(request, card, configs, kind.guidance)
     solver = catalog.find(filled.solver or SOLVER)
     steps, guidance = filled.steps or STEPS, _number(filled.guidance)

@@ -1,8 +1,17 @@
-"""Where a picture starts: noise, in the seed's own order."""
+"""Where a picture starts: noise in the seed's own order, alone or over a picture.
+
+Drawn from one generator an image, in this order, as diffusers' pipelines do:
+
+- from words alone: the noise.
+- from a picture: the encoder's spread, the noise.
+- with a mask: the encoder's spread (not where an inpainting network starts from pure noise), the noise, the spread of
+  the masked picture (drawn by other networks too, and not used), and with ``inpaint_fill`` noise that of the fill.
+- then what a stochastic solver draws; then the second pass: spread (where it encodes pixels), noise, solver's.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from limner.types import Plan
@@ -10,13 +19,53 @@ from limner.types import Plan
 if TYPE_CHECKING:
     from torch import Tensor
 
-
-def start(plan: Plan, k: int) -> tuple[Tensor, Callable[[], Tensor]]:
-    """The first latent [C, h, w] of image ``k`` on the plan's device, and what draws its further noise."""
-    import torch
-
     from limner.sampling.noise import Noise
 
-    recipe, seed, device = plan.recipe, plan.seeds[k], torch.device(plan.device)
-    noise = Noise(seed.seed, recipe.latent, variation_seed=seed.variation_seed, variation=recipe.variation)
-    return noise.first().to(device) * recipe.start, lambda: noise.next().to(device)
+
+class Draws:
+    """The noise of one image of a plan, on the plan's device, in the order it is asked for."""
+
+    def __init__(self, plan: Plan, k: int) -> None:
+        import torch
+
+        self._plan = plan
+        self._seed = plan.seeds[k]
+        self._device = torch.device(plan.device)
+        self._noise = noise_of(plan, self._seed.seed, mixed=self._seed.variation_seed)
+        self._fresh = True
+
+    def like(self) -> Tensor:
+        """Zeros of the plan's latent shape, where the draws are."""
+        import torch
+
+        return torch.zeros(self._plan.recipe.latent, device=self._device)
+
+    def next(self, shape: Sequence[int] | None = None) -> Tensor:
+        """The next draw; of the plan's latent shape where none is given."""
+        if self._fresh:
+            self._fresh = False
+            # Never mixed: a variation is one of the noise that the picture starts from, not of the encoder's spread.
+            return noise_of(self._plan, self._seed.seed).first().to(self._device)
+        return self._noise.next(shape).to(self._device)
+
+    def first(self) -> Tensor:
+        """The noise a picture starts from, mixed with the second seed's where a variation is planned.
+
+        Both are the draws at this place of their seed's order, so that a share of 1 is the other seed's picture.
+        """
+        from limner.sampling.noise import slerp
+
+        if self._fresh:
+            self._fresh = False
+            return self._noise.first().to(self._device)
+        noise, second = self._noise.next(), self._seed.variation_seed
+        if second is not None and self._plan.recipe.variation:
+            noise = slerp(noise, noise_of(self._plan, second).next(), self._plan.recipe.variation)
+        return noise.to(self._device)
+
+
+def noise_of(plan: Plan, seed: int, mixed: int | None = None) -> Noise:
+    """A seed's noise by the plan's rules; ``mixed`` is the second seed of a variation."""
+    from limner.sampling.noise import Noise
+
+    return Noise(seed, plan.recipe.latent, variation_seed=mixed, variation=plan.recipe.variation)

@@ -1,0 +1,69 @@
+"""The upscaling networks that a Request names, and their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from limner.config import Settings
+from limner.errors import MismatchedWeights, UnknownName
+from limner.models.hashes import Hashes
+from limner.models.latent.edit_plan import LATENT_UPSCALERS
+from limner.models.links import Links
+from limner.models.upscale import LANCZOS, Named, recognise
+from limner.types import Adapter, Request
+
+KIND: Literal["upscaler"] = "upscaler"
+
+
+def named_upscalers(request: Request, settings: Settings) -> tuple[tuple[Adapter, ...], Mapping[str, Path]]:
+    """The networks a request names, and their files by hash.
+
+    Raises ``UnknownName``, ``UnsafeFile`` for a pickle, ``MismatchedWeights`` for what is no upscaler.
+    """
+    names = dict.fromkeys(_names(request))
+    found = {name: find_upscaler(name, settings) for name in names}
+    for path in found.values():
+        recognise(path)
+    hashes = Hashes(settings.cache_root).of(found.values())
+    adapters = tuple(Adapter(kind=KIND, name=name, hash=hashes[path]) for name, path in found.items())
+    return adapters, {hashes[path]: path for path in found.values()}
+
+
+def _names(request: Request) -> Iterator[str]:
+    if request.hires is not None and request.hires_upscaler not in (None, LANCZOS, *LATENT_UPSCALERS):
+        yield str(request.hires_upscaler)
+    if request.upscale is not None and (name := Named.of(request.upscale).name) != LANCZOS:
+        yield name
+
+
+def find_upscaler(name: str, settings: Settings) -> Path:
+    """The file of an upscaler by name, or by its own path. Raises ``UnknownName``."""
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    links = Links(settings)
+    if (found := links.find(KIND, name)) is not None:
+        return found
+    known = (*links.entries(KIND), LANCZOS)
+    hint = f"put its safetensors file into {links.own(KIND)}, or link the folder it lies in: limner models link FOLDER"
+    raise UnknownName("upscaler", name, known, field="upscale", hint=hint if len(known) == 1 else "")
+
+
+def upscaler_files(adapters: Sequence[Adapter], settings: Settings) -> Mapping[str, Path]:
+    """Where the upscalers of a Plan made elsewhere lie here, by hash. Raises ``MismatchedWeights``."""
+    wanted = [each for each in adapters if each.kind == KIND]
+    if not wanted:
+        return {}
+    links = Links(settings)
+    paths = dict.fromkeys(
+        [*(Path(each.name) for each in wanted if Path(each.name).is_file()), *links.entries(KIND).values()]
+    )
+    by_hash = {tag: path for path, tag in Hashes(settings.cache_root).of(paths).items()}
+    for each in wanted:
+        if each.hash not in by_hash:
+            raise MismatchedWeights(
+                f"the upscaler {each.name} of the plan is not here", hint="bring the file it was made with, and link it"
+            )
+    return {each.hash: by_hash[each.hash] for each in wanted}
