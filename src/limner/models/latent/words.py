@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from limner.models import tokenizer
 from limner.models.adapters.words import NONE, Added
 from limner.models.family import Files
-from limner.prompts import chunks, syntax
+from limner.prompts import chunks
 from limner.prompts.chunks import Chunk
+from limner.prompts.reading import PLAIN, Reading
 from limner.types import Prompted, Request
 
 Roles = dict[str, tuple[Prompted, ...]]
@@ -25,33 +26,52 @@ def said(request: Request, *, negative: bool) -> dict[str, str]:
 
 
 def read_all(
-    texts: Mapping[str, str], steps: int, files: Files, tokenizers: Mapping[str, str], added: Added = NONE
+    texts: Mapping[str, str],
+    steps: int,
+    files: Files,
+    tokenizers: Mapping[str, str],
+    added: Added = NONE,
+    reading: Reading = PLAIN,
+    before: int | None = None,
 ) -> Roles:
     """Chunks by role and encoder over the steps. ``tokenizers`` maps a tokenizer's folder to the suffix that its
-    roles get. All roles have the same number of chunks, as they share model calls, and all encoders too, as their
-    states stand side by side. ``added`` are words that stand for vectors. Raises ``ModelError``, ``InvalidRequest``."""
+    roles get. All encoders have the same number of chunks, as their states stand side by side, and, unless ``reading``
+    says otherwise, all roles too, as they share model calls. ``added`` are words that stand for vectors; ``before`` are
+    the steps of the pass before this one. Raises ``ModelError``, ``InvalidRequest``."""
     readers = {suffix: tokenizer.read(files, folder) for folder, suffix in tokenizers.items()}
     staged = {
         (role, suffix): [
-            (stage.until, _chunks(stage.text, reader, added, suffix)) for stage in syntax.schedule(words, steps)
+            (stage.until, _chunks(stage.text, reader, added, suffix, reading))
+            for stage in reading.stages(words, steps, before)
         ]
         for role, words in texts.items()
         for suffix, reader in readers.items()
     }
-    most = max(len(found) for stages in staged.values() for _, found in stages)
-    empty = {suffix: _chunks("", reader, added, suffix) for suffix, reader in readers.items()}
-    return {
-        role + suffix: tuple(
+    empty = {suffix: _chunks("", reader, added, suffix, reading) for suffix, reader in readers.items()}
+    made: Roles = {}
+    for (role, suffix), stages in staged.items():
+        beside = [found for (other, _), found in staged.items() if reading.level or _together(role, other)]
+        most = max(len(found) for each in beside for _, found in each)
+        made[role + suffix] = tuple(
             _prompted(until, [*found, *empty[suffix] * (most - len(found))]) for until, found in stages
         )
-        for (role, suffix), stages in staged.items()
-    }
+    return made
 
 
-def _chunks(words: str, text: tokenizer.Text, added: Added, suffix: str) -> tuple[Chunk, ...]:
-    encode = added.encoder(text.encode, suffix)
+def _together(role: str, other: str) -> bool:
+    """Whether two roles have to be of one length: what a prompt is mixed with."""
+    return role == other or {role, other} == {"positive", "morph_to"}
+
+
+def _chunks(words: str, text: tokenizer.Text, added: Added, suffix: str, reading: Reading) -> tuple[Chunk, ...]:
     return chunks.chunk(
-        syntax.parse_weights(words), encode, bos=text.bos, eos=text.eos, pad=text.pad, length=text.length
+        reading.pieces(words),
+        added.encoder(text.encode, suffix),
+        bos=text.bos,
+        eos=text.eos,
+        pad=text.pad,
+        length=text.length,
+        comma_backtrack=reading.comma_backtrack,
     )
 
 
