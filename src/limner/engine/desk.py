@@ -19,7 +19,7 @@ from limner.errors import Cancelled, GenerationError, LimnerError, OutOfMemory
 from limner.models.adapters.worn import in_place_of
 from limner.models.estimate import runtime_bytes
 from limner.models.estimate_offers import offers
-from limner.models.family import Family, Files, Together
+from limner.models.family import Family, Files, Leaning, Together
 from limner.models.machine import probe, usable_memory
 from limner.sampling import catalog
 from limner.sampling.course import Course, Show, Weights
@@ -189,7 +189,7 @@ class Desk:
             threads=torch.get_num_threads(),
             timings=timings,
             peak_bytes=job.peak,
-            versions=versions(),
+            versions={**versions(), **(opened.family.versions() if isinstance(opened.family, Leaning) else {})},
             notices=tuple(job.notices),
         )
 

@@ -107,3 +107,12 @@ class Together(Protocol):
         """The plan's images with these indexes: n x 3 x height x width, as ``course`` makes them up to rounding. The
         latents it shows have a leading axis n too."""
         ...
+
+
+@runtime_checkable
+class Leaning(Protocol):
+    """A family that leans on libraries beyond Limner's own: their versions decide pixels, and go into the Record."""
+
+    def versions(self) -> Mapping[str, str]:
+        """By library."""
+        ...
