@@ -21,6 +21,7 @@ _RESNET = (
     ("out_layers.3.", "conv2."),
     ("skip_connection.", "conv_shortcut."),
 )
+_SAMPLER = (("op.", "conv."),)
 _UNET_ENDS = (
     ("time_embed.0.", "time_embedding.linear_1."),
     ("time_embed.2.", "time_embedding.linear_2."),
@@ -34,7 +35,6 @@ _UNET_ENDS = (
     ("out.2.", "conv_out."),
 )
 _NUMBERED = re.compile(r"^(input_blocks|output_blocks)\.(\d+)\.")
-_PLACE = re.compile(r"^(?:(?:in|out)put_blocks\.\d+\.\d+|middle_block\.\d+|[a-z_]+(?:\.\d+){1,2})\.")
 
 
 def unet_names(names: Collection[str]) -> Mapping[str, str]:
@@ -47,7 +47,7 @@ def unet_names(names: Collection[str]) -> Mapping[str, str]:
         if place is None:
             continue
         new, rest = places[place], name.removeprefix(place)
-        found[name] = new + (_renamed(rest, _RESNET) if ".resnets." in new else rest)
+        found[name] = new + _renamed(rest, _RESNET if ".resnets." in new else _SAMPLER)
     return found
 
 
