@@ -191,7 +191,9 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
 
 def mean_ranks(scores: ArrayLike) -> Floats:
     """Mean over scorers of each candidate's rank, 0 for the lowest: ``scores`` [scorers, candidates], ties sharing."""
-    return np.stack([_ranks(row) for row in np.atleast_2d(np.asarray(scores, dtype=np.float64))]).mean(axis=0)
+    rows = np.atleast_2d(np.asarray(scores, dtype=np.float64))
+    means: Floats = np.stack([_ranks(row) for row in rows]).mean(axis=0)
+    return means
 
 
 def _ranks(values: Floats) -> Floats:
