@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from limner.cli import models, models_state
+from limner.cli import models, models_show, models_state
 from limner.models.catalog import Card, Catalog
 from limner.models.machine import Machine
 from tests.faces.calling import Limner, assert_refused, limner_in, said
@@ -47,7 +47,12 @@ def limner(home: Path) -> Limner:
 @pytest.fixture
 def on(monkeypatch: pytest.MonkeyPatch) -> Callable[[Machine], None]:
     """Let the commands believe they run on another machine."""
-    return lambda faked: monkeypatch.setattr(models, "probe", lambda: faked)
+
+    def believe(faked: Machine) -> None:
+        for module in (models, models_show):
+            monkeypatch.setattr(module, "probe", lambda: faked)
+
+    return believe
 
 
 def in_cache(home: Path, repo: str, *, without: str = "") -> Path:

@@ -24,12 +24,12 @@ def fetch(session: Session, model: str | None, telling: Telling) -> None:
         return
     from limner.models.resolve import resolve
 
-    with _reporting(name, telling) as report:
+    with reporting(name, telling) as report:
         resolve(name, session.settings, session.catalog, offline=session.offline, report=report)
 
 
 @contextmanager
-def _reporting(name: str, telling: Telling) -> Iterator[Report]:
+def reporting(name: str, telling: Telling) -> Iterator[Report]:
     """A report that shows itself when its first bytes come: a bar where a person looks, else one line."""
     if telling.quiet or telling.json or not sys.stderr.isatty():
         yield _Line(name, telling)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from limner.errors import LimnerError, ModelNotFound, NetworkError, OfflineError, StorageError
 from limner.models.hub_cache import RepoName, cache_folder
 
-LOG_IN = "accept the licence on the model's page if it has one, and log in with `hf auth login`"
+LOG_IN = "log in with `hf auth login`, and accept the model's terms at https://huggingface.co/{repo} if it has any"
 NEW_TOKEN = "log in anew with `hf auth login`; if HF_TOKEN is set, it may be out of date: renew or unset it"
 WRONG_TOKEN = re.compile(r"invalid (credentials|username|user token|token)|token .*(expired|invalid)", re.IGNORECASE)
 RETRY = "check the connection and run the same command again; files that arrived are kept"
@@ -40,9 +40,7 @@ def _ours(error: Exception, name: RepoName, file: str) -> LimnerError | None:
                 f"{what} is needed, and HF_HUB_OFFLINE forbids the network", hint="unset it and try again"
             )
         if isinstance(each, errors.GatedRepoError):
-            return NetworkError(
-                f"{name.repo} is gated: the hub gives it to those who accepted its licence", hint=LOG_IN
-            )
+            return _gated(each.response.status_code, name.repo)
         if isinstance(each, errors.RevisionNotFoundError):
             return ModelNotFound(f"{name.repo} has no revision {name.revision!r}", hint="look at the model's page")
         if isinstance(each, errors.RepositoryNotFoundError):
@@ -53,7 +51,7 @@ def _ours(error: Exception, name: RepoName, file: str) -> LimnerError | None:
         if isinstance(each, errors.EntryNotFoundError) and not isinstance(each, errors.LocalEntryNotFoundError):
             return ModelNotFound(f"there is no {what} on the hub", hint="try again, or choose another revision")
         if isinstance(each, errors.HfHubHTTPError):
-            return _status(each.response.status_code, what, str(each))
+            return _status(each.response.status_code, what, str(each), name.repo)
         if isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT):
             return StorageError(f"the disk is full: {what} could not be stored", hint=f"make room in {cache_folder()}")
         if isinstance(each, OSError) and each.errno in UNWRITABLE:
@@ -73,11 +71,20 @@ def _unreached(error: Exception, what: str) -> LimnerError | None:
     return None
 
 
-def _status(status: int, what: str, said: str) -> NetworkError:
+def _gated(status: int, repo: str) -> NetworkError:
+    page = f"https://huggingface.co/{repo}"
+    if status == 403:  # the hub knows who asks
+        hint = f"accept its terms at {page} (some are granted by hand), logged in as who you are here: `hf auth login`"
+    else:
+        hint = f"accept its terms at {page}, then log in with `hf auth login`"
+    return NetworkError(f"{repo} is gated: the hub gives it to those who accepted its licence", hint=hint)
+
+
+def _status(status: int, what: str, said: str, repo: str) -> NetworkError:
     if status == 401 and WRONG_TOKEN.search(said):
         return NetworkError(f"the hub refused {what}: it does not accept your access token", hint=NEW_TOKEN)
     if status in (401, 403):
-        return NetworkError(f"the hub refused {what} (HTTP {status})", hint=LOG_IN)
+        return NetworkError(f"the hub refused {what} (HTTP {status})", hint=LOG_IN.format(repo=repo))
     if status == 429:
         return NetworkError(f"the hub asks to wait before fetching {what} (HTTP 429)", hint="try again in some minutes")
     return NetworkError(f"the hub failed on {what} (HTTP {status})", hint="try again later; finished files are kept")
