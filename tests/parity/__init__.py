@@ -20,7 +20,7 @@ import numpy as np
 from limner import Session
 from limner.types import Pixels
 
-MODULES = ("tests.parity.latents",)
+MODULES = ("tests.parity.latents", "tests.parity.edits")
 BOUND = 2  # of 255
 
 
