@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 DIFFUSED = frozenset(Request.model_fields) - {
     *("temperature", "top_k", "top_p"),
-    *("loras", "vae", "compat", "noise_source", "noise_delta"),
 }
 """Fields that every family of diffused latents carries out."""
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from limner.config import Settings
+from limner.errors import UnsupportedField
+from limner.models.adapters.words import pattern_of
+from limner.models.link_names import asked
+from limner.prompts.extra_networks import Named, has_tag, named, parse
+from limner.session.shelf import Shelf
 from limner.types import Adapter, Notice, Request
+
+LORAS, VAE = "loras", "vae"
+KINDS = frozenset({"lora", "embedding", "vae"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +28,87 @@ class Laid:
     notices: tuple[Notice, ...] = ()
 
 
-def lay_over(request: Request, settings: Settings) -> Laid:
-    """Find the adapters that a request names."""
-    return Laid(request)
+def lay_over(request: Request, settings: Settings, honours: Collection[str]) -> Laid:
+    """Find the adapters that a request names: ``loras``, ``vae``, ``<lora:...>`` in the prompt, and words that are
+    textual inversions. ``honours`` are the fields that the model's family can carry out.
+
+    Raises ``UnknownName``, ``UnsupportedField``, ``InvalidRequest``, ``ModelError``.
+    """
+    parsed = parse(request.prompt)
+    if LORAS not in honours:
+        if parsed.named:
+            raise UnsupportedField(
+                f"this model cannot use the LoRA {parsed.named[0].name!r} that the prompt names",
+                field=LORAS,
+                hint="leave <lora:...> out, or use another model",
+            )
+        return Laid(request)
+    shelf = Shelf(settings)
+    found = [*_loras(request, parsed.named, shelf), *_vae(request, shelf), *_words(request, parsed.text, shelf)]
+    extras = {adapter.hash: path for adapter, path in found}
+    worded = request if parsed.text == request.prompt else request.but(prompt=parsed.text)
+    return Laid(worded, tuple(adapter for adapter, _ in found), extras, tuple(_notices(request)))
 
 
 def files_of(adapters: tuple[Adapter, ...], settings: Settings) -> Mapping[str, Path]:
-    """Where the adapters of a Plan made elsewhere lie here, by hash."""
-    return {}
+    """Where the adapters of a Plan made elsewhere lie here, by hash. Raises ``ModelNotFound`` for one that is missing."""
+    shelf = Shelf(settings)
+    return {each.hash: shelf.of_hash(each.kind, each.name, each.hash) for each in adapters if each.kind in KINDS}
+
+
+def named_again(adapters: tuple[Adapter, ...]) -> tuple[str, ...]:
+    """``Request.loras`` that name the LoRA of a Record again, by name and hash, at their scales."""
+    return tuple(_name_again(each) for each in adapters if each.kind == "lora")
+
+
+def _name_again(adapter: Adapter) -> str:
+    digest = adapter.hash.partition(":")[2]
+    text = "" if adapter.text_scale is None else f"{adapter.text_scale!r}:"
+    return f"{adapter.name} [{digest}]:{text}{adapter.scale!r}"
+
+
+def _loras(request: Request, tagged: tuple[Named, ...], shelf: Shelf) -> Iterator[tuple[Adapter, Path]]:
+    for each in (*map(named, request.loras), *tagged):
+        path = shelf.find("lora", each.name, field=LORAS)
+        yield (
+            Adapter(
+                kind="lora",
+                name=_plain(each.name),
+                hash=shelf.hash_of(path),
+                scale=each.scale,
+                text_scale=each.text_scale,
+            ),
+            path,
+        )
+
+
+def _vae(request: Request, shelf: Shelf) -> Iterator[tuple[Adapter, Path]]:
+    if request.vae is not None:
+        path = shelf.find("vae", request.vae, field=VAE)
+        yield Adapter(kind="vae", name=_plain(request.vae), hash=shelf.hash_of(path)), path
+
+
+def _words(request: Request, prompt: str, shelf: Shelf) -> Iterator[tuple[Adapter, Path]]:
+    """Textual inversions in the order in which their words first stand in the texts."""
+    if not shelf.embeddings:
+        return
+    by_word = {name.casefold(): name for name in shelf.embeddings}
+    pattern = pattern_of(by_word)
+    texts = (prompt, request.negative or "", request.morph_to or "")
+    words = dict.fromkeys(match.casefold() for text in texts for match in pattern.findall(text))
+    for word in words:
+        name = by_word[word]
+        path = shelf.find("embedding", name, field="prompt")
+        yield Adapter(kind="embedding", name=name, hash=shelf.hash_of(path), word=name), path
+
+
+def _plain(name: str) -> str:
+    """Without the hash behind it."""
+    return name if asked(name).hash is None else name.rpartition("[")[0].strip()
+
+
+def _notices(request: Request) -> Iterator[Notice]:
+    for where, text in (("negative", request.negative), ("morph_to", request.morph_to)):
+        if text is not None and has_tag(text):
+            message = f"<lora:...> acts from the prompt only; in {where} it is taken for words"
+            yield Notice(code="lora-tag-as-words", message=message)

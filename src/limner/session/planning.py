@@ -38,7 +38,8 @@ class Means:
     """What planning draws on. ``styles`` and ``wildcards`` are the user's; ``offline`` forbids the network;
     ``found`` keeps where the files of planned checkpoints lie, by weights hash, and ``extras`` where those lie that
     Plans name by their own hash: adapters, start pictures, masks. ``resolver`` stands in for finding a model's files,
-    where they need not all be here (``Session.foresee``)."""
+    where they need not all be here (``Session.foresee``). ``family`` and ``fixed``, a device and a dtype, are those of
+    a model that is in memory already (``Session.from_pipeline``)."""
 
     settings: Settings
     catalog: Catalog
@@ -50,6 +51,8 @@ class Means:
     found: dict[str, Files] = field(default_factory=dict)
     extras: dict[str, Path] = field(default_factory=dict)
     resolver: Callable[[str], Resolved] | None = None
+    family: Family | None = None
+    fixed: Callable[[], tuple[str, str]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
     precheck(asked, means)
     resolved = _resolve(merged.model or BUILT_IN_MODEL, means)
     means.found[resolved.ref.weights_hash()] = resolved.files
-    family = load_family(resolved.card.family)
+    family = means.family or load_family(resolved.card.family)
     merged = _seeded(_weak_defaults(merged, resolved.card, means.settings, origins))
     _refuse_unsupported(asked, family, resolved.card)
     refuse_idle(asked)
@@ -85,6 +88,11 @@ def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | 
 def _resolve(name: str, means: Means) -> Resolved:
     if means.resolver is not None:
         return means.resolver(name)
+    if name.startswith(IN_MEMORY):
+        raise ModelNotFound(
+            f"this needs the {name.removeprefix(IN_MEMORY)} that was in memory when it was drawn",
+            hint="load that pipeline, and ask Session.from_pipeline(pipe) for it",
+        )
     return resolve(name, means.settings, means.catalog, offline=means.offline)
 
 
@@ -185,7 +193,7 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
         n=len(indexes),
         seed=(merged.seed or 0) + indexes[0],
     )
-    laid = lay_over(worded, ground.means.settings)
+    laid = lay_over(worded, ground.means.settings, ground.family.honours)
     given = given_pictures(worded, ground.means.settings, ground.means.extras)
     upscalers, networks = named_upscalers(worded, ground.means.settings)
     adapters, extras = (*laid.adapters, *upscalers), {**laid.extras, **given, **networks}
@@ -195,7 +203,7 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
     device, numerics, why = _numerics(merged, ground.means)
     lint_notices = [
         notice
-        for text in dict.fromkeys((words.prompt, words.morph_to or words.prompt))
+        for text in dict.fromkeys((laid.request.prompt, words.morph_to or laid.request.prompt))
         for notice in _lint(text, ground.family, resolved.files, resolved.card)
     ]
     return Plan(
@@ -211,7 +219,8 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
             batching=numerics.batching,
         ),
         prompt=words.prompt,
-        negative=words.negative,
+        # Not of a model that takes none: a style may have brought it.
+        negative=words.negative if planned.request.negative else "",
         model=resolved.ref,
         device=device,
         numerics=numerics,
@@ -228,8 +237,11 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
 
 def _numerics(merged: Request, means: Means) -> tuple[str, Numerics, str]:
     """The device, what of it decides bytes, and why this dtype."""
-    device = choose_device(merged.device, means.machine)
-    dtype, why = choose_dtype(merged.dtype, device, means.machine)
+    if means.fixed is not None:
+        (device, dtype), why = means.fixed(), "that of the pipeline"
+    else:
+        device = choose_device(merged.device, means.machine)
+        dtype, why = choose_dtype(merged.dtype, device, means.machine)
     numerics = Numerics.model_validate(
         {
             "device": device.split(":")[0],
