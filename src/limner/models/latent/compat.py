@@ -1,7 +1,7 @@
 """What ``--compat a1111`` changes in the plan of a picture. Torch-free.
 
-The rules themselves are in ``sampling/compat.py`` (noise levels), ``sampling/noise.py``, ``prompts/webui.py`` (words) and
-``latent/text.py`` (emphasis); here a request is turned into what they need. ``docs/a1111.md`` tells them to people.
+The rules themselves are in ``sampling/compat.py`` (noise levels), ``sampling/noise.py``, ``prompts/webui.py`` (words)
+and ``latent/text.py`` (emphasis); here a request is turned into what they need. ``docs/a1111.md`` tells them to people.
 """
 
 from __future__ import annotations
@@ -49,9 +49,12 @@ def reading(request: Request, solver: SolverCard) -> Reading:
     return PLAIN if request.compat is None else Reading(webui=True, evals=solver.evals_per_step)
 
 
-def options(request: Request) -> Options:
-    """What of it decides the pixels beyond levels and words, for ``Recipe.options``."""
+def options(request: Request, *, xl: bool) -> Options:
+    """What of it decides the pixels beyond levels and words, for ``Recipe.options``. The web UI takes XL's encoders at
+    their usual layer, whatever clip skip says."""
     found: Options = {}
+    if request.clip_skip is not None and not (xl and request.compat):
+        found["clip_skip"] = request.clip_skip
     if request.compat is not None:
         found |= {"compat": request.compat, "spread": False}
     if request.noise_source == "philox":
@@ -61,11 +64,14 @@ def options(request: Request) -> Options:
     return found
 
 
-def notices(request: Request, solver: SolverCard) -> list[Notice]:
-    """What it cannot do as the web UI does."""
+def notices(request: Request, solver: SolverCard, *, xl: bool) -> list[Notice]:
+    """What it does not as the web UI does, and what that leaves out."""
     if request.compat is None:
         return []
     found = []
+    if xl and (request.clip_skip or 2) != 2:
+        said = f"clip skip {request.clip_skip} is left out: the web UI reads XL's encoders at the penultimate layer"
+        found.append(Notice(code="compat-clip-skip", message=said))
     if solver.name not in compat.EXACT:
         why = compat.WHY_NOT.get(solver.name, "it is not one of the web UI's")
         said = f"{solver.title} does not draw what the web UI's does: {why}"

@@ -39,6 +39,8 @@ def draw(parts: Parts, plan: Plan, k: int, solver: Solver, files: Files) -> Cour
     if recipe.second is not None:
         parts, latent = yield from _second(parts, recipe.second, latent, draws, solver, before)
     pixels = yield from decode(parts, latent)
+    if "compat" in recipe.options:
+        pixels = (pixels * 255).floor() / 255  # A1111 cuts to whole numbers where others round
     if given is not None:
         pixels = given.put_back(pixels)
     return (yield from _enlarged(parts, pixels))
@@ -59,9 +61,12 @@ def _second(
     )
     large = replace(parts, recipe=recipe)
     conditions = yield from encode(large, recipe)
+    anew = "compat" in recipe.options  # A1111 begins the seed anew for its second pass, and draws no spread
+    draws = draws.again(second.latent) if anew else draws
     clean = yield from _larger(parts, large, second, latent, draws)
     levels = [Level(*level) for level in second.levels[second.begin :]]
-    x = levels[0].alpha * clean + levels[0].sigma * draws.next(second.latent)
+    noise = draws.first() if anew else draws.next(second.latent)
+    x = levels[0].alpha * clean + levels[0].sigma * noise
     course = solver.solve(x, levels, denoiser(large, recipe, conditions), lambda: draws.next(second.latent))
     return large, (yield from counted(course, before, before + len(levels) - 1))
 
@@ -76,7 +81,10 @@ def _larger(parts: Parts, large: Parts, second: Pass, latent: Tensor, draws: Dra
     pixels = yield from decode(parts, latent)
     network = None if second.upscaler == "lanczos" else second.upscaler
     pixels = yield from enlarge(parts.checkpoint, parts.dtype, pixels, network, (second.width, second.height))
-    return (yield from encode_picture(large, pixels * 2 - 1, lambda: draws.next(second.latent)))
+    spread = large.recipe.options.get("spread", True)
+    return (
+        yield from encode_picture(large, pixels * 2 - 1, lambda: draws.next(second.latent) if spread else draws.like())
+    )
 
 
 def _enlarged(parts: Parts, pixels: Tensor) -> Course:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from itertools import count
 from typing import TYPE_CHECKING
 
 from limner.models.latent.parts import Parts
@@ -25,8 +26,13 @@ def denoiser(parts: Parts, recipe: Recipe, conditions: Conditions, beside: Tenso
     # Not by t: rounding makes neighbours of a Karras schedule equal in t.
     cleanness = [alpha / sigma if sigma else float("inf") for alpha, sigma, _ in recipe.levels]
 
+    # A1111 takes its prompt schedule by evaluations, of which a step may have two.
+    by_calls, calls = "compat" in recipe.options, count(1)
+
     def denoise(x: Tensor, level: Level) -> Course:
         step = bisect_left(cleanness, level.alpha / level.sigma if level.sigma else float("inf")) + 1
+        if by_calls:
+            step = next(calls)
         positive, negative = conditions.positive(step), conditions.negative(step)
         if negative is None:
             (out,) = yield Eval((parts.unet(x, level, positive, beside),))

@@ -11,7 +11,7 @@ from typing import TypeAlias, cast
 
 from limner.errors import InvalidRequest
 from limner.models.family import Files, Planned
-from limner.models.latent import pictures
+from limner.models.latent import compat, pictures
 from limner.models.latent.pictures import Resize, Size
 from limner.models.latent.tiles import OVERLAP, TILE
 from limner.models.upscale import enlargement
@@ -25,7 +25,7 @@ FAR = 2.0  # a start picture this many times the native side is not drawn at its
 
 Options: TypeAlias = dict[str, str | int | float | bool]
 Levels: TypeAlias = tuple[tuple[float, float, float], ...]
-Again: TypeAlias = Callable[[int], tuple[Levels, Mapping[str, tuple[Prompted, ...]]]]
+Again: TypeAlias = Callable[[int, int], tuple[Levels, Mapping[str, tuple[Prompted, ...]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ def _started(planned: Planned, ground: Ground, adapters: Sequence[Adapter]) -> P
     strength = request.strength
     if strength is None:
         strength = STRENGTH if request.mask is None else MASKED_STRENGTH
-    begin = begin_of(steps, strength, "strength")
+    begin = begin_of(steps, strength, "strength") if request.compat is None else compat.begin_of(steps, strength)
     resize: Resize = request.resize or "crop"
     options: Options = {
         "init": request.init,
@@ -159,8 +159,12 @@ def _second(planned: Planned, ground: Ground, adapters: Sequence[Adapter]) -> Pl
     strength = HIRES_STRENGTH if request.hires_strength is None else request.hires_strength
     steps = request.hires_steps or request.steps or len(recipe.levels) - 1
     upscaler = request.hires_upscaler or HIRES_UPSCALER
-    begin = begin_of(steps, strength, "hires_strength")
-    levels, prompts = ground.again(steps)
+    total, begin = steps, 0
+    if request.compat is None:
+        begin = begin_of(steps, strength, "hires_strength")
+    else:
+        total, begin = compat.second_pass(steps, strength)
+    levels, prompts = ground.again(total, steps)
     second = Pass(
         width=size[0],
         height=size[1],
@@ -170,7 +174,7 @@ def _second(planned: Planned, ground: Ground, adapters: Sequence[Adapter]) -> Pl
         upscaler=upscaler if upscaler in (*LATENT_UPSCALERS, "lanczos") else _hash_of(upscaler, adapters),
         prompts=prompts,
     )
-    said = f"second pass at {size[0]}x{size[1]}: {steps - begin} of {steps} steps, enlarged by {upscaler}"
+    said = f"second pass at {size[0]}x{size[1]}: {total - begin} of {total} steps, enlarged by {upscaler}"
     planned = _with(
         planned,
         {},

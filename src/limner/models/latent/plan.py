@@ -10,7 +10,7 @@ from limner.models.adapters.adapt import Adapted, adapt
 from limner.models.catalog import Card
 from limner.models.family import Files, Planned
 from limner.models.inspect import read_json
-from limner.models.latent import edit_plan, words
+from limner.models.latent import compat, edit_plan, words
 from limner.models.nets.configs import AutoencoderConfig, UNetConfig
 from limner.sampling import catalog, schedules
 from limner.sampling.guidance import needs_uncond
@@ -93,19 +93,27 @@ def plan(
     planned = _drawn(request, card, files, configs, kind)
     planned = replace(planned, notices=(*resized, *planned.notices))
 
-    def again(steps: int) -> tuple[edit_plan.Levels, Mapping[str, tuple[Prompted, ...]]]:
-        recipe = _drawn(planned.request.but(steps=steps), card, files, configs, kind).recipe
-        return recipe.levels, recipe.prompts
+    def again(steps: int, run: int) -> tuple[edit_plan.Levels, Mapping[str, tuple[Prompted, ...]]]:
+        drawn = planned.request
+        recipe = _drawn(drawn.but(steps=steps), card, files, configs, kind).recipe
+        if drawn.compat is None:
+            return recipe.levels, recipe.prompts
+        said = _drawn(drawn.but(steps=run), card, files, configs, kind, before=drawn.steps).recipe
+        return recipe.levels, said.prompts
 
     return edit_plan.edited(planned, edit_plan.Ground(configs.factor, files, again), adapters)
 
 
-def _drawn(request: Request, card: Card, files: Files, configs: Configs, kind: Kind) -> Planned:
+def _drawn(
+    request: Request, card: Card, files: Files, configs: Configs, kind: Kind, before: int | None = None
+) -> Planned:
     """The plan of what is drawn, be it from words alone or over a picture."""
     filled = fill(request, card, configs, kind.guidance)
     solver = catalog.find(filled.solver or SOLVER)
     steps, guidance = filled.steps or STEPS, _number(filled.guidance)
-    levels, start = schedules.levels(configs.training, solver, steps, karras=filled.schedule == "karras")
+    filled = compat.settled(filled, solver)
+    reading = compat.reading(filled, solver)
+    levels, start = compat.levels(configs.training, solver, filled, steps, xl=kind.family == "sdxl")
     # A network that is told the guidance does in one row what others need two for.
     told = configs.unet.time_cond_proj_dim is not None
     scale = 1.0 if told else guidance
@@ -119,7 +127,7 @@ def _drawn(request: Request, card: Card, files: Files, configs: Configs, kind: K
         **({"silent_negative": True} if silent else {}),
         **_inpainting(request, card, configs),
     }
-    options |= {} if filled.clip_skip is None else {"clip_skip": filled.clip_skip}
+    options |= compat.options(filled, xl=kind.family == "sdxl")
     width, height = filled.width or 0, filled.height or 0
     recipe = Recipe(
         family=kind.family,
@@ -133,10 +141,15 @@ def _drawn(request: Request, card: Card, files: Files, configs: Configs, kind: K
         guidance=scale,
         morph=filled.morph,
         variation=filled.variation,
-        prompts=words.read_all(texts, steps, files, kind.tokenizers, configs.adapted.added),
+        prompts=words.read_all(texts, steps, files, kind.tokenizers, configs.adapted.added, reading, before),
         options=options,
     )
-    notices = (*configs.adapted.notices, *_size_notices(filled, card, configs), *_guidance_notices(filled, scale))
+    notices = (
+        *configs.adapted.notices,
+        *_size_notices(filled, card, configs),
+        *_guidance_notices(filled, scale),
+        *compat.notices(filled, solver, xl=kind.family == "sdxl"),
+    )
     weights = sum(path.stat().st_size for path in files.part("unet", ".safetensors"))
     return Planned(recipe, filled.but(solver=solver.name), notices, Estimate(weights_bytes=weights))
 
@@ -165,7 +178,6 @@ def fill(request: Request, card: Card, configs: Configs, guidance: float = GUIDA
         steps=request.steps or card.steps or steps,
         guidance=guidance if request.guidance is None else request.guidance,
         solver=request.solver or card.solver or solver,
-        schedule=request.schedule or "model",
         negative=request.negative or "",
     )
 

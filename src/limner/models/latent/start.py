@@ -25,27 +25,32 @@ if TYPE_CHECKING:
 class Draws:
     """The noise of one image of a plan, on the plan's device, in the order it is asked for."""
 
-    def __init__(self, plan: Plan, k: int) -> None:
+    def __init__(self, plan: Plan, k: int, shape: Sequence[int] | None = None) -> None:
         import torch
 
-        self._plan = plan
+        self._plan, self._k = plan, k
         self._seed = plan.seeds[k]
+        self._shape = plan.recipe.latent if shape is None else shape
         self._device = torch.device(plan.device)
-        self._noise = noise_of(plan, self._seed.seed, mixed=self._seed.variation_seed)
+        self._noise = noise_of(plan, self._seed.seed, self._shape, mixed=self._seed.variation_seed)
         self._fresh = True
+
+    def again(self, shape: Sequence[int]) -> Draws:
+        """The same seeds from their beginning, in another shape."""
+        return Draws(self._plan, self._k, shape)
 
     def like(self) -> Tensor:
         """Zeros of the plan's latent shape, where the draws are."""
         import torch
 
-        return torch.zeros(self._plan.recipe.latent, device=self._device)
+        return torch.zeros(tuple(self._shape), device=self._device)
 
     def next(self, shape: Sequence[int] | None = None) -> Tensor:
         """The next draw; of the plan's latent shape where none is given."""
         if self._fresh:
             self._fresh = False
             # Never mixed: a variation is one of the noise that the picture starts from, not of the encoder's spread.
-            return noise_of(self._plan, self._seed.seed).first().to(self._device)
+            return noise_of(self._plan, self._seed.seed, self._shape).first().to(self._device)
         return self._noise.next(shape).to(self._device)
 
     def first(self) -> Tensor:
@@ -60,12 +65,21 @@ class Draws:
             return self._noise.first().to(self._device)
         noise, second = self._noise.next(), self._seed.variation_seed
         if second is not None and self._plan.recipe.variation:
-            noise = slerp(noise, noise_of(self._plan, second).next(), self._plan.recipe.variation)
+            noise = slerp(noise, noise_of(self._plan, second, self._shape).next(), self._plan.recipe.variation)
         return noise.to(self._device)
 
 
-def noise_of(plan: Plan, seed: int, mixed: int | None = None) -> Noise:
+def noise_of(plan: Plan, seed: int, shape: Sequence[int], mixed: int | None = None) -> Noise:
     """A seed's noise by the plan's rules; ``mixed`` is the second seed of a variation."""
     from limner.sampling.noise import Noise
 
-    return Noise(seed, plan.recipe.latent, variation_seed=mixed, variation=plan.recipe.variation)
+    options = plan.recipe.options
+    return Noise(
+        seed,
+        shape,
+        variation_seed=mixed,
+        variation=plan.recipe.variation,
+        source="philox" if options.get("noise_source") == "philox" else "cpu",
+        delta=int(options.get("noise_delta", 0)),
+        columns="compat" in options,
+    )
