@@ -16,14 +16,17 @@ Values: TypeAlias = Mapping[str, object]
 
 
 class Flag(NamedTuple):
-    """A Request field's flags, and what is said of it beyond the field's own description."""
+    """A Request field's flags, and what is said of it beyond the field's own description. ``section`` is its heading in
+    help, where it has one of its own."""
 
     field: str
     flags: tuple[str, ...]
     metavar: str | None = None
     more: str = ""
+    section: str = ""
 
 
+EDITING = "Drawing over a picture, and larger"
 FLAGS = (
     Flag("model", ("-m", "--model"), "NAME", "default: pocket"),
     Flag("n", ("-n",), "NUMBER"),
@@ -37,10 +40,26 @@ FLAGS = (
     Flag("schedule", ("--schedule",)),
     Flag("negative", ("--negative",), "TEXT"),
     Flag("styles", ("--style",), "NAME", "repeat for several; limner styles"),
+    Flag("loras", ("--lora",), "NAME[:WEIGHT]", "or a file; repeat for several; docs/adapters.md"),
+    Flag("vae", ("--vae",), "NAME", "or a file"),
     Flag("clip_skip", ("--clip-skip",), "NUMBER"),
     Flag("compat", ("--compat",), more="docs/a1111.md"),
     Flag("noise_source", ("--noise-source",), more="philox is what an NVIDIA GPU draws"),
     Flag("noise_delta", ("--noise-delta", "--ensd"), "NUMBER"),
+    Flag("init", ("--init",), "FILE", section=EDITING),
+    Flag("strength", ("--strength",), "NUMBER", "default 0.8, with --mask 1", EDITING),
+    Flag("resize", ("--resize",), None, "default crop", EDITING),
+    Flag("mask", ("--mask",), "FILE", "what is transparent counts as white", EDITING),
+    Flag("mask_blur", ("--mask-blur",), "PIXELS", section=EDITING),
+    Flag("mask_invert", ("--mask-invert",), section=EDITING),
+    Flag("inpaint_fill", ("--inpaint-fill",), None, "default original", EDITING),
+    Flag("inpaint_padding", ("--inpaint-padding",), "PIXELS", section=EDITING),
+    Flag("hires", ("--hires",), "FACTOR", section=EDITING),
+    Flag("hires_strength", ("--hires-strength",), "NUMBER", "default 0.6", EDITING),
+    Flag("hires_steps", ("--hires-steps",), "NUMBER", section=EDITING),
+    Flag("hires_upscaler", ("--hires-upscaler",), "NAME", "default lanczos", EDITING),
+    Flag("upscale", ("--upscale",), "NAME[:FACTOR]", "lanczos is always there", EDITING),
+    Flag("tiled", ("--tiled",), section=EDITING),
     Flag("device", ("--device",), "NAME"),
     Flag("dtype", ("--dtype",)),
     Flag("speed", ("--speed",)),
@@ -64,14 +83,36 @@ def request_options(*, without: Iterable[str] = ()) -> Callable[[Decorated], Dec
     return decorate
 
 
-def fields_of(values: Values) -> dict[str, object]:
-    """The Request fields among a command's option values: those that were said. Raises ``InvalidRequest``."""
+class Drawing(click.Command):
+    """A command whose help lists options of one kind under a heading of their own."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections = {flag.field: flag.section for flag in FLAGS if flag.section}
+        rows: dict[str, list[tuple[str, str]]] = {"Options": []}
+        for each in self.get_params(ctx):
+            if (row := each.get_help_record(ctx)) is not None:
+                rows.setdefault(sections.get(each.name or "", "Options"), []).append(row)
+        for title, listed in rows.items():
+            with formatter.section(title):
+                formatter.write_dl(listed)
+
+
+def fields_of(values: Values, *, keep: bool = True) -> dict[str, object]:
+    """The Request fields among a command's option values: those that were said. Pictures are taken in, with ``keep``
+    into the library. Raises ``InvalidRequest``, ``LibraryError``, ``StorageError``."""
+    from limner.cli.given import taken_in
+
+    said = {**values, **taken_in(values, keep=keep)}
     fields: dict[str, object] = {
-        flag.field: values[flag.field] for flag in FLAGS if values.get(flag.field) not in (None, ())
+        flag.field: said[flag.field] for flag in FLAGS if said.get(flag.field) not in (None, (), False)
     }
     size = values.get(SIZE)
     if isinstance(size, str):
         fields["width"], fields["height"] = parse_size(size)
+    if fields.keys() & {"loras", "vae"}:
+        from limner.cli.adapters import by_name
+
+        fields |= by_name(fields)
     return fields
 
 
@@ -81,6 +122,8 @@ def _option(flag: Flag, left_out: frozenset[str]) -> Callable[[Decorated], Decor
     info = Request.model_fields[flag.field]
     kind, choices, several = _kind(info)
     said = [info.description or "", _range(info), flag.more]
+    if kind is bool:
+        return click.option(*flag.flags, flag.field, is_flag=True, help=info.description)
     return click.option(
         *flag.flags,
         flag.field,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from limner.errors import InvalidRequest
 
 _TAG = re.compile(r"<(lora|lyco|hypernet):([^<>]*)>", re.IGNORECASE)
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)\Z")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d{1,3})?\Z")
 _SPACES = re.compile(r"[ \t]{2,}")
 LARGEST = 100.0
 FORM = "write <lora:NAME:WEIGHT>, for example <lora:watercolour:0.8>"

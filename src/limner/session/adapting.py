@@ -12,7 +12,7 @@ from limner.models.adapters.words import pattern_of
 from limner.models.link_names import asked
 from limner.prompts.extra_networks import Named, has_tag, named, parse
 from limner.session.shelf import Shelf
-from limner.types import Adapter, Notice, Request
+from limner.types import Adapter, Notice, Record, Request
 
 LORAS, VAE = "loras", "vae"
 KINDS = frozenset({"lora", "embedding", "vae"})
@@ -51,20 +51,29 @@ def lay_over(request: Request, settings: Settings, honours: Collection[str]) -> 
 
 
 def files_of(adapters: tuple[Adapter, ...], settings: Settings) -> Mapping[str, Path]:
-    """Where the adapters of a Plan made elsewhere lie here, by hash. Raises ``ModelNotFound`` for one that is missing."""
+    """Where the adapters of a Plan made elsewhere lie here, by hash. Raises ``ModelNotFound`` where one is missing."""
     shelf = Shelf(settings)
     return {each.hash: shelf.of_hash(each.kind, each.name, each.hash) for each in adapters if each.kind in KINDS}
 
 
-def named_again(adapters: tuple[Adapter, ...]) -> tuple[str, ...]:
-    """``Request.loras`` that name the LoRA of a Record again, by name and hash, at their scales."""
-    return tuple(_name_again(each) for each in adapters if each.kind == "lora")
+def asked_again(record: Record) -> dict[str, object]:
+    """Request fields that name the LoRA and the VAE of a Record by name and hash: a file of that name with other
+    contents is not taken for it. Tags are taken out of the prompt, as the fields say the same."""
+    fields: dict[str, object] = {}
+    if loras := tuple(_lora_again(each) for each in record.adapters if each.kind == "lora"):
+        fields = {"prompt": parse(record.prompt).text, LORAS: loras}
+    if vae := next((each for each in record.adapters if each.kind == "vae"), None):
+        fields[VAE] = _hashed(vae)
+    return fields
 
 
-def _name_again(adapter: Adapter) -> str:
-    digest = adapter.hash.partition(":")[2]
+def _hashed(adapter: Adapter) -> str:
+    return f"{adapter.name} [{adapter.hash.partition(':')[2]}]"
+
+
+def _lora_again(adapter: Adapter) -> str:
     text = "" if adapter.text_scale is None else f"{adapter.text_scale!r}:"
-    return f"{adapter.name} [{digest}]:{text}{adapter.scale!r}"
+    return f"{_hashed(adapter)}:{text}{adapter.scale!r}"
 
 
 def _loras(request: Request, tagged: tuple[Named, ...], shelf: Shelf) -> Iterator[tuple[Adapter, Path]]:

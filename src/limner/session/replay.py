@@ -12,7 +12,8 @@ import numpy as np
 from limner.image import Image
 from limner.library.files import pixel_hash
 from limner.models.resolve import pinned
-from limner.types import Pixels, Record, Request
+from limner.session.adapting import asked_again
+from limner.types import Adapter, Pixels, Record, Request
 
 NEAR = 8.0  # mean absolute difference in 1/255 up to which two pictures are called near
 
@@ -34,15 +35,16 @@ class Replay:
 
 def request_of(record: Record) -> Request:
     """A Request that asks for the Record's one image again: its words as they were drawn, its seeds, its numerics."""
-    return record.request.but(
-        prompt=record.prompt,
-        negative=record.negative or None,
-        styles=(),
-        n=1,
-        seed=record.seed.seed,
-        variation_seed=record.seed.variation_seed,
-        model=pinned(record.model),
-    )
+    fields: dict[str, object] = {
+        "prompt": record.prompt,
+        "negative": record.negative or None,
+        "styles": (),
+        "n": 1,
+        "seed": record.seed.seed,
+        "variation_seed": record.seed.variation_seed,
+        "model": pinned(record.model),
+    }
+    return record.request.but(**(fields | asked_again(record)))
 
 
 def compare(before: Pixels, record: Record, after: Image, *, lossless: bool) -> Replay:
@@ -75,6 +77,9 @@ def differences(then: Record, now: Record) -> tuple[str, ...]:
     found = []
     if then.model.weights_hash() != now.model.weights_hash():
         found.append(f"the weights of {then.model.name} are not the same files as then")
+    if (before := _decided(then.adapters)) != _decided(now.adapters):
+        names = ", ".join(each.name for each in {each.hash: each for each in then.adapters}.values()) or "none"
+        found.append(f"the adapters are not the same files as then ({names})" if before else "there were no adapters")
     if then.recipe != now.recipe:
         old, new = then.recipe.model_dump(), now.recipe.model_dump()
         found.append("the recipe differs in " + ", ".join(k for k in old if old[k] != new[k]))
@@ -87,6 +92,11 @@ def differences(then: Record, now: Record) -> tuple[str, ...]:
         *_versions(then.versions, now.versions),
     ]
     return (*found, *(f"{name}: {old} then, {new} now" for name, old, new in facts if old != new))
+
+
+def _decided(adapters: tuple[Adapter, ...]) -> list[str]:
+    """What of the adapters decides pixels; LoRA add up in any order."""
+    return sorted(each.model_dump_json(exclude={"name"}) for each in adapters)
 
 
 def _versions(then: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, object, object]]:

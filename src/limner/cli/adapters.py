@@ -1,0 +1,80 @@
+"""Adapters named on the command line: a file given by its path is linked first, and from then on has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from limner.cli.console import say
+from limner.config import Settings
+from limner.errors import ModelNotFound
+from limner.models.adapters.vae import WEIGHTS
+from limner.models.link_layouts import Kind
+from limner.models.link_scan import SUFFIXES
+from limner.models.links import Links
+from limner.prompts.extra_networks import Named, named
+
+PEFT = "adapter_model.safetensors"
+DIFFUSERS_LORA = "pytorch_lora_weights.safetensors"
+
+
+def by_name(fields: Mapping[str, object]) -> dict[str, object]:
+    """``loras`` and ``vae`` of a Request's fields, with names in the place of paths. Raises ``InvalidRequest``,
+    ``ModelNotFound``, ``StorageError``."""
+    changed: dict[str, object] = {}
+    if isinstance(loras := fields.get("loras"), tuple):
+        changed["loras"] = lora_names(loras)
+    if isinstance(vae := fields.get("vae"), str):
+        changed["vae"] = vae_name(vae)
+    return changed
+
+
+def lora_names(given: Iterable[str]) -> tuple[str, ...]:
+    """``NAME[:WEIGHT]`` or ``PATH[:WEIGHT]`` as names. Raises ``InvalidRequest``, ``ModelNotFound``."""
+    return tuple(_lora(text) for text in given)
+
+
+def vae_name(given: str) -> str:
+    """A name, or the name of the file or diffusers folder at that path. Raises as ``lora_names``."""
+    path = _file("vae", Path(given).expanduser(), (WEIGHTS, f"vae/{WEIGHTS}"))
+    return given if path is None else _linked("vae", path)
+
+
+def _lora(text: str) -> str:
+    asked = named(text)
+    path = _file("lora", Path(asked.name).expanduser(), (DIFFUSERS_LORA, PEFT))
+    return text if path is None else _written(asked, _linked("lora", path))
+
+
+def _written(asked: Named, name: str) -> str:
+    text = "" if asked.text_scale is None else f"{asked.text_scale!r}:"
+    return f"{name}:{text}{asked.scale!r}"
+
+
+def _file(kind: Kind, path: Path, inside: Iterable[str]) -> Path | None:
+    """The file that a path stands for; ``None`` where it is no path but a name."""
+    if path.is_dir():
+        found = next((path / name for name in inside if (path / name).is_file()), None)
+        if found is None and len(path.parts) > 1:
+            raise ModelNotFound(f"{path} holds no {kind} file", hint=f"name the file itself: {', '.join(inside)}")
+        return found
+    if path.is_file():
+        return path
+    if path.is_absolute() or (path.suffix.lower() in SUFFIXES and len(path.parts) > 1):
+        raise ModelNotFound(f"there is no file {path}", hint="check the path")
+    return None
+
+
+def _linked(kind: Kind, path: Path) -> str:
+    """The file's name among the links; it is linked now where it has none."""
+    links, path = Links(Settings.load()), path.resolve()
+    if (name := _name(links, kind, path)) is None:
+        links.add(path, kind)
+        name = _name(links, kind, path)
+        assert name is not None
+        say(f"linked {path.name} as {name!r}", dim=True)
+    return name
+
+
+def _name(links: Links, kind: Kind, path: Path) -> str | None:
+    return next((name for name, each in links.entries(kind).items() if each.resolve() == path), None)
