@@ -1,9 +1,9 @@
 """Settings: a TOML file and environment variables, each value knowing where it came from.
 
 ``config.toml`` has the sections ``[defaults]`` (fields of a Request), ``[models.NAME]`` (the same, for one model, and
-``prediction``, what its network was trained to predict),
-``[library]`` (``root``) and ``[network]`` (``offline``). ``LIMNER_<FIELD>`` sets a field of a Request, as
-``LIMNER_STEPS`` does; ``LIMNER_LIBRARY`` and ``LIMNER_OFFLINE`` set the rest, and ``HF_HUB_OFFLINE`` is respected.
+``prediction``, what its network was trained to predict), ``[library]`` (``root``) and ``[network]`` (``offline``).
+``LIMNER_<FIELD>`` sets a field of a Request, as ``LIMNER_STEPS`` does; ``LIMNER_LIBRARY``, ``LIMNER_OFFLINE`` and
+``LIMNER_LOCK`` set the rest, and ``HF_HUB_OFFLINE`` is respected.
 ``LIMNER_HOME`` moves all state into one folder. Only ``Session.plan`` merges these with other defaults.
 """
 
@@ -13,7 +13,7 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Self, TypeAlias
 
@@ -30,7 +30,8 @@ FIELDS = frozenset(Request.model_fields) - {"prompt", "init", "mask"}
 SIZE = "size"  # the CLI's word for width and height; accepted here too
 PLAIN: Mapping[str, frozenset[str]] = {"library": frozenset({"root"}), "network": frozenset({"offline"})}
 SECTIONS = ("defaults", "models", *PLAIN)
-RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG"})
+RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG", "LOCK"})
+LOCK = "limner.lock"
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -87,6 +88,20 @@ class Settings:
         return self.home / "styles.toml"
 
     @property
+    def lock_file(self) -> Path | None:
+        """The lock in force: the one named by ``--lock`` or ``LIMNER_LOCK``, else ``limner.lock`` beside the settings
+        where there is one."""
+        said = self._plain.get("lock")
+        if said is not None:
+            return Path(str(said.value))
+        beside = self.home / LOCK
+        return beside if beside.is_file() else None
+
+    def locked_by(self, path: Path, origin: str = "--lock") -> Self:
+        """These settings with a lock of one's own in force."""
+        return replace(self, _plain={**self._plain, "lock": Sourced(str(path.expanduser().absolute()), origin)})
+
+    @property
     def offline(self) -> bool:
         """True where no network may be touched."""
         return bool(self.value("network.offline").value)
@@ -136,6 +151,8 @@ class Settings:
         yield from ((key, sourced) for key, sourced in self._plain.items() if key.startswith("models."))
         yield "library.root", self.value("library.root")
         yield "network.offline", self.value("network.offline")
+        if "lock" in self._plain:
+            yield "lock", self._plain["lock"]
 
 
 def _unset(name: str) -> Sourced:
@@ -253,6 +270,8 @@ def _plain_environment(env: Mapping[str, str]) -> dict[str, Sourced]:
     plain: dict[str, Sourced] = {}
     if text := env.get("LIMNER_LIBRARY"):
         plain["library.root"] = Sourced(str(Path(text).expanduser().absolute()), "environment LIMNER_LIBRARY")
+    if text := env.get("LIMNER_LOCK"):
+        plain["lock"] = Sourced(str(Path(text).expanduser().absolute()), "environment LIMNER_LOCK")
     if text := env.get("LIMNER_OFFLINE", "").strip().lower():
         if text not in TRUE | FALSE:
             raise ConfigError(f"environment variable LIMNER_OFFLINE: {text!r} is neither yes nor no", hint="use 1 or 0")

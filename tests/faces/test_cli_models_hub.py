@@ -220,3 +220,17 @@ def test_offline_a_picture_touches_no_socket(offline: Limner, tmp_path: Path) ->
     assert result.exit_code == 0, result.stderr
     assert (tmp_path / "fox.png").exists()
     assert_refused(offline("a", "fox", "-m", "sdxl", "--offline"), 3, "not on this machine")
+
+
+def test_drawing_under_a_lock(tmp_path: Path) -> None:
+    limner = limner_in(tmp_path / "home", LIMNER_OFFLINE="1")
+    path = tmp_path / "limner.lock"
+    limner("models", "lock", "pocket", "--out", str(path))
+    draw = ("a", "red", "fox", "--steps", "1", "--no-keep", "-o", str(tmp_path / "fox.png"))
+    assert limner(*draw, "--lock", str(path)).exit_code == 0
+    path.write_text(path.read_text().replace("sha256:", "sha256:00"))
+    assert_refused(limner(*draw, "--lock", str(path)), 3, "not the weights of limner.lock", "limner models lock pocket")
+    assert limner(*draw).exit_code == 0
+    path.rename(tmp_path / "home" / "limner.lock")
+    assert_refused(limner(*draw), 3, "not the weights of limner.lock")
+    assert_refused(limner(*draw, "--lock", "none.lock"), 2, "there is no lock")

@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limner.cli.options import fields_of, request_options
+from limner.cli.options import Drawing, fields_of, request_options
 from limner.errors import InvalidRequest, UnknownName
 from limner.types import Request
 
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
     from limner.cli.targets import Target
+    from limner.config import Settings
     from limner.session import Session
 
 EPILOG = "The path of each picture goes to stdout, everything else to stderr. Ctrl-C keeps what is finished."
 
 
-@click.command(name="draw", epilog=EPILOG)
+@click.command(name="draw", epilog=EPILOG, cls=Drawing)
 @click.argument("words", nargs=-1, metavar="PROMPT...")
 @request_options()
 @click.option(
@@ -33,6 +34,7 @@ EPILOG = "The path of each picture goes to stdout, everything else to stderr. Ct
 @click.option("--show/--no-show", default=None, help="show the picture in the terminal; default: where stdout is one")
 @click.option("--no-keep", is_flag=True, help="keep nothing in the library; needs -o")
 @click.option("--offline", is_flag=True, help="never touch the network")
+@click.option("--lock", metavar="FILE", help="only with the weights that this file names (limner models lock)")
 @click.option("-q", "--quiet", is_flag=True, help="only paths and warnings")
 def command(
     words: tuple[str, ...],
@@ -44,12 +46,13 @@ def command(
     show: bool | None,
     no_keep: bool,
     offline: bool,
+    lock: str | None,
     quiet: bool,
     **values: object,
 ) -> int:
     """Draw pictures of a prompt. Words are joined: quotes are only needed around what your shell would change."""
     # Everything that can be wrong with the words is found before a module is imported that would take time.
-    fields = fields_of(values)
+    fields = fields_of(values, keep=not no_keep)
     request, lines = None, None
     if file is None:
         request = checked_early(Request.of(prompt=" ".join(words), **fields))
@@ -65,13 +68,20 @@ def command(
     from limner.session import Session
 
     telling = Telling.of(as_json=as_json, quiet=quiet, preview=preview, show=show)
-    with Session(keep=not no_keep, offline=True if offline else None) as session:
+    with Session(settings=_settings(lock), keep=not no_keep, offline=True if offline else None) as session:
         if file is not None and lines is not None:
             from limner.cli.promptfile import draw_file
 
             return draw_file(session, Path(file), lines, fields, target, telling, again=again)
         assert request is not None
         return draw_one(session, request, target, telling)
+
+
+def _settings(lock: str | None) -> Settings | None:
+    """The settings under a lock; ``None`` where none is named: the Session's own."""
+    from limner.config import Settings
+
+    return None if lock is None else Settings.load().locked_by(Path(lock))
 
 
 def draw_one(session: Session, request: Request, target: Target | None, telling: Telling) -> int:

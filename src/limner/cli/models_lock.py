@@ -48,6 +48,6 @@ def _ref(name: str, settings: Settings) -> ModelRef:
     from limner.models.resolve import resolve
 
     try:
-        return resolve(name, settings, Catalog.load(), offline=True).ref
+        return resolve(name, settings, Catalog.load(), offline=True, lock=Lock()).ref
     except OfflineError as error:
         raise OfflineError(f"{name} cannot be locked: {error.message}", hint=f"limner models pull {name}") from None

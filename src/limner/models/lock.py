@@ -16,10 +16,11 @@ from typing import Self
 
 from pydantic import ValidationError
 
+from limner.config import LOCK, Settings
 from limner.errors import ConfigError, MismatchedWeights, StorageError
 from limner.types import ModelRef
 
-NAME = "limner.lock"
+NAME = LOCK
 VERSION = 1
 _HEAD = "# Which weights exactly. Written by `limner models lock`; keep it beside what you made with them.\n"
 
@@ -88,6 +89,12 @@ class Lock:
         locked = self.find(now.name, now.repo)
         if locked is not None:
             refuse_other(locked, now, what=self.where, hint=f"accept them: limner models lock {now.name}")
+
+
+def in_force(settings: Settings) -> Lock | None:
+    """The lock that the settings name, if they name one. Raises ``ConfigError``."""
+    path = settings.lock_file
+    return None if path is None else Lock.read(path)
 
 
 def refuse_other(then: ModelRef, now: ModelRef, *, what: str, hint: str) -> None:

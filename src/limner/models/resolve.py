@@ -18,7 +18,7 @@ from limner.models.hashes import Hashes
 from limner.models.hub_cache import RepoName, repo_name
 from limner.models.layout import PICKLES
 from limner.models.links import Links
-from limner.models.lock import Lock
+from limner.models.lock import Lock, in_force
 from limner.models.resolve_file import SUFFIXES, from_file, refuse_other
 from limner.models.resolve_folder import from_card, from_folder
 from limner.models.resolved import Means, Resolved
@@ -42,14 +42,15 @@ def resolve(
     """Find a model's files, fetching what is missing. A catalog name may carry a revision too: ``sd15@COMMIT``.
 
     ``offline`` forbids the network, as ``settings.offline`` does; ``folders=False`` refuses paths (names that came over
-    HTTP), but not the names of linked files. ``report`` hears of downloaded bytes. With a ``lock``, the commit it
-    names is taken and other weights than its own are refused.
+    HTTP), but not the names of linked files. ``report`` hears of downloaded bytes. ``lock`` (unset: the settings' own,
+    where they have one) names the commit that is taken, and other weights than its own are refused.
 
     Raises ``UnknownName``, ``ModelNotFound``, ``UnsafeFile``, ``CorruptFile``, ``MismatchedWeights``, ``NetworkError``,
     ``OfflineError``, ``StorageError``.
     """
     plain = name.strip().partition("@")[0]
     card = catalog.find(plain)
+    lock = in_force(settings) if lock is None else lock
     if lock is not None:
         name = lock.pin(name, card.repo if card else None)
     means = Means(
@@ -86,8 +87,11 @@ def pinned(ref: ModelRef) -> str:
 
 def download_bytes(name: str, settings: Settings, catalog: Catalog, *, offline: bool = False) -> int:
     """Bytes that ``resolve`` would fetch; small config files may be fetched to find out. Raises as ``resolve`` does."""
-    plain, _, revision = name.strip().partition("@")
-    card = catalog.find(plain)
+    card = catalog.find(name.strip().partition("@")[0])
+    lock = in_force(settings)
+    if lock is not None:
+        name = lock.pin(name, card.repo if card else None)
+    revision = name.strip().partition("@")[2]
     repo = RepoName(card.repo, revision or card.commit or "main") if card and card.repo else repo_name(name.strip())
     if repo is None or (card and not card.repo) or path_of(name) or offline or settings.offline:
         return 0

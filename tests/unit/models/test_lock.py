@@ -8,9 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from limner.config import Settings
 from limner.errors import ConfigError, MismatchedWeights
-from limner.models.lock import Lock, refuse_other
+from limner.models.catalog import Catalog
+from limner.models.lock import Lock, in_force, refuse_other
+from limner.models.resolve import resolve
 from limner.types import ModelRef
+from tests.unit.models import tiny
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 COMMIT, OTHER = "1" * 40, "2" * 40
@@ -81,3 +85,40 @@ def test_what_is_no_lock_is_said(tmp_path: Path, text: str) -> None:
         Lock.read(path)
     with pytest.raises(ConfigError, match="there is no lock"):
         Lock.read(tmp_path / "other.lock")
+
+
+def locked(tmp_path: Path, **more: str) -> Settings:
+    folder = tmp_path / "home"
+    return Settings.load(folder, {"LIMNER_HOME": str(folder), **more})
+
+
+def test_which_lock_is_in_force(tmp_path: Path) -> None:
+    settings = locked(tmp_path)
+    assert in_force(settings) is None
+    Lock((SDXL,)).write(settings.home / "limner.lock")
+    found = in_force(settings)
+    assert found is not None
+    assert found.models == (SDXL,)
+    Lock((FILE,)).write(tmp_path / "mine.lock")
+    by_variable = in_force(locked(tmp_path, LIMNER_LOCK=str(tmp_path / "mine.lock")))
+    by_option = in_force(settings.locked_by(tmp_path / "mine.lock"))
+    assert by_variable is not None
+    assert by_option is not None
+    assert by_variable.models == by_option.models == (FILE,)
+    with pytest.raises(ConfigError, match="there is no lock"):
+        in_force(settings.locked_by(tmp_path / "none.lock"))
+
+
+def test_resolving_keeps_to_the_lock(tmp_path: Path) -> None:
+    settings, catalog = locked(tmp_path), Catalog.load()
+    pocket = resolve("pocket", settings, catalog).ref
+    folder = tiny.write(tmp_path / "mine", tiny.files())
+    mine = resolve(str(folder), settings, catalog).ref
+    Lock((pocket, mine)).write(settings.home / "limner.lock")
+    assert resolve("pocket", settings, catalog).ref == pocket
+    (folder / "unet/diffusion_pytorch_model.safetensors").write_bytes(tiny.safetensors(77))
+    with pytest.raises(MismatchedWeights, match="other bytes in unet"):
+        resolve(str(folder), settings, catalog)
+    again = resolve(str(folder), settings, catalog, lock=Lock()).ref
+    Lock.read(settings.home / "limner.lock").having([again]).write(settings.home / "limner.lock")
+    assert resolve(str(folder), settings, catalog).ref == again
