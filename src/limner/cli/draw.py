@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limner.cli.given import remember
 from limner.cli.options import Drawing, fields_of, request_options
 from limner.errors import InvalidRequest, UnknownName
 from limner.types import Request
@@ -69,6 +70,7 @@ def command(
 
     telling = Telling.of(as_json=as_json, quiet=quiet, preview=preview, show=show)
     with Session(settings=_settings(lock), keep=not no_keep, offline=True if offline else None) as session:
+        remember(session, values)
         if file is not None and lines is not None:
             from limner.cli.promptfile import draw_file
 

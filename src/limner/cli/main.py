@@ -46,6 +46,8 @@ COMMON = (
     ("--seed NUMBER", "the noise to start from: the same seed, the same picture"),
     ("--size WxH", "width and height in pixels"),
     ("--steps, --guidance, --solver, --negative, --style", "how it is drawn"),
+    ("--init, --mask, --strength", "draw over a picture, or in a part of it"),
+    ("--hires, --upscale, --tiled", "larger pictures"),
     ("-o, --output PATH", "write a copy here"),
     ("--from FILE", "prompts from a .txt, .csv, .tsv or .jsonl file"),
     ("--json, --quiet, --preview, --offline", "how it is told"),

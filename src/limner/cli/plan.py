@@ -6,14 +6,14 @@ from collections.abc import Mapping
 
 import click
 
-from limner.cli.options import fields_of, request_options
+from limner.cli.options import Drawing, fields_of, request_options
 from limner.types import Request
 
 PLACEHOLDER = "a picture"  # costs hardly depend on the words
 EPILOG = "Estimates, and said as such: drawing once on this machine makes them better (limner gallery show compares)."
 
 
-@click.command(name="plan", epilog=EPILOG)
+@click.command(name="plan", epilog=EPILOG, cls=Drawing)
 @click.argument("words", nargs=-1, metavar="[PROMPT...]")
 @request_options()
 @click.option("--json", "as_json", is_flag=True, help="one JSON object, nothing else")

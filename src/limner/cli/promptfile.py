@@ -13,6 +13,7 @@ from limner.cli.console import fail, one_line, say
 from limner.cli.downloading import fetch
 from limner.cli.draw import checked, prepare
 from limner.cli.drawing import Follower, Telling, counted
+from limner.cli.given import PICTURES
 from limner.cli.resume import Run, run_id
 from limner.cli.sheet import count
 from limner.errors import (
@@ -113,14 +114,19 @@ def draw_file(
 def _items(
     session: Session, lines: Sequence[PromptLine], fields: Mapping[str, object], faults: Faults
 ) -> Iterator[Item]:
+    """What each line asks for. A line's pictures are named from the file's own folder."""
+    folder = faults.path.parent
     for line in lines:
         said = {**fields, **line.fields}
         if line.negative:
             said["negative"] = line.negative
+        for name in PICTURES:
+            if name in line.fields:
+                said[name] = folder / str(line.fields[name])
         try:
-            request = checked(Request.of(prompt=line.prompt, **said))
+            request = checked(session.request(line.prompt, **said))
             n = _pictures(session, request)
-        except InvalidRequest as error:
+        except (InvalidRequest, LibraryError) as error:
             faults.add(line, error)
         else:
             yield Item(line, request, n, content_hash([line.id, request.model_dump(mode="json", exclude_unset=True)]))

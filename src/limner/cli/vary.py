@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from limner.cli.options import fields_of, request_options
+from limner.cli.options import EDITING, FLAGS, fields_of, request_options
 from limner.errors import InvalidRequest
 
 if TYPE_CHECKING:
@@ -15,12 +15,17 @@ if TYPE_CHECKING:
     from limner.types import Record, Request
 
 
+KEPT = ("model", "seed", "solver", "schedule", "styles", "negative", "steps", "guidance", "size")
+"""What is as in the picture that is varied; so is what it was drawn over."""
+EDITED = tuple(flag.field for flag in FLAGS if flag.section == EDITING)
+
+
 @click.command(name="vary")
 @click.argument("picture", metavar="IMAGE")
 @click.option(
     "--amount", type=float, default=0.3, show_default=True, help="share of the new noise: 0 is the picture, 1 another"
 )
-@request_options(without=("model", "seed", "solver", "schedule", "styles", "negative", "steps", "guidance", "size"))
+@request_options(without=(*KEPT, *EDITED))
 @click.option("--seed", type=int, metavar="NUMBER", help="seed of the new noise; picture k uses seed + k")
 @click.option("-o", "--output", metavar="PATH", help="write copies here: a file, or a folder")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a picture on stdout, nothing else")

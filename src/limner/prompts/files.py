@@ -39,6 +39,18 @@ _FIELDS: Final[Mapping[str, type]] = {
     "n": int,
     "solver": str,
     "styles": tuple,
+    "init": str,
+    "mask": str,
+    "strength": float,
+    "resize": str,
+    "mask_blur": float,
+    "inpaint_fill": str,
+    "inpaint_padding": int,
+    "hires": float,
+    "hires_strength": float,
+    "hires_steps": int,
+    "hires_upscaler": str,
+    "upscale": str,
 }
 _LIKE: Final = 0.7  # difflib ratio: "stps" is steps, "Note" is nothing of ours
 _ALIASES: Final = {
