@@ -63,7 +63,7 @@ def _numbers(names: Iterable[str], kind: str) -> list[int]:
 
 def _way_down(names: Collection[str]) -> Iterator[tuple[str, str]]:
     level = layer = 0
-    for n in _numbers(names, "input_blocks")[1:]:
+    for n in (n for n in _numbers(names, "input_blocks") if n > 0):
         if f"input_blocks.{n}.0.op.weight" in names:
             yield f"input_blocks.{n}.0.", f"down_blocks.{level}.downsamplers.0."
             level, layer = level + 1, 0

@@ -64,7 +64,10 @@ def read(path: Path, said: str | None = None) -> Single:
     architecture = _architecture(path, names, found)
     unet = shapes.unet(found["unet"], architecture.heads)
     _check_inputs(path, unet)
-    texts = {part: shapes.text(found[part], kind[1]) for part, kind in architecture.texts.items()}
+    texts = {
+        part: {"architectures": [name], **shapes.text(found[part], activation)}
+        for part, (name, activation) in architecture.texts.items()
+    }
     _check_text(path, unet, texts)
     learnt = trained(path, header, architecture, unet, said)
     configs = _configs(architecture, unet, texts, learnt, found.get("vae"))
