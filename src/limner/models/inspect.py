@@ -198,7 +198,7 @@ def _naturals(value: object) -> bool:
 
 
 def _parse(raw: bytes, name: str, duplicate: type[CorruptFile] | type[UnsafeFile]) -> dict[str, object]:
-    """Strict JSON: one object, no key twice, no NaN."""
+    """Strict JSON: one object, no key twice, no NaN. Only settings may hold the infinities that diffusers writes."""
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         table = dict(pairs)
@@ -208,7 +208,9 @@ def _parse(raw: bytes, name: str, duplicate: type[CorruptFile] | type[UnsafeFile
             raise duplicate(f"{name} has the key {twice!r:.80} twice", hint=UNTRUSTED_HINT)
         return table
 
-    def constant(word: str) -> None:
+    def constant(word: str) -> float:
+        if word != "NaN" and duplicate is CorruptFile:
+            return float(word)
         raise ValueError(f"{word} is not JSON")
 
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import math
 import os
 import pickle
 import struct
@@ -346,3 +347,9 @@ def test_bad_json_is_corrupt(content: bytes, tmp_path: Path) -> None:
 def test_inspect_does_not_load_torch() -> None:
     code = "import sys, limner.models.inspect; assert not {'torch', 'numpy', 'safetensors'} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_settings_may_hold_the_infinities_that_diffusers_writes(tmp_path: Path) -> None:
+    path = tmp_path / "scheduler_config.json"
+    path.write_text('{"lambda_min_clipped": -Infinity, "most": Infinity}', "utf-8")
+    assert read_json(path) == {"lambda_min_clipped": -math.inf, "most": math.inf}
