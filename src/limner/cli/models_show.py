@@ -204,6 +204,8 @@ def _remote(what: Named, offline: bool, json_: bool) -> None:
     assert what.repo is not None
     try:
         listing = hub.look_up(what.repo)
+    except OfflineError as error:
+        raise _not_here(what.name) from error
     except NetworkError as error:
         said = f"{what.name} is not in the catalog and not on this machine, and {error.message}"
         raise NetworkError(said, hint=error.hint) from error

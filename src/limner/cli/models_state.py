@@ -62,7 +62,7 @@ def is_here(card: Card) -> bool:
     if card.companion is not None:
         return dalle_files.are_here(found, card.companion)
     try:
-        in_folder(found, card.name)
+        in_folder(found, card.name, card.variant)
     except LimnerError:
         return False
     return True

@@ -74,7 +74,7 @@ def outline(name: str, settings: Settings, catalog: Catalog, *, offline: bool = 
     if card is not None and card.companion is not None:
         return _pair(repo, card, card.companion, hashes)
     listing = hub.look_up(repo)
-    seen = listed(listing, hashes)
+    seen = listed(listing, hashes, card.variant if card is not None else None)
     collected = _Found()
     collected.add(listing, seen.need.names, hashes)
     if not collected.to_fetch:
@@ -101,7 +101,9 @@ def _is_here(repo: RepoName, card: Card | None) -> bool:
     if card is not None and card.companion is not None:
         return dalle_files.are_here(there.files(), card.companion)
     try:
-        return not any(in_folder(there.files(), repo.repo).need.variants.values())
+        variant = card.variant if card is not None else None
+        need = in_folder(there.files(), repo.repo, variant).need
+        return all(found in ("", variant) for found in need.variants.values())
     except ModelNotFound:
         return False
 

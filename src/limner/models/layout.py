@@ -129,13 +129,16 @@ def _component(name: str, library: str, class_name: str) -> Part:
     return Part(name, "weights", "diffusion_pytorch_model" if library == "diffusers" else "model")
 
 
-def needed(names: Collection[str], read: ReadJson, where: str, wanted: Layout = SD) -> Needed:
+def needed(
+    names: Collection[str], read: ReadJson, where: str, wanted: Layout = SD, variant: str | None = None
+) -> Needed:
     """The files to use of those called ``names``. ``read`` gives a JSON file's content by name.
 
-    Full-precision safetensors are preferred, then fp16, then bf16; sharded weights by their index file. Raises
-    ``UnsafeFile`` where a part has pickled weights only, ``ModelNotFound`` where something is missing.
+    Weights of the ``variant`` are preferred where one is named, then full-precision safetensors, then fp16, then bf16;
+    sharded weights by their index file. Raises ``UnsafeFile`` where a part has pickled weights only, ``ModelNotFound``
+    where something is missing.
     """
-    there = _There(frozenset(names), read, where)
+    there = _There(frozenset(names), read, where, (f".{variant}", *VARIANTS) if variant else VARIANTS)
     found = [INDEX] if wanted.index else []
     variants = {}
     for part in sorted(wanted.parts, key=lambda part: part.kind == "weights"):  # the small files first
@@ -154,6 +157,7 @@ class _There:
     names: frozenset[str]
     read: ReadJson
     where: str
+    variants: tuple[str, ...]
 
     def must_have(self, name: str) -> str:
         if name not in self.names:
@@ -175,7 +179,7 @@ class _There:
 
     def weights(self, part: Part) -> tuple[tuple[str, ...], str]:
         folder, stem = part.name, part.stem
-        for variant in VARIANTS:
+        for variant in self.variants:
             single = f"{folder}/{stem}{variant}.safetensors"
             if single in self.names:
                 return (single,), variant.removeprefix(".")

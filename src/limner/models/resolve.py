@@ -100,7 +100,9 @@ def download_bytes(name: str, settings: Settings, catalog: Catalog, *, offline: 
     if card is not None and card.companion is not None:
         return dalle_files.bytes_to_fetch(repo, card.companion)
     listing = hub.look_up(repo)
-    return hub.bytes_to_fetch(listing, resolve_hub.listed(listing, Hashes(settings.cache_root)).need.names)
+    return hub.bytes_to_fetch(
+        listing, resolve_hub.listed(listing, Hashes(settings.cache_root), card.variant if card else None).need.names
+    )
 
 
 def _from_card(card: Card, revision: str, means: Means) -> Resolved:

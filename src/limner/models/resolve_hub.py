@@ -32,17 +32,18 @@ def from_hub(repo: RepoName, card: Card | None, means: Means) -> Resolved:
     if card is not None and card.companion is not None:
         return from_pair(repo, card, card.companion, means)
     there = cached(repo)
-    if means.offline or (repo.pinned and there is not None and _whole(there)):
+    variant = None if card is None else card.variant
+    if means.offline or (repo.pinned and there is not None and _whole(there, variant)):
         return _from_cache(repo, card, there, means)
     try:
         listing = hub.look_up(repo)
     except NetworkError as error:
-        if there is None or not _whole(there):
+        if there is None or not _whole(there, variant):
             raise
         message = f"{error.message}; drawing with the copy from {there.commit[:10]} on this machine"
         made = _from_cache(repo, card, there, means)
         return replace(made, notices=(*made.notices, Notice(code="hub-unreachable", message=message)))
-    seen = listed(listing, means.hashes)
+    seen = listed(listing, means.hashes, variant)
     small_first = sorted(seen.need.names, key=lambda name: (listing.files[name].size, name))
     used = hub.fetch(listing, small_first, means.hashes, means.report)
     hub.remember_revision(listing)
@@ -50,7 +51,7 @@ def from_hub(repo: RepoName, card: Card | None, means: Means) -> Resolved:
     return resolved(shown, root_of(used), used, means, commit=listing.commit, notices=reduced(shown, seen.need))
 
 
-def listed(listing: hub.Listing, hashes: Hashes) -> Examined:
+def listed(listing: hub.Listing, hashes: Hashes, variant: str | None = None) -> Examined:
     """Family and needed files of a repo at its commit; fetches the small files that decide them."""
     where = listing.name.repo
     if INDEX not in listing.files:
@@ -63,20 +64,21 @@ def listed(listing: hub.Listing, hashes: Hashes) -> Examined:
     def read(name: str) -> Mapping[str, object]:
         return read_json(hub.fetch(listing, [name], hashes)[name])
 
-    return examine(listing.files, read, where)
+    return examine(listing.files, read, where, variant)
 
 
 def _name(repo: RepoName) -> str:
     return repo.repo if repo.revision == "main" else f"{repo.repo}@{repo.revision}"
 
 
-def _whole(there: Cached) -> bool:
-    """True where all that is needed, in full precision, is in the cache: then the hub could add nothing."""
+def _whole(there: Cached, variant: str | None) -> bool:
+    """True where all that is needed, in full precision or the variant wanted, is in the cache: then the hub could add
+    nothing."""
     try:
-        need = in_folder(there.files(), "").need
+        need = in_folder(there.files(), "", variant).need
     except (ModelNotFound, UnsafeFile, CorruptFile):
         return False
-    return not any(need.variants.values())
+    return all(found in ("", variant) for found in need.variants.values())
 
 
 def _from_cache(repo: RepoName, card: Card | None, there: Cached | None, means: Means) -> Resolved:
@@ -86,7 +88,7 @@ def _from_cache(repo: RepoName, card: Card | None, there: Cached | None, means: 
         raise OfflineError(f"{name} is not on this machine, and the network is forbidden", hint=hint)
     found = there.files()
     try:
-        seen = in_folder(found, name)
+        seen = in_folder(found, name, None if card is None else card.variant)
     except ModelNotFound as error:
         raise OfflineError(f"{name} is on this machine only in part: {error.message}", hint=hint) from None
     used = {each: found[each] for each in seen.need.names}

@@ -47,8 +47,9 @@ class Examined:
     need: Needed
 
 
-def examine(names: Collection[str], read: ReadJson, where: str) -> Examined:
-    """Look at a checkpoint by the names of its files, wherever they lie. ``read`` gives a JSON file's content.
+def examine(names: Collection[str], read: ReadJson, where: str, variant: str | None = None) -> Examined:
+    """Look at a checkpoint by the names of its files, wherever they lie. ``read`` gives a JSON file's content; weights
+    of the ``variant`` are preferred where one is named.
 
     Raises ``ModelNotFound`` where something is missing, ``UnsafeFile`` for custom code and for pickles, ``ModelError``
     for what no family takes.
@@ -56,7 +57,7 @@ def examine(names: Collection[str], read: ReadJson, where: str) -> Examined:
     if INDEX not in names:
         raise _no_index(names, where)
     family, layout = families.recognise(read(INDEX), where)
-    return Examined(family, needed(names, read, where, layout))
+    return Examined(family, needed(names, read, where, layout, variant))
 
 
 def _no_index(names: Collection[str], where: str) -> ModelNotFound | UnsafeFile:
@@ -70,9 +71,9 @@ def _no_index(names: Collection[str], where: str) -> ModelNotFound | UnsafeFile:
     return ModelNotFound(f"{where} has no {INDEX}", hint=hint)
 
 
-def in_folder(found: Mapping[str, Path], where: str) -> Examined:
+def in_folder(found: Mapping[str, Path], where: str, variant: str | None = None) -> Examined:
     """As ``examine``, of files on this machine."""
-    return examine(found, lambda name: read_json(found[name]), where)
+    return examine(found, lambda name: read_json(found[name]), where, variant)
 
 
 def unknown_card(
@@ -133,10 +134,10 @@ def resolved(
 
 
 def reduced(card: Card, need: Needed) -> tuple[Notice, ...]:
-    """What to say where weights are only there in fewer bits than they were trained in."""
-    found = sorted({variant for variant in need.variants.values() if variant})
+    """What to say where weights are only there in fewer bits than they were trained in, unless the card wants that."""
+    found = {part: variant for part, variant in need.variants.items() if variant and variant != card.variant}
     if not found:
         return ()
-    parts = ", ".join(part for part, variant in need.variants.items() if variant)
-    message = f"{card.name}: {parts} only found in reduced precision ({', '.join(found)})"
+    variants = ", ".join(sorted(set(found.values())))
+    message = f"{card.name}: {', '.join(found)} only found in reduced precision ({variants})"
     return (Notice(code="reduced-weights", message=message),)

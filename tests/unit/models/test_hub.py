@@ -266,3 +266,44 @@ def test_repo_names(text: str, found: RepoName | None) -> None:
 def test_a_commit_is_a_pinned_revision() -> None:
     assert RepoName("org/name", "a" * 40).pinned
     assert not RepoName("org/name").pinned
+
+
+def with_variants(server: HubServer) -> None:
+    halves = {
+        name.replace(".safetensors", ".fp16.safetensors"): tiny.safetensors(60 + k, 8)
+        for k, name in enumerate(tiny.files())
+        if name.endswith("model.safetensors")
+    }
+    server.add("org/tiny", {**tiny.files(), **halves})
+
+
+def variant_card(server: HubServer) -> Catalog:
+    commit = server.repos["org/tiny"].commit
+    card = Card(name="half", title="Half", family="sd", repo="org/tiny", commit=commit, variant="fp16", world="tests")
+    return Catalog.load([card])
+
+
+def test_a_card_chooses_the_variant_that_is_fetched(server: HubServer, settings: Settings) -> None:
+    with_variants(server)
+    catalog = variant_card(server)
+    announced = download_bytes("half", settings, catalog)
+    found = resolve("half", settings, catalog)
+    weights = [name for name in server.fetched() if name.endswith(".safetensors")]
+    assert len(weights) == 3
+    assert all(name.endswith(".fp16.safetensors") for name in weights)
+    assert announced < download_bytes("org/tiny", settings, catalog)
+    assert found.notices == ()
+    server.requests.clear()
+    assert resolve("half", settings, catalog).ref == found.ref
+    assert resolve("half", settings, catalog, offline=True).ref == found.ref
+    assert server.requests == []
+    full = resolve("org/tiny", settings, catalog).ref
+    assert not any(".fp16." in name for name in full.files)
+
+
+def test_full_weights_that_are_here_do_for_a_card_that_prefers_half(server: HubServer, settings: Settings) -> None:
+    with_variants(server)
+    full = resolve("org/tiny", settings, CATALOG).ref
+    server.requests.clear()
+    assert resolve("half", settings, variant_card(server)).ref.files == full.files
+    assert server.requests == []
