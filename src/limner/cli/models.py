@@ -6,7 +6,16 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from limner.cli import convert, models_check, models_link, models_lock, models_pull, models_search, models_show
+from limner.cli import (
+    convert,
+    models_check,
+    models_link,
+    models_lock,
+    models_pull,
+    models_search,
+    models_show,
+    models_verify,
+)
 from limner.cli.console import one_line, say, table, told
 from limner.cli.default_group import DefaultGroup
 from limner.cli.models_state import State, state
@@ -49,7 +58,7 @@ def list_(*, fits: bool, only_here: bool, json_: bool) -> None:
     )
 
 
-for _each in (models_search, models_show, models_pull, models_lock, convert):
+for _each in (models_search, models_show, models_pull, models_verify, models_lock, convert):
     command.add_command(_each.command)
 for _one in (models_check.check, models_check.rm, models_link.link, models_link.unlink):
     command.add_command(_one)

@@ -1,0 +1,114 @@
+"""The same prompts drawn by diffusers itself, in a process of its own: ``python -m limner.models.verify_reference``.
+
+Reads a job as JSON from stdin, writes each picture as ``N.npy`` into the job's folder and says on stdout how it went. A
+process of its own, so that its memory is its own and nothing of Limner's networks is loaded beside it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SCHEDULERS: Mapping[str, str] = {"ddim": "DDIMScheduler"}
+
+
+class _Result(Protocol):
+    images: Sequence[NDArray[np.float32]]
+
+
+class _Pipeline(Protocol):
+    scheduler: _Scheduler
+
+    def to(self, device: str) -> _Pipeline: ...
+    def set_progress_bar_config(self, *, disable: bool) -> None: ...
+    def __call__(self, **arguments: object) -> _Result: ...
+
+
+class _Scheduler(Protocol):
+    config: Mapping[str, object]
+
+    def from_config(self, config: Mapping[str, object], **changes: object) -> _Scheduler: ...
+
+
+def main() -> None:
+    """Draw the job on stdin."""
+    job = json.load(sys.stdin)
+    told = draw(job, Path(str(job["folder"])), Path(str(job["out"])))
+    print(json.dumps(told))
+
+
+def draw(job: Mapping[str, object], folder: Path, out: Path) -> dict[str, object]:
+    """``job``: prompts, seeds, steps, guidance, width, height, dtype, device, solver, and what else the pipeline's call
+    takes under ``more``. Returns seconds, bytes and the library's version."""
+    torch = importlib.import_module("torch")
+    diffusers = importlib.import_module("diffusers")
+    began = time.perf_counter()
+    pipe = _load(diffusers, torch, folder, str(job["dtype"])).to(str(job["device"]))
+    pipe.set_progress_bar_config(disable=True)
+    if solver := job.get("solver"):
+        named = getattr(diffusers, SCHEDULERS[str(solver)])
+        pipe.scheduler = named.from_config(pipe.scheduler.config)
+    loaded = time.perf_counter() - began
+    _begin_peak()
+    seconds = []
+    prompts, seeds = cast("Sequence[str]", job["prompts"]), cast("Sequence[int]", job["seeds"])
+    for k, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
+        began = time.perf_counter()
+        with torch.inference_mode():
+            result = pipe(
+                prompt=prompt,
+                generator=torch.Generator("cpu").manual_seed(seed),
+                output_type="np",
+                **cast("Mapping[str, object]", job["call"]),
+            )
+        seconds.append(time.perf_counter() - began)
+        np.save(out / f"{k}.npy", np.round(np.asarray(result.images[0]) * 255).astype(np.uint8))
+    return {
+        "version": str(diffusers.__version__),
+        "load_seconds": loaded,
+        "seconds": seconds,
+        "peak_bytes": _peak(torch, str(job["device"])),
+    }
+
+
+def _peak(torch: ModuleType, device: str) -> int | None:
+    """The most memory while drawing: what loading touched for a moment is not in it where that can be told apart."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"), re.MULTILINE)
+    except OSError:
+        return None
+    return int(found[1]) * 1024 if found else None
+
+
+def _begin_peak() -> None:
+    """Start the system's high-water mark anew, where it can be."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_bytes(b"5")
+
+
+def _load(diffusers: ModuleType, torch: ModuleType, folder: Path, dtype: str) -> _Pipeline:
+    index = json.loads((folder / "model_index.json").read_text("utf-8"))
+    kind = getattr(diffusers, str(index["_class_name"]))
+    made = kind.from_pretrained(
+        str(folder), local_files_only=True, use_safetensors=True, torch_dtype=getattr(torch, dtype)
+    )
+    return cast(_Pipeline, made)
+
+
+if __name__ == "__main__":
+    main()
