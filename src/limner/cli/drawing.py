@@ -23,6 +23,8 @@ from limner.types import Cancelled, Done, Failed, Loading, Made, Notice, Picture
 if TYPE_CHECKING:
     from limner.session import Generation
 
+AS_ASKED = frozenset({"steps-run", "second-pass", "part-drawn", "tiled", "enlarged", "init-resized"})
+"""Codes of notices that say in figures what was asked for: told, but no warning."""
 SHOW_CURSOR = b"\r\x1b[?25h\n"
 
 
@@ -155,7 +157,7 @@ class Follower:
         if notice not in self._warned:
             self._warned.add(notice)
             with self.aside():
-                self.telling.warn(notice.message)
+                (self.telling.say if notice.code in AS_ASKED else self.telling.warn)(notice.message)
 
     def _tell_kept(self) -> None:
         if self.made:

@@ -71,5 +71,5 @@ def _compared(pixels: Pixels, format: str, record: Record) -> State:
     """Lossy formats never give the same pixels back, but another size is always an alteration."""
     if pixel_hash(pixels) == record.pixel_hash:
         return "intact"
-    drawn = (record.recipe.height, record.recipe.width)
-    return "altered" if format == _LOSSLESS or pixels.shape[:2] != drawn else "lossy"
+    width, height = record.recipe.finished
+    return "altered" if format == _LOSSLESS or pixels.shape[:2] != (height, width) else "lossy"

@@ -25,8 +25,9 @@ def making(record: Record) -> Iterator[Fact]:
     recipe, numerics = record.recipe, record.numerics
     yield "model", _model(record)
     yield "seed", record.seed.text() + _variation(record)
-    yield "size", f"{recipe.width}x{recipe.height}"
+    yield "size", _size(record)
     yield "steps", max(len(recipe.levels) - 1, 0) or record.request.steps
+    yield from _edited(record)
     yield "guidance", f"{recipe.guidance:g}"
     yield "solver", _solver(record)
     yield "numbers", f"{numerics.dtype}, speed class {numerics.speed}, batching {numerics.batching}"
@@ -69,7 +70,11 @@ def birth(record: Record) -> Iterator[Fact]:
 def consistent(record: Record) -> bool:
     """Whether the hashes in a Record are those of its own contents: an edited Record's are not."""
     plan = Plan.model_construct(
-        model=record.model, numerics=record.numerics, recipe=record.recipe, seeds=(record.seed,)
+        model=record.model,
+        numerics=record.numerics,
+        recipe=record.recipe,
+        adapters=record.adapters,
+        seeds=(record.seed,),
     )
     return plan.identity == record.identity and plan.image_key(0) == record.image_key
 
@@ -79,6 +84,32 @@ def _model(record: Record) -> str:
     where = f", {model.repo}" if model.repo else ""
     commit = f" at {model.commit[:12]}" if model.commit else ""
     return f"{model.name} (family {model.family}{where}{commit})"
+
+
+def _size(record: Record) -> str:
+    recipe = record.recipe
+    drawn, finished = (recipe.width, recipe.height), recipe.finished
+    return f"{finished[0]}x{finished[1]}" + ("" if drawn == finished else f" (drawn at {drawn[0]}x{drawn[1]})")
+
+
+def _edited(record: Record) -> Iterator[Fact]:
+    """What it was drawn over, and how it was enlarged."""
+    asked, recipe = record.request, record.recipe
+    begin = int(recipe.options.get("begin", 0))
+    if asked.init is not None:
+        yield "start picture", asked.init
+        yield "strength", f"{asked.strength:g} ({len(recipe.levels) - 1 - begin} steps run)"
+    if asked.mask is not None:
+        yield "mask", asked.mask + (", inverted" if asked.mask_invert else "") + f", edge {asked.mask_blur:g} pixels"
+        yield "masked part", f"starts from {asked.inpaint_fill}"
+        if "region" in recipe.options:
+            yield "part drawn", f"{recipe.options['region']} (left, top, right, bottom)"
+    if recipe.second is not None:
+        second = recipe.second
+        run = len(second.levels) - 1 - second.begin
+        how = f"{second.width}x{second.height}, strength {asked.hires_strength:g} ({run} steps run)"
+        yield "second pass", f"{how}, enlarged by {asked.hires_upscaler}"
+    yield "enlarged by", asked.upscale
 
 
 def _variation(record: Record) -> str:

@@ -251,7 +251,7 @@ def picture_files(folder: Path) -> Iterator[_File]:
 
 
 def _size(record: Record) -> tuple[int, int]:
-    return record.recipe.width, record.recipe.height
+    return record.recipe.finished
 
 
 def _named(entry: Entry, root: Path) -> dict[str, Cell]:

@@ -97,6 +97,14 @@ class Recipe(Frozen):
     options: Mapping[str, str | int | float | bool] = Field(default_factory=dict)
     second: Pass | None = None
 
+    @property
+    def finished(self) -> tuple[int, int]:
+        """Width and height of the picture that comes out: after a second pass, put back into its start picture, or
+        enlarged."""
+        last = self.second or self
+        width, height = self.options.get("finished_width", last.width), self.options.get("finished_height", last.height)
+        return int(width), int(height)
+
 
 class PartCost(Frozen):
     """What one network costs. ``weights_bytes`` while it is loaded and ``work_bytes`` more while it runs a call of

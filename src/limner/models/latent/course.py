@@ -91,9 +91,7 @@ def _enlarged(parts: Parts, pixels: Tensor) -> Course:
     options = parts.recipe.options
     if "upscale" not in options:
         return pixels
-    height, width = pixels.shape[-2:]
-    by, network = float(options["upscale_by"]), str(options["upscale"])
-    size = round(width * by), round(height * by)
+    network, size = str(options["upscale"]), parts.recipe.finished
     return (yield from enlarge(parts.checkpoint, parts.dtype, pixels, None if network == "lanczos" else network, size))
 
 

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from limner.errors import InvalidRequest
 from limner.models.family import Files, Planned
 from limner.models.latent import compat, pictures
-from limner.models.latent.pictures import Resize, Size
+from limner.models.latent.pictures import Resize
 from limner.models.latent.tiles import OVERLAP, TILE
 from limner.models.upscale import enlargement
-from limner.types import MAX_SIDE, Adapter, Notice, Pass, Prompted, Recipe, Request
+from limner.types import MAX_SIDE, Adapter, Notice, Pass, Prompted, Request
 
 STRENGTH, MASKED_STRENGTH = 0.8, 1.0  # diffusers' own for pictures and for masks
 HIRES_STRENGTH, HIRES_UPSCALER = 0.6, "lanczos"
@@ -107,7 +107,7 @@ def _started(planned: Planned, ground: Ground, adapters: Sequence[Adapter]) -> P
     if request.compat == "a1111":
         options["spread"] = False
     run = f"strength {strength:g}: {steps - begin} of {steps} steps are run, from the start picture"
-    notices = [Notice(code="steps-run", message=run)]
+    notices = [Notice(code="steps-run", message=run)] if begin else []
     if request.resize is None and request.inpaint_padding is None:
         own = pictures.size_of(ground.files.extras[request.init])
         if own[0] * recipe.height != own[1] * recipe.width:
@@ -135,6 +135,7 @@ def _masked(planned: Planned, ground: Ground, adapters: Sequence[Adapter]) -> Pl
     if request.inpaint_padding is not None:
         box = pictures.region(hard, request.inpaint_padding, (recipe.width, recipe.height))
         options["region"] = ",".join(map(str, box))
+        options |= {"finished_width": own[0], "finished_height": own[1]}
         part = f"the {box[2] - box[0]}x{box[3] - box[1]} pixels around the mask"
         said = f"{part} are drawn at {recipe.width}x{recipe.height} and put back into {own[0]}x{own[1]}"
         notices.append(Notice(code="part-drawn", message=said))
@@ -202,21 +203,16 @@ def _enlarged(planned: Planned, ground: Ground, adapters: Sequence[Adapter]) -> 
     if planned.request.upscale is None:
         return planned
     recipe = planned.recipe
-    size = finished_size(recipe, ground.files)
+    size = recipe.finished
     found = enlargement(planned.request.upscale, adapters, ground.files)
     width, height = found.size(size)
     said = f"enlarged from {size[0]}x{size[1]} to {width}x{height} by {planned.request.upscale}"
-    options: Options = {"upscale": found.network or "lanczos", "upscale_by": found.factor}
+    options: Options = {
+        "upscale": found.network or "lanczos",
+        "finished_width": width,
+        "finished_height": height,
+    }
     return _with(planned, options, [Notice(code="enlarged", message=said)])
-
-
-def finished_size(recipe: Recipe, files: Files) -> Size:
-    """Width and height of the picture before it is enlarged: the last pass's, or the start picture's where only a part
-    of it is redrawn."""
-    if "region" in recipe.options:
-        return pictures.size_of(files.extras[cast("str", recipe.options["init"])])
-    last = recipe.second or recipe
-    return last.width, last.height
 
 
 def _hash_of(name: str, adapters: Sequence[Adapter]) -> str:
