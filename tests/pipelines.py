@@ -416,6 +416,9 @@ def make(kind: str, *, seed: int = 0) -> DiffusionPipeline:
     """A pipeline of that class with random weights, silent."""
     torch.manual_seed(seed)
     made = MAKERS[kind]()
+    for part in made.components.values():
+        if isinstance(part, torch.nn.Module):
+            part.eval()  # as they are when they are read from files
     made.set_progress_bar_config(disable=True)
     return made
 

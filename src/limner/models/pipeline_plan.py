@@ -14,9 +14,10 @@ from limner.models.pipeline_kinds import Kind, kind_of
 from limner.prompts import syntax
 from limner.types import Estimate, Notice, Recipe, Request
 
-__all__ = ["FAMILY", "Described", "checker_in", "describe", "extra", "plan"]
+__all__ = ["CHECKER", "FAMILY", "IN_MEMORY", "Described", "checker_in", "describe", "extra", "plan"]
 
 FAMILY = "pipeline"
+IN_MEMORY = "pipeline:"  # begins the name of a model that is in no file; no repo, folder or catalog name can
 CHECKER = "safety_checker"
 DENOISERS = ("transformer", "unet", "prior_prior")
 DECODERS = ("vae", "movq", "vqgan")

@@ -159,12 +159,31 @@ class Session:
             raise InvalidRequest("n: draw makes one picture", field="n", hint="several: limner.generate(prompt, n=4)")
         return self.generate(request).result()[0]
 
+    @classmethod
+    def from_pipeline(
+        cls, pipeline: object, *, settings: Settings | None = None, keep: bool = True, hashed: bool = True
+    ) -> Session:
+        """A Session that draws with a diffusers pipeline which is in memory already, as it is: on its device, in its
+        number format, with its scheduler and adapters. Its pictures get Records and a place in the library.
+
+        ``hashed=False`` leaves its weights unhashed, which saves about a second a gigabyte at the first plan; Records
+        then cannot say whether two pictures are of the same weights. Raises ``MissingExtra``, and ``ModelError`` for
+        what makes no pictures from words.
+        """
+        from limner.session.from_pipeline import session_of
+
+        return session_of(pipeline, settings=settings, keep=keep, hashed=hashed)
+
     def replay(self, path: str | Path) -> Replay:
         """Draw an image of ours again and compare. Raises ``PictureNotFound`` where it has no Record."""
         record, where = self.record_of(path)
-        unkept = Session(settings=self.settings, backend=self._backend, keep=False, offline=self.offline)
+        unkept = self._unkept()
         image = unkept.run(unkept.plan_again(record)).result()[0]
         return compare(decode(where), record, image, lossless=is_lossless(where))
+
+    def _unkept(self) -> Session:
+        """The same without a library."""
+        return Session(settings=self.settings, backend=self._backend, keep=False, offline=self.offline)
 
     def plan_again(self, record: Record) -> tuple[Plan, ...]:
         """A Plan for the Record's image. Where its device or dtype is not to be had here, what is here is planned, and

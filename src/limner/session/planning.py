@@ -15,11 +15,12 @@ from pathlib import Path
 
 from limner import registry
 from limner.config import Settings, Sourced
-from limner.errors import ConfigError, UnsupportedField
+from limner.errors import ConfigError, ModelNotFound, UnsupportedField
 from limner.models.catalog import Card, Catalog
 from limner.models.estimate_plan import estimate_of
 from limner.models.family import Family, Files
 from limner.models.machine import Machine, choose_device, choose_dtype
+from limner.models.pipeline_plan import IN_MEMORY
 from limner.models.resolve import Resolved, resolve
 from limner.prompts.expand import Wildcards, expand
 from limner.prompts.lint import lint
