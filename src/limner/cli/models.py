@@ -121,7 +121,7 @@ def _draws(card: Card) -> str:
 def _fits(found: State) -> str:
     if found.fit is None:
         return "not known"
-    return f"{'yes' if found.fit.ok else 'no'} (about {size(found.memory)})"
+    return f"{'yes' if found.fit.ok else 'no'}, about {size(found.memory)}"
 
 
 def _footnotes(states: Iterable[State]) -> None:

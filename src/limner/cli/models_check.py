@@ -161,7 +161,10 @@ def _removals(what: Named, *, one_commit: bool) -> Sequence[Removal]:
         raise InvalidRequest(f"{what.path} is yours: Limner deletes only what it fetched", hint=hint)
     there = cached(what.repo)
     commit = what.repo.revision if what.repo.pinned else None if there is None else there.commit
-    found = [removal(what.repo.repo, commit if one_commit else None)]
+    try:
+        found = [removal(what.repo.repo, commit if one_commit else None)]
+    except ModelNotFound as error:
+        raise ModelNotFound(f"{what.name} is not on this machine", hint=error.hint) from None
     companion = what.companion
     if companion is not None and cached(companion) is not None and not _needed_by_others(what):
         found.append(removal(companion.repo))

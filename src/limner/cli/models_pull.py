@@ -53,13 +53,13 @@ def _pulled(name: str, *, quiet: bool) -> dict[str, object]:
 
     settings = Settings.load()
     what = named(name, settings)
-    if what.card is not None and not quiet:
-        _terms(what.card)
     if what.repo is None:
         if not quiet:
             told(f"{what.name}: {'built in' if what.card else 'already on this machine'}; nothing to fetch")
         return {"name": what.name, "fetched_bytes": 0}
     _forbid(name, settings)
+    if what.card is not None and not quiet:
+        _terms(what.card)
     fetched = 0
 
     with reporting(what.name, Telling(json=quiet)) as report:

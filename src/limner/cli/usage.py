@@ -14,6 +14,7 @@ from limner.errors import InvalidRequest
 EXAMPLES: Mapping[str, str] = {
     "limner replay": "limner replay last",
     "limner vary": "limner vary last -n 4",
+    "limner upscale": "limner upscale last --by 2",
     "limner morph": 'limner morph "a cat" "a dog"',
     "limner inspect": "limner inspect picture.png",
     "limner lint": "limner lint a red fox in the snow",
@@ -22,6 +23,10 @@ EXAMPLES: Mapping[str, str] = {
     "limner gallery export": "limner gallery export last FOLDER",
     "limner gallery import": "limner gallery import FOLDER",
     "limner models show": "limner models show sd15",
+    "limner models search": "limner models search turbo",
+    "limner models pull": "limner models pull sd15",
+    "limner models rm": "limner models rm sd15",
+    "limner models unlink": "limner models unlink FOLDER",
     "limner styles show": "limner styles show photo",
     "limner styles import": "limner styles import styles.csv",
 }
