@@ -98,6 +98,7 @@ def _edited(record: Record) -> Iterator[Fact]:
     begin = int(recipe.options.get("begin", 0))
     if asked.init is not None:
         yield "start picture", asked.init
+    if asked.init is not None and asked.strength is not None:
         yield "strength", f"{asked.strength:g} ({len(recipe.levels) - 1 - begin} steps run)"
     if asked.mask is not None:
         yield "mask", asked.mask + (", inverted" if asked.mask_invert else "") + f", edge {asked.mask_blur:g} pixels"

@@ -21,13 +21,14 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "plan": ("limner.cli.plan", "what drawing would cost: download, memory, time"),
     "replay": ("limner.cli.replay", "draw one of your pictures again and compare"),
     "vary": ("limner.cli.vary", "draw pictures near one of your pictures"),
+    "upscale": ("limner.cli.upscale", "enlarge one of your pictures"),
     "morph": ("limner.cli.morph", "draw the way from one prompt to another"),
     "gallery": ("limner.cli.gallery", "list, show, search, rate, delete, export and import pictures"),
     "inspect": ("limner.cli.inspect", "what a picture's file says of how it was made"),
     "lint": ("limner.cli.lint", "what a model sees in a prompt, and what it does not"),
     "styles": ("limner.cli.styles", "list and import presets added to prompts"),
     "solvers": ("limner.cli.solvers", "list the ways of removing noise"),
-    "models": ("limner.cli.models", "list models, and which fit this machine"),
+    "models": ("limner.cli.models", "list, fetch, check, link, lock and remove models"),
     "doctor": ("limner.cli.doctor", "hardware, libraries, disk; what will run here and how"),
     "config": ("limner.cli.config", "settings, and where each comes from"),
 }
@@ -53,7 +54,9 @@ COMMON = (
     ("--json, --quiet, --preview, --offline", "how it is told"),
 )
 
-_SUBCOMMANDS = frozenset({"list", "show", "search", "rate", "delete", "export", "import"})
+_SUBCOMMANDS = frozenset(
+    {"list", "show", "search", "rate", "delete", "export", "import", "pull", "check", "rm", "link", "unlink", "lock"}
+)
 
 
 class Limner(click.Group):

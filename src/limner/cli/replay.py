@@ -48,11 +48,13 @@ def drawn_again(session: Session, picture: str, telling: Telling) -> Replay:
     from limner.cli.drawing import Follower
     from limner.image import Image
     from limner.library.files import decode
+    from limner.models.upscale_family import NAME as UPSCALING
     from limner.session.replay import compare, is_lossless, request_of
 
     record, path = session.record_of(picture)
     before = decode(path)
-    fetch(session, request_of(record).model, telling)
+    if record.recipe.family != UPSCALING:
+        fetch(session, request_of(record).model, telling)
     planned = session.plan_again(record)
     follower = Follower(telling, total=1, silent=True)
     with follower.watching():

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from limner.models.family import Files, Placement
 from limner.models.latent.tiles import Tile, blend, tiles
-from limner.sampling.course import Course, Eval, Row, Weights
+from limner.sampling.course import Course, Eval, Row, Show, Weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 PART = "upscaler/"  # before the hash of its file: the name its rows use
 TILE, OVERLAP = 192, 24  # pixels of the small picture
+DTYPE = "float32"  # half precision leaves bands in smooth colours
 
 
 def is_upscaler(part: str) -> bool:
@@ -37,25 +38,32 @@ def forward(module: Module, batch: Mapping[str, Tensor]) -> Tensor:
     return out.float()
 
 
-def enlarge(checkpoint: str, dtype: str, pixels: Tensor, network: str | None, size: tuple[int, int]) -> Course:
+def enlarge(
+    checkpoint: str, pixels: Tensor, network: str | None, size: tuple[int, int], *, shown: bool = False
+) -> Course:
     """Pixels [3, H, W] in 0..1 at ``size`` (width, height): by the network with that hash, brought to the size by
-    Lanczos' filter where it makes another; by the filter alone where there is none."""
+    Lanczos' filter where it makes another; by the filter alone where there is none. ``shown``: tiles are its steps."""
     if network is not None:
-        pixels = yield from _through(checkpoint, dtype, pixels, network)
+        pixels = yield from _through(checkpoint, pixels, network, shown)
+    elif shown:
+        yield Show(1, 1)
     if pixels.shape[-2:] == (size[1], size[0]):
         return pixels
     return lanczos(pixels, size)
 
 
-def _through(checkpoint: str, dtype: str, pixels: Tensor, network: str) -> Course:
-    weights = Weights(checkpoint, PART + network, dtype)
+def _through(checkpoint: str, pixels: Tensor, network: str, shown: bool) -> Course:
+    weights = Weights(checkpoint, PART + network, DTYPE)
     height, width = pixels.shape[-2:]
     placed, scale = [], 1
-    for tile in tiles(height, width, TILE, OVERLAP):
+    cut_into = tiles(height, width, TILE, OVERLAP)
+    for step, tile in enumerate(cut_into, start=1):
         cut = pixels[:, tile.top : tile.bottom, tile.left : tile.right].contiguous()
         (made,) = yield Eval((Row(weights, {"pixels": cut}, cost=float(cut.numel()) * 1e6),))
         scale = made.shape[-1] // cut.shape[-1]
         placed.append((Tile(*(side * scale for side in tile)), made))
+        if shown:
+            yield Show(step, len(cut_into))
     return blend(height * scale, width * scale, placed, OVERLAP * scale).clamp(0, 1)
 
 

@@ -22,6 +22,7 @@ from limner.models.catalog import Catalog
 from limner.models.family import Family, Files
 from limner.models.machine import probe
 from limner.models.resolve import pinned, resolve
+from limner.models.upscale_family import Upscaling
 from limner.prompts.expand import Wildcards
 from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.sampling.catalog import A1111_NAMES
@@ -33,6 +34,7 @@ from limner.session.inputs import PICTURES, given_pictures, take_in
 from limner.session.planning import Means, load_family, plans, precheck
 from limner.session.replay import Replay, compare, is_lossless, request_of
 from limner.session.upscalers import upscaler_files
+from limner.session.upscaling import plan_upscaling
 from limner.types import Drawn, Notice, Plan, Record, Request, now
 
 
@@ -132,6 +134,16 @@ class Session:
                 fields[name] = self.take_in(given)
         return Request.of(prompt=prompt, **fields)
 
+    def plan_upscaling(
+        self, picture: str | Path, upscaler: str, *, parent: str | None = None, device: str | None = None
+    ) -> Plan:
+        """The Plan that enlarges a picture's file by ``upscaler``, ``NAME`` or ``NAME:FACTOR``. Raises
+        ``InvalidRequest``, ``ModelError``, ``LibraryError``."""
+        found = read(Path(picture)).record
+        words = Path(picture).stem if found is None else found.prompt
+        request = self.request(words, init=Path(picture), upscale=upscaler, device=device)
+        return plan_upscaling(request, self.settings, self._means.machine, self._means.extras, parent)
+
     def precheck(self, request: Request) -> None:
         """Refuse what needs no file of the model to be refused. Raises ``UnsupportedField``."""
         precheck(request, self._means)
@@ -188,6 +200,8 @@ class Session:
     def plan_again(self, record: Record) -> tuple[Plan, ...]:
         """A Plan for the Record's image. Where its device or dtype is not to be had here, what is here is planned, and
         said in the Plan's notices. Raises what ``plan`` raises."""
+        if record.recipe.family == Upscaling.name:
+            return (plan_upscaling(record.request, self.settings, self._means.machine, self._means.extras),)
         asked = request_of(record)
         try:
             return self.plan(asked, literal=True)
@@ -219,6 +233,8 @@ class Session:
 
     def _locate(self, plan: Plan) -> tuple[Family, Files]:
         """The family and files of a Plan, also of one that another session made."""
+        if plan.recipe.family == Upscaling.name:
+            return Upscaling(), Files(Path(), {}, self._extras(plan))
         found, key = self._means.found, plan.model.weights_hash()
         if key not in found:
             resolved = resolve(pinned(plan.model), self.settings, self.catalog, offline=self.offline)

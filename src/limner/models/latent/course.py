@@ -80,7 +80,7 @@ def _larger(parts: Parts, large: Parts, second: Pass, latent: Tensor, draws: Dra
         return torch.nn.functional.interpolate(latent[None], second.latent[1:], mode=mode, align_corners=False)[0]
     pixels = yield from decode(parts, latent)
     network = None if second.upscaler == "lanczos" else second.upscaler
-    pixels = yield from enlarge(parts.checkpoint, parts.dtype, pixels, network, (second.width, second.height))
+    pixels = yield from enlarge(parts.checkpoint, pixels, network, (second.width, second.height))
     spread = large.recipe.options.get("spread", True)
     return (
         yield from encode_picture(large, pixels * 2 - 1, lambda: draws.next(second.latent) if spread else draws.like())
@@ -92,7 +92,7 @@ def _enlarged(parts: Parts, pixels: Tensor) -> Course:
     if "upscale" not in options:
         return pixels
     network, size = str(options["upscale"]), parts.recipe.finished
-    return (yield from enlarge(parts.checkpoint, parts.dtype, pixels, None if network == "lanczos" else network, size))
+    return (yield from enlarge(parts.checkpoint, pixels, None if network == "lanczos" else network, size))
 
 
 def counted(course: Course, before: int, total: int) -> Course:
