@@ -64,6 +64,12 @@ def test_every_option_reaches_the_request(limner: Limner, backend: FakeBackend) 
     }  # fmt: skip
 
 
+def test_nought_is_a_value(limner: Limner, backend: FakeBackend) -> None:
+    assert limner("draw", "a fox", "--seed", "0", "--guidance", "0", "--no-show").exit_code == 0
+    assert (backend.plans[0].request.seed, backend.plans[0].request.guidance) == (0, 0)
+    assert_refused(limner("draw", "a fox", "--steps", "0"), 2, "steps must be")
+
+
 def test_styles_are_repeated_and_reach_the_words(limner: Limner, backend: FakeBackend) -> None:
     result = limner("a fox", "--style", "cinematic", "--style", "anime")
     assert result.exit_code == 0, result.stderr

@@ -97,15 +97,19 @@ class Drawing(click.Command):
                 formatter.write_dl(listed)
 
 
+def _is_said(value: object) -> bool:
+    """Whether an option was given. 0 is, though it equals False."""
+    return value is not None and value is not False and value != ()
+
+
 def fields_of(values: Values, *, keep: bool = True) -> dict[str, object]:
     """The Request fields among a command's option values: those that were said. Pictures are taken in, with ``keep``
     into the library. Raises ``InvalidRequest``, ``LibraryError``, ``StorageError``."""
     from limner.cli.given import taken_in
 
     said = {**values, **taken_in(values, keep=keep)}
-    fields: dict[str, object] = {
-        flag.field: said[flag.field] for flag in FLAGS if said.get(flag.field) not in (None, (), False)
-    }
+    names = (flag.field for flag in FLAGS)
+    fields: dict[str, object] = {name: said[name] for name in names if _is_said(said.get(name))}
     size = values.get(SIZE)
     if isinstance(size, str):
         fields["width"], fields["height"] = parse_size(size)
