@@ -61,7 +61,9 @@ class AnyPipeline:
             steps=request.steps or card.steps,
             guidance=card.guidance if request.guidance is None else request.guidance,
         )
-        return pipeline_plan.plan(known, described, (card.width, card.height))
+        # A card that somebody wrote knows better than the class; one read from the configs knows less.
+        written = card.title != card.name
+        return pipeline_plan.plan(known, described, (card.width, card.height) if written else (None, None))
 
     def vocabulary(self, files: Files) -> Vocabulary | None:
         return None

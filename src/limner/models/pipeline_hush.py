@@ -20,6 +20,11 @@ def heard() -> Iterator[list[str]]:
 
     Python's own warnings are left out: they tell programmers what will change, not what became of a picture.
     """
+    from diffusers.utils import logging as of_diffusers
+    from transformers.utils import logging as of_transformers
+
+    for each in (of_diffusers, of_transformers):
+        each.get_logger()  # which gives a library its own handler; given later, it would print
     found: list[str] = []
 
     class Ear(logging.Handler):

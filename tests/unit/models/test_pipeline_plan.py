@@ -49,7 +49,9 @@ def written(folder: Path, name: str, **index: object) -> Files:
 
 def planned(folder: Path, name: str, *, card: Mapping[str, object] = {}, **fields: object) -> Planned:
     files = written(folder, name)
-    shown = Card(name=name, title=name, family="pipeline", folder=str(folder), **card)
+    shown = Card(
+        name=name, title=name if not card else f"{name} as published", family="pipeline", folder=str(folder), **card
+    )
     return AnyPipeline().plan(Request.of(prompt="a red fox", **fields), shown, files, probe())
 
 
@@ -79,6 +81,10 @@ def test_a_card_knows_better_than_the_class_and_the_request_than_the_card(tmp_pa
     card = {"steps": 4, "guidance": 0.0, "width": 512, "height": 768}
     made = planned(tmp_path, "z", card=card)
     assert (made.request.steps, made.request.guidance, made.request.width, made.request.height) == (4, 0.0, 512, 768)
+    read = Card.for_unknown("z", family="pipeline", folder=tmp_path, unet={"sample_size": 64}, vae=KL8)
+    assert read.width == 512
+    unread = AnyPipeline().plan(Request.of(prompt="a fox"), read, written(tmp_path, "z"), probe())
+    assert unread.request.width == 1024, "a card read from the configs knows less than the class"
     made = planned(tmp_path, "z", card=card, steps=9, guidance=2, width=64, height=64)
     assert (made.request.steps, made.request.guidance, made.request.width, made.request.height) == (9, 2.0, 64, 64)
 
