@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", metavar="PATH", help="write the picture drawn now here")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout")
 @click.option("--offline", is_flag=True, help="never touch the network")
-def command(picture: str, output: str | None, as_json: bool, offline: bool) -> int:
+@click.option("--any-weights", is_flag=True, help="also where the model's files are not those of then")
+def command(picture: str, output: str | None, as_json: bool, offline: bool, any_weights: bool) -> int:
     """Draw a picture of yours again: identical, near or different, and why. Nothing is kept.
 
     IMAGE is a file, or a picture of the library: its id, "last", or @2 for the one before the last.
@@ -31,7 +32,7 @@ def command(picture: str, output: str | None, as_json: bool, offline: bool) -> i
     from limner.session import Session
 
     with Session(keep=False, offline=True if offline else None) as session:
-        found = drawn_again(session, picture, Telling(json=as_json))
+        found = drawn_again(session, picture, Telling(json=as_json), any_weights=any_weights)
     copy = target.write(found.image, "1") if target is not None else None
     if as_json:
         _json(found, None if copy is None else str(copy))
@@ -42,7 +43,7 @@ def command(picture: str, output: str | None, as_json: bool, offline: bool) -> i
     return 1 if found.verdict == "different" else 0
 
 
-def drawn_again(session: Session, picture: str, telling: Telling) -> Replay:
+def drawn_again(session: Session, picture: str, telling: Telling, *, any_weights: bool = False) -> Replay:
     """As ``Session.replay``, with progress, and on another device where the one of then is not here."""
     from limner.cli.downloading import fetch
     from limner.cli.drawing import Follower
@@ -55,7 +56,7 @@ def drawn_again(session: Session, picture: str, telling: Telling) -> Replay:
     before = decode(path)
     if record.recipe.family != UPSCALING:
         fetch(session, request_of(record).model, telling)
-    planned = session.plan_again(record)
+    planned = session.plan_again(record, any_weights=any_weights)
     follower = Follower(telling, total=1, silent=True)
     with follower.watching():
         made = follower.follow(session.run(planned))

@@ -20,6 +20,7 @@ from limner.library.metadata import read
 from limner.library.store import Library
 from limner.models.catalog import Catalog
 from limner.models.family import Family, Files
+from limner.models.lock import refuse_other
 from limner.models.machine import probe
 from limner.models.resolve import pinned, resolve
 from limner.models.upscale_family import Upscaling
@@ -36,6 +37,8 @@ from limner.session.replay import Replay, compare, is_lossless, request_of
 from limner.session.upscalers import upscaler_files
 from limner.session.upscaling import plan_upscaling
 from limner.types import Drawn, Notice, Plan, Record, Request, now
+
+OTHER_WEIGHTS = "bring back the files of then, or draw with those that are here: limner replay IMAGE --any-weights"
 
 
 class Session:
@@ -186,20 +189,28 @@ class Session:
 
         return session_of(pipeline, settings=settings, keep=keep, hashed=hashed)
 
-    def replay(self, path: str | Path) -> Replay:
-        """Draw an image of ours again and compare. Raises ``PictureNotFound`` where it has no Record."""
+    def replay(self, path: str | Path, *, any_weights: bool = False) -> Replay:
+        """Draw an image of ours again and compare. Raises ``PictureNotFound`` where it has no Record, and
+        ``MismatchedWeights`` where the model's files here are other ones than then, unless ``any_weights`` is true."""
         record, where = self.record_of(path)
         unkept = self._unkept()
-        image = unkept.run(unkept.plan_again(record)).result()[0]
+        image = unkept.run(unkept.plan_again(record, any_weights=any_weights)).result()[0]
         return compare(decode(where), record, image, lossless=is_lossless(where))
 
     def _unkept(self) -> Session:
         """The same without a library."""
         return Session(settings=self.settings, backend=self._backend, keep=False, offline=self.offline)
 
-    def plan_again(self, record: Record) -> tuple[Plan, ...]:
+    def plan_again(self, record: Record, *, any_weights: bool = False) -> tuple[Plan, ...]:
         """A Plan for the Record's image. Where its device or dtype is not to be had here, what is here is planned, and
-        said in the Plan's notices. Raises what ``plan`` raises."""
+        said in the Plan's notices. Raises what ``plan`` raises, and ``MismatchedWeights`` as ``replay`` does."""
+        planned = self._planned_again(record)
+        if not any_weights:
+            for plan in planned:
+                refuse_other(record.model, plan.model, what="the picture", hint=OTHER_WEIGHTS)
+        return planned
+
+    def _planned_again(self, record: Record) -> tuple[Plan, ...]:
         if record.recipe.family == Upscaling.name:
             return (plan_upscaling(record.request, self.settings, self._means.machine, self._means.extras),)
         asked = request_of(record)

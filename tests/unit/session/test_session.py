@@ -18,7 +18,7 @@ import pytest
 
 from limner import Request, Session
 from limner.config import Settings
-from limner.errors import GenerationError, InvalidRequest, NonFinite, PictureNotFound, StorageError
+from limner.errors import GenerationError, InvalidRequest, MismatchedWeights, NonFinite, PictureNotFound, StorageError
 from limner.library import files
 from limner.library.metadata import read
 from limner.session import hooks
@@ -189,6 +189,18 @@ def test_replay_of_variants_variations_and_morphs(session: Session) -> None:
     asked = FOX.but(prompt="a {red|blue} fox", variation=0.3, variation_seed=9, morph_to="a cat", morph=0.4, n=2)
     for image in session.generate(asked).result():
         assert session.replay(image.id or "").verdict == "identical"
+
+
+def test_replay_refuses_other_weights_unless_told(session: Session) -> None:
+    image = session.generate(FOX).result()[0]
+    changed = {**image.record.model.files, "unet/config.json": "sha256:other"}
+    other = image.record.model_copy(update={"model": image.record.model.model_copy(update={"files": changed})})
+    entry = session.library.add(image.pixels, other)
+    with pytest.raises(MismatchedWeights, match=r"not the weights of the picture: other bytes in unet/config\.json"):
+        session.replay(entry.path)
+    told = session.replay(entry.path, any_weights=True)
+    assert told.verdict == "identical"
+    assert any("not the same files as then" in reason for reason in told.reasons)
 
 
 def test_replay_of_what_is_not_ours(session: Session, tmp_path: Path) -> None:
