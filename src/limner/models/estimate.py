@@ -10,18 +10,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from limner.errors import LimnerError
-from limner.models import estimate_dalle, estimate_nets
-from limner.models.estimate_count import Tally
+from limner.models import estimate_dalle
+from limner.models.estimate_latent import BYTES, Config, part, parts_of
 from limner.models.machine import Machine, choose_device, choose_dtype, usable_memory
 from limner.models.nets.dalle_configs import DalleConfig, VqganConfig
-from limner.sampling import catalog
 from limner.types import Dtype, Estimate, PartCost, Recipe, Request
 
-BYTES: Mapping[str, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
 RUNTIME = 350_000_000  # bytes of Python, torch and its libraries in a process on the CPU; measured with torch 2.13
-TEXTS, UNET, VAE = ("text_encoder", "text_encoder_2"), "unet", "vae"
 
-Config = Mapping[str, object]
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -37,7 +33,7 @@ def latent(recipe: Recipe, configs: Mapping[str, Config], request: Request, mach
     cannot be counted. Raises ``DeviceError``."""
     device, dtype = _numbers(request, machine)
     try:
-        parts = _latent_parts(recipe, configs, dtype)
+        parts = parts_of(recipe, configs, dtype)
     except LimnerError:  # said where the part is loaded
         return Estimate()
     return of_parts(parts, device, machine)
@@ -70,19 +66,6 @@ def of_files(sizes: Mapping[str, int], request: Request, machine: Machine, *, va
     device, dtype = _numbers(request, machine)
     each = BYTES[dtype] if values else 1
     return of_parts([PartCost(name=name, weights_bytes=size * each) for name, size in sizes.items()], device, machine)
-
-
-def part(name: str, tally: Tally, dtype: Dtype, calls: int = 1) -> PartCost:
-    """A network's cost in a number format, at ``calls`` calls a picture."""
-    size = BYTES[dtype]
-    return PartCost(
-        name=name,
-        weights_bytes=tally.parameters * size,
-        work_bytes=tally.peak * size,
-        flops=float(tally.flops) * calls,
-        calls=calls,
-        rows=tally.rows,
-    )
 
 
 def of_parts(parts: Sequence[PartCost], device: str, machine: Machine) -> Estimate:
@@ -137,42 +120,3 @@ def runtime_bytes(device: str) -> int:
 def _numbers(request: Request, machine: Machine) -> tuple[str, Dtype]:
     device = choose_device(request.device, machine)
     return device, choose_dtype(request.dtype, device, machine).dtype
-
-
-def _latent_parts(recipe: Recipe, configs: Mapping[str, Config], dtype: Dtype) -> tuple[PartCost, ...]:
-    _, height, width = recipe.latent
-    guided = any(role.startswith("negative") for role in recipe.prompts) or bool(recipe.options.get("silent_negative"))
-    vae: Dtype = "float32" if recipe.options.get("force_upcast") and dtype == "float16" else dtype
-    denoising = estimate_nets.unet(configs[UNET], height, width, _tokens(recipe), 2 if guided else 1)
-    decoding = estimate_nets.decoder(configs[VAE], height, width)
-    return (
-        *(_text(name, configs[name], recipe, dtype) for name in TEXTS if name in configs),
-        part(UNET, denoising, dtype, _evals(recipe)),
-        part(VAE, decoding, vae),
-    )
-
-
-def _text(name: str, config: Config, recipe: Recipe, dtype: Dtype) -> PartCost:
-    """All chunks of all prompts in one call, each text once."""
-    second = name.endswith("_2")
-    chunks = {
-        ids
-        for role, stages in recipe.prompts.items()
-        if role.endswith("_2") == second
-        for stage in stages
-        for ids in stage.ids
-    }
-    return part(name, estimate_nets.clip_text(config, max(map(len, chunks), default=77), max(len(chunks), 1)), dtype)
-
-
-def _tokens(recipe: Recipe) -> int:
-    """Text states that the network attends to."""
-    counts = (sum(map(len, stage.ids)) for stages in recipe.prompts.values() for stage in stages)
-    return max(counts, default=77)
-
-
-def _evals(recipe: Recipe) -> int:
-    """Calls of the denoiser for a picture; the last level is the clean picture. Solvers that look twice do not at the
-    last step, which is counted all the same."""
-    each = catalog.find(recipe.solver).evals_per_step if recipe.solver else 1
-    return max(len(recipe.levels) - 1, 1) * each

@@ -9,11 +9,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from limner.models.estimate import BYTES, VAE, peak
+from limner.models.estimate import peak
+from limner.models.estimate_latent import BYTES, VAE
+from limner.models.latent.tiles import TILE
 from limner.models.machine import Machine, gigabytes, native_dtypes, usable_memory
 from limner.types import PartCost, Plan
 
-TILE = 64  # latent cells along a side of a tile, and what lies around it
 STEP = 64  # pixels; sizes are offered in these
 LEAST_SIDE = 256
 FREE_SIZE = ("sd", "sdxl")  # families whose work grows with the picture's area
@@ -55,8 +56,8 @@ def _changes(plan: Plan, machine: Machine) -> Iterator[tuple[str, Sequence[PartC
         if BYTES[other] < BYTES[dtype]:
             yield f"--dtype {other}", [_scaled(each, BYTES[other] / BYTES[dtype], weights=True) for each in parts]
             break
-    _, height, width = plan.recipe.latent
-    if plan.recipe.family in FREE_SIZE and not plan.request.tiled and height * width > TILE * TILE:
+    _, height, width = (plan.recipe.second or plan.recipe).latent
+    if plan.recipe.family in FREE_SIZE and "tile" not in plan.recipe.options and height * width > TILE * TILE:
         share = TILE * TILE / (height * width)
         yield "--tiled", [_scaled(each, share) if each.name == VAE else each for each in parts]
 

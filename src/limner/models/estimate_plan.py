@@ -6,6 +6,7 @@ import math
 
 from limner.errors import LimnerError
 from limner.models import dalle_files, dalle_plan, estimate
+from limner.models.estimate_latent import TEXTS, UNET, VAE
 from limner.models.family import Files, Planned
 from limner.models.inspect import read_header, read_json
 from limner.models.machine import Machine
@@ -25,7 +26,7 @@ def estimate_of(planned: Planned, files: Files, machine: Machine) -> Estimate:
     if recipe.family in LATENT:
         configs = {
             part: read_json(files.paths[f"{part}/config.json"])
-            for part in (*estimate.TEXTS, estimate.UNET, estimate.VAE)
+            for part in (*TEXTS, UNET, VAE)
             if f"{part}/config.json" in files.paths
         }
         return estimate.latent(recipe, configs, request, machine)

@@ -12,6 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -125,7 +126,8 @@ class Rates:
             temporary.write_text(json.dumps(known, indent=1, sort_keys=True), "utf-8")
             temporary.replace(self._path)
         except OSError:  # a full disk or a folder that is not ours costs a better guess, no picture
-            temporary.unlink(missing_ok=True)
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def timed(estimate: Estimate, device: str, dtype: Dtype, machine: Machine, rates: Rates) -> Estimate:
