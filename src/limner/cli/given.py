@@ -1,4 +1,4 @@
-"""Pictures given on the command line, by path: a Request names them by their hash."""
+"""Files given on the command line by path: a Request names pictures by their hash, and networks by name."""
 
 from __future__ import annotations
 
@@ -7,29 +7,60 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from limner.config import Settings
     from limner.session import Session
 
 PICTURES = ("init", "mask")
+UPSCALERS = ("hires_upscaler", "upscale")
 
 
 def paths_in(values: Mapping[str, object]) -> dict[str, Path]:
-    """The paths among a command's option values."""
+    """The pictures' paths among a command's option values."""
     return {name: Path(given).expanduser() for name in PICTURES if isinstance(given := values.get(name), str)}
 
 
 def taken_in(values: Mapping[str, object], *, keep: bool) -> dict[str, str]:
-    """The pictures' names for a Request; with ``keep`` they are copied into the library's input store.
+    """What a Request calls the files among a command's option values.
 
-    Raises ``UnreadablePicture``, ``PictureNotFound``, ``StorageError``.
+    Pictures are copied into the library's input store with ``keep``; an upscaler given by path is linked. Raises
+    ``UnreadablePicture``, ``PictureNotFound``, ``StorageError``, ``ModelError``.
     """
     paths = paths_in(values)
-    if not paths:
+    upscalers = {name: given for name in UPSCALERS if isinstance(given := values.get(name), str)}
+    if not paths and not upscalers:
         return {}
     from limner.config import Settings
     from limner.session.inputs import take_in
 
     settings = Settings.load()
-    return {name: take_in(path, settings, {}, keep=keep) for name, path in paths.items()}
+    taken = {name: take_in(path, settings, {}, keep=keep) for name, path in paths.items()}
+    return taken | {name: upscaler_name(given, settings) for name, given in upscalers.items()}
+
+
+def upscaler_name(given: str, settings: Settings) -> str:
+    """The name of an upscaler that may be given by path (``FILE`` or ``FILE:FACTOR``): such a file is linked.
+
+    Raises ``ModelError``, ``StorageError``, ``InvalidRequest``.
+    """
+    from limner.models.upscale import Named, recognise
+
+    asked = Named.of(given)
+    path = Path(asked.name).expanduser()
+    if not path.is_file():
+        return given
+    recognise(path)
+    from limner.cli.console import say
+    from limner.models.hashes import Hashes
+    from limner.models.links import Links
+
+    links, path = Links(settings), path.resolve()
+    name = path.stem
+    if links.find("upscaler", name) != path:
+        links.add(path, "upscaler")
+        say(f"linked: the upscaler {name} ({path})", dim=True)
+    if links.find("upscaler", name) != path:  # another file has that name
+        name += f" [{Hashes(settings.cache_root).of([path])[path].partition(':')[2][:10]}]"
+    return name if asked.factor is None else f"{name}:{asked.factor:g}"
 
 
 def remember(session: Session, values: Mapping[str, object]) -> None:

@@ -43,11 +43,13 @@ def command(
     target = Target.of(output) if output is not None else None
     from limner.cli.draw import prepare
     from limner.cli.drawing import Follower, Telling
+    from limner.cli.given import upscaler_name
     from limner.session import Session
 
     telling = Telling.of(as_json=as_json, quiet=quiet, show=show)
     with Session(offline=True) as session:
-        plan = planned(session, picture, upscaler if factor is None else f"{upscaler}:{factor:g}", device)
+        name = upscaler_name(upscaler, session.settings)
+        plan = planned(session, picture, name if factor is None else f"{name}:{factor:g}", device)
         prepare(session, telling)
         follower = Follower(telling, total=1, target=target)
         with follower.watching():

@@ -39,10 +39,7 @@ def _names(request: Request) -> Iterator[str]:
 
 
 def find_upscaler(name: str, settings: Settings) -> Path:
-    """The file of an upscaler by name, or by its own path. Raises ``UnknownName``."""
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
+    """The file of an upscaler by name. Raises ``UnknownName``."""
     links = Links(settings)
     if (found := links.find(KIND, name)) is not None:
         return found
