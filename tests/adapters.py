@@ -127,3 +127,36 @@ def _save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, dict(metadata) or None)
     return path
+
+
+def compvis_vae(state: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
+    """A diffusers autoencoder's weights under the first release's names, its attention as 1x1 convolutions."""
+    levels = 1 + max(int(name.split(".")[2]) for name in state if name.startswith("encoder.down_blocks."))
+    return {prefix + _compvis_vae(name, levels): _wide(name, tensor) for name, tensor in state.items()}
+
+
+def _wide(name: str, tensor: Tensor) -> Tensor:
+    matrix = ".attentions." in name and tensor.ndim == 2
+    return (tensor[:, :, None, None] if matrix else tensor).contiguous()
+
+
+def _compvis_vae(name: str, levels: int) -> str:
+    for old, new in (
+        ("mid_block.resnets.0", "mid.block_1"),
+        ("mid_block.resnets.1", "mid.block_2"),
+        ("mid_block.attentions.0.group_norm", "mid.attn_1.norm"),
+        ("mid_block.attentions.0.to_out.0", "mid.attn_1.proj_out"),
+        ("mid_block.attentions.0.to_", "mid.attn_1."),
+        ("conv_norm_out", "norm_out"),
+        ("conv_shortcut", "nin_shortcut"),
+        ("downsamplers.0", "downsample"),
+        ("upsamplers.0", "upsample"),
+        (".resnets.", ".block."),
+    ):
+        name = name.replace(old, new)
+    parts = name.split(".")
+    if parts[1] == "down_blocks":
+        parts[1] = "down"
+    elif parts[1] == "up_blocks":
+        parts[1:3] = ["up", str(levels - 1 - int(parts[2]))]
+    return ".".join(parts)

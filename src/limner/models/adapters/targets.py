@@ -7,7 +7,8 @@ set of names, those of the first Stable Diffusion release (CompVis; XL's by Stab
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias
@@ -44,7 +45,7 @@ def flat_names(part: str, layers: Mapping[str, Shape]) -> Mapping[str, str]:
     """Everything a layer may be called, with ``_`` between its parts, to its name here."""
     names = {flat(name): name for name in layers}
     if part == "unet":
-        names |= {flat(other): name for name, other in _compvis(layers)}
+        names |= {flat(other): name for name, other in compvis_of(layers)}
     if part.startswith("text_encoder"):
         for old, new in _TEXT_OLD.items():
             names |= {each.replace(new, old): name for each, name in list(names.items()) if each.endswith(new)}
@@ -81,11 +82,14 @@ _BLOCK = re.compile(r"^(down|up)_blocks\.(\d+)\.(resnets|attentions|downsamplers
 _MID = re.compile(r"^mid_block\.(resnets|attentions)\.(\d+)\.(.+)$")
 
 
-def _compvis(layers: Mapping[str, Shape]) -> Iterator[tuple[str, str]]:
-    """Each layer with its name in the first release: blocks counted through, from the outermost inwards and back."""
+def compvis_of(layers: Mapping[str, Shape]) -> Iterator[tuple[str, str]]:
+    """Each layer of a UNet with its name in the first release: blocks counted through, from the outermost inwards and
+    back."""
     matches = {name: match for name in layers if (match := _BLOCK.match(name))}
-    resnets = {(m[1], m[2], m[4]) for m in matches.values() if m[3] == "resnets"}
-    attended = {(m[1], m[2]) for m in matches.values() if m[3] == "attentions"}
+    blocks = _Blocks(
+        {(m[1], int(m[2]), int(m[4])) for m in matches.values() if m[3] == "resnets"},
+        {(m[1], int(m[2])) for m in matches.values() if m[3] == "attentions"},
+    )
     for name in layers:
         if name in _FIXED:
             yield name, _FIXED[name]
@@ -94,19 +98,29 @@ def _compvis(layers: Mapping[str, Shape]) -> Iterator[tuple[str, str]]:
             yield name, f"middle_block.{place}.{_inside(mid[1], mid[3])}"
         elif match := matches.get(name):
             side, level, kind, i, rest = match.groups()
-            before = sum(1 for s, at, _ in resnets if s == side and int(at) < int(level))
-            own = sum(1 for s, at, _ in resnets if (s, at) == (side, level))
-            if side == "down":  # the first block is conv_in; each level ends with its downsampler
-                block = 1 + before + int(level) + (own if kind == "downsamplers" else int(i))
-                blocks = "input_blocks"
-            else:  # an upsampler is the last entry of its level's last block
-                block = before + (own - 1 if kind == "upsamplers" else int(i))
-                blocks = "output_blocks"
-            place = _place(kind, (side, level) in attended)
-            yield name, f"{blocks}.{block}.{place}.{_inside(kind, rest)}"
+            yield name, f"{blocks.place(side, int(level), kind, int(i))}.{_inside(kind, rest)}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """Which resnets there are, as (side, level, number), and which (side, level) have attentions."""
+
+    resnets: Set[tuple[str, int, int]]
+    attended: Set[tuple[str, int]]
+
+    def place(self, side: str, level: int, kind: str, i: int) -> str:
+        """Where a block's part stands in the first release's numbering."""
+        before = sum(1 for s, at, _ in self.resnets if s == side and at < level)
+        own = sum(1 for s, at, _ in self.resnets if (s, at) == (side, level))
+        if side == "down":  # the first block is conv_in; each level ends with its downsampler
+            return f"input_blocks.{1 + before + level + (own if kind == 'downsamplers' else i)}.{_place(kind, False)}"
+        # An upsampler is the last entry of its level's last block.
+        block = before + (own - 1 if kind == "upsamplers" else i)
+        return f"output_blocks.{block}.{_place(kind, (side, level) in self.attended)}"
 
 
 def _place(kind: str, attended: bool) -> int:
+    """The number within a block: the resnet is 0, its attention 1, and an upsampler what comes next."""
     if kind == "upsamplers":
         return 2 if attended else 1
     return 1 if kind == "attentions" else 0

@@ -47,28 +47,16 @@ def read_vae(path: Path, base: AutoencoderConfig, name: str, model: str) -> VaeF
             f"{name!r} is no autoencoder (VAE): it has no decoder", hint="limner inspect FILE says what it is"
         )
     beside = path.parent / CONFIG
-    if path.name == WEIGHTS and beside.is_file():
-        said = read_json(beside)
-        config = AutoencoderConfig.from_json(said)
-        file = VaeFile(path, config, said.get("scaling_factor") is not None)
-        config = config if file.own_scaling else _as_base(config, base)
-    else:
-        config = _as_base(AutoencoderConfig.from_json(shapes.autoencoder(found)), base)
-        file = VaeFile(path, config, False)
+    alone = path.name != WEIGHTS or not beside.is_file()
+    said = {**shapes.autoencoder(found), "norm_num_groups": base.norm_num_groups} if alone else read_json(beside)
+    config = AutoencoderConfig.from_json(said)
+    if alone:
+        config = replace(config, force_upcast=base.force_upcast)
+    own_scaling = said.get("scaling_factor") is not None
+    if not own_scaling:
+        config = replace(config, scaling_factor=base.scaling_factor, shift_factor=base.shift_factor)
     _refuse_other(config, base, name, model)
-    return replace(file, config=config)
-
-
-def _as_base(config: AutoencoderConfig, base: AutoencoderConfig) -> AutoencoderConfig:
-    """What shapes do not say is as in the checkpoint's own."""
-    fits = all(width % base.norm_num_groups == 0 for width in config.block_out_channels)
-    return replace(
-        config,
-        scaling_factor=base.scaling_factor,
-        shift_factor=base.shift_factor,
-        force_upcast=base.force_upcast,
-        norm_num_groups=base.norm_num_groups if fits else config.norm_num_groups,
-    )
+    return VaeFile(path, config, own_scaling)
 
 
 def _refuse_other(config: AutoencoderConfig, base: AutoencoderConfig, name: str, model: str) -> None:

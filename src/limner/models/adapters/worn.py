@@ -7,7 +7,7 @@ at different scales share calls; the scale belongs to the row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,8 +45,8 @@ def wardrobe(adapters: Sequence[Adapter], files: Files) -> Wardrobe:
     """Raises ``ModelError`` where a file is missing or does not fit."""
     if not adapters:
         return Wardrobe()
-    targets = targets_of(files)
-    parts = {part: _worn(part, adapters, files) for part in targets}
+    touched = {each.hash: _touched(each, files) for each in adapters if each.kind == LORA}
+    parts = {part: _worn(part, adapters, touched) for part in targets_of(files)}
     vae = next((each for each in adapters if each.kind == VAE), None)
     if vae is not None:
         parts["vae"] = Worn((name_of(vae),))
@@ -71,22 +71,22 @@ def file_of(name: str, files: Files) -> tuple[str, Path]:
     return kind, path
 
 
-def _worn(part: str, adapters: Sequence[Adapter], files: Files) -> Worn:
+def _worn(part: str, adapters: Sequence[Adapter], touched: Mapping[str, Collection[str]]) -> Worn:
     """LoRA in the order of their hashes, so that any two requests with the same ones share; embeddings in the Plan's
     order, which gives their vectors their token ids."""
     scales: dict[str, float] = {}
     for each in sorted(adapters, key=lambda adapter: adapter.hash):
-        if each.kind == LORA and touches(each, part, files):
+        if part in touched.get(each.hash, ()):
             name = name_of(each)
             scales[name] = scales.get(name, 0.0) + scale_of(each, part)
     words = [name_of(each) for each in adapters if each.kind == EMBEDDING and part.startswith("text_encoder")]
     return Worn((*scales, *words), tuple(scales.values()))
 
 
-def touches(adapter: Adapter, part: str, files: Files) -> bool:
-    """Whether a LoRA changes anything in ``part``."""
+def _touched(adapter: Adapter, files: Files) -> Collection[str]:
+    """The parts in which a LoRA changes anything."""
     _, path = file_of(name_of(adapter), files)
-    return part in match(read_lora(path), targets_of(files), adapter.name, files.root.name).placed
+    return match(read_lora(path), targets_of(files), adapter.name, files.root.name).placed.keys()
 
 
 def scale_of(adapter: Adapter, part: str) -> float:
