@@ -53,11 +53,8 @@ def upscaler_files(adapters: Sequence[Adapter], settings: Settings) -> Mapping[s
     wanted = [each for each in adapters if each.kind == KIND]
     if not wanted:
         return {}
-    links = Links(settings)
-    paths = dict.fromkeys(
-        [*(Path(each.name) for each in wanted if Path(each.name).is_file()), *links.entries(KIND).values()]
-    )
-    by_hash = {tag: path for path, tag in Hashes(settings.cache_root).of(paths).items()}
+    here = Links(settings).entries(KIND).values()
+    by_hash = {tag: path for path, tag in Hashes(settings.cache_root).of(here).items()}
     for each in wanted:
         if each.hash not in by_hash:
             raise MismatchedWeights(
