@@ -144,7 +144,7 @@ def _over(parts: Parts, draws: Draws, given: Given, levels: list[Level]) -> Gene
         hidden = (from_image(given.picture, noise) * 2 - 1) * (1 - hard)
         masked = yield from _encoded(parts, draws, hidden, "masked picture")
         beside = _beside(redrawn, masked)
-    else:
+    elif options.get("spread", True):
         draws.next()
     if options["inpaint_fill"] == "noise" and not pure:
         fill = first.alpha * draws.next() + first.sigma * noise
