@@ -22,6 +22,7 @@ LEAVES = {
     "05_latent_walk": ["morph.png", "variation.png"],
     "06_own_solver": ["castle-ab2.png", "castle-dpmpp-2m.png"],
     "07_replay": ["sailboat-without-guidance.png", "sailboat.png"],
+    "08_from_pipeline": ["sailboat.png"],
 }
 SAYS = {
     "01_draw": "the same seed gives the same pixels: True",
@@ -31,6 +32,7 @@ SAYS = {
     "05_latent_walk": "from one prompt to another",
     "06_own_solver": "ab2: castle-ab2.png",
     "07_replay": "identical",
+    "08_from_pipeline": "drawn again: identical",
 }
 
 
