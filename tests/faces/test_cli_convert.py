@@ -2,6 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
+from safetensors.torch import load_file
+
+from tests import singlefiles
 from tests.dalle import FIXTURES
 from tests.faces.calling import assert_refused, limner_in
 
@@ -21,3 +25,27 @@ def test_what_cannot_be_honoured_is_an_error_with_a_hint(tmp_path: Path) -> None
     limner = limner_in(tmp_path / "home")
     assert_refused(limner("draw", "a red fox", "-m", str(FIXTURES), "--steps", "5"), 2, "steps")
     assert_refused(limner("draw", "a red fox", "--top-p", "0.5"), 2, "top_p")
+
+
+def test_a_pickled_checkpoint_is_refused_converted_and_drawn_with(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    pipe = singlefiles.sd1(tmp_path / "folder")
+    file = singlefiles.write(pipe, tmp_path / "models" / "old.safetensors")
+    old = file.with_suffix(".ckpt")
+    torch.save({"state_dict": {name: t.clone() for name, t in load_file(file).items()}, "global_step": 3}, old)
+    file.unlink()
+    limner = limner_in(tmp_path / "home")
+    words = ("a red fox", "--seed", "3", "--steps", "2", "--size", "32x32")
+    assert_refused(limner("draw", *words, "-m", str(old)), 3, f"limner models convert {old}")
+    done = limner("models", "convert", str(old))
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.strip() == str(file)
+    assert "sha256:" in done.stderr
+    drawn = limner("draw", *words, "-m", str(file))
+    assert drawn.exit_code == 0, drawn.stderr
+    linked = limner("models", "link", str(file))
+    assert linked.exit_code == 0, linked.stderr
+    named = limner("draw", *words, "-m", "old")
+    assert named.exit_code == 0, named.stderr
+    assert_refused(limner("models", "convert", str(old)), 2, "exists")
+    assert_refused(limner("models", "convert", str(tmp_path / "folder")), 2, "TARGET")

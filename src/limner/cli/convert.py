@@ -3,25 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from limner.cli.console import out, say
+from limner.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from limner.models.convert import Converted
 
 
 @click.command("convert")
 @click.argument("source", type=click.Path(path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path), required=False)
 @click.option(
     "--dtype",
     type=click.Choice(["float32", "bfloat16", "float16"]),
-    help="how the transformer's weights are stored; default: as they are",
+    help="how the transformer's weights are stored (DALL-E mini only); default: as they are",
 )
-def command(*, source: Path, target: Path, dtype: str | None) -> None:
-    """Write the DALL-E mini in the folder SOURCE as safetensors to the new folder TARGET.
+def command(*, source: Path, target: Path | None, dtype: str | None) -> None:
+    """Write a pickled file or DALL-E mini as safetensors.
 
-    SOURCE holds the published Flax files, or min-dalle's tensors once they are safetensors.
+    SOURCE is a .ckpt, .pt, .pth or .bin file; it is read in a process of its own that runs none of its code, has no
+    network where the system allows that, and is bounded in memory and time. TARGET is beside it if left out.
+
+    Or SOURCE is a folder with the published Flax files of DALL-E mini, or min-dalle's tensors once they are
+    safetensors; TARGET is then a new folder.
     """
+    if not source.is_dir():
+        if dtype is not None:
+            raise InvalidRequest("dtype: files are converted as they are", field="dtype", hint="leave --dtype out")
+        _file(source, target)
+        return
+    if target is None:
+        raise InvalidRequest("TARGET is missing", hint=f"name a new folder: limner models convert {source} NEW-FOLDER")
     from limner.models.dalle_convert import convert
 
     say(f"converting {source} ...")
@@ -29,3 +45,25 @@ def command(*, source: Path, target: Path, dtype: str | None) -> None:
     size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
     out(str(made))
     say(f'{size / 1e9:.2f} GB; draw with it: limner -m {made} "a red fox"')
+
+
+def _file(source: Path, target: Path | None) -> None:
+    from limner.models.convert import convert
+
+    say(f"converting {source} ...")
+    made = convert(source, target)
+    out(str(made.target))
+    _told(made)
+
+
+def _told(made: Converted) -> None:
+    say(f"{made.tensors:,} tensors, {made.target.stat().st_size / 1e9:.2f} GB")
+    say(f"source {made.source_hash}")
+    say(f"result {made.hash}")
+    if made.left:
+        some = ", ".join(made.left[:3]) + (", ..." if len(made.left) > 3 else "")
+        say(f"left out, as they are no tensors: {some}")
+    if not made.without_network:
+        say(
+            "this system could not take the network from the process that read it; its reader runs no code all the same"
+        )

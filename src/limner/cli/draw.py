@@ -10,7 +10,7 @@ import click
 
 from limner.cli.given import remember
 from limner.cli.options import Drawing, fields_of, request_options
-from limner.errors import InvalidRequest, UnknownName
+from limner.errors import InvalidRequest, ModelNotFound, UnknownName
 from limner.types import Request
 
 if TYPE_CHECKING:
@@ -148,11 +148,21 @@ def _check_model(name: str) -> None:
     catalog = Catalog.load()
     if catalog.find(name.partition("@")[0]) is not None:
         return
-    if re.fullmatch(r"[^/\\~.]+", name) and not Path(name).exists():
-        raise UnknownName("model", name, catalog.known())
-    from limner.models.resolve import folder_of
+    from limner.models.resolve import path_of
 
-    folder_of(name)
+    try:
+        if path_of(name) is None and re.fullmatch(r"[^/\\~.]+", name) and not _is_linked(name):
+            raise UnknownName("model", name, catalog.known())
+    except ModelNotFound:
+        if not _is_linked(name):
+            raise
+
+
+def _is_linked(name: str) -> bool:
+    from limner.config import Settings
+    from limner.models.links import Links
+
+    return Links(Settings.load()).find("checkpoint", name) is not None
 
 
 def _check_file_words(words: tuple[str, ...], fields: dict[str, object]) -> None:

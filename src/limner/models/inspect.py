@@ -34,8 +34,8 @@ DTYPE_BYTES: Mapping[str, int] = {
 }  # fmt: skip
 
 CONVERT_HINT = (
-    "ask its publisher for a .safetensors version, or convert it with the safetensors project's convert script "
-    "in a throw-away environment without network access or secrets"
+    "ask its publisher for a .safetensors version, or convert the file once, in a closed-off process that runs none of "
+    "its code: limner models convert FILE"
 )
 OTHER_HINT = "use the .safetensors version of this model"
 AGAIN_HINT = "delete it and download it again"

@@ -70,7 +70,13 @@ def resolve(
 def _find(name: str, card: Card | None, settings: Settings, means: Means, *, folders: bool) -> Resolved:
     if card is not None:
         return _from_card(card, name.strip().partition("@")[2], means)
-    if folders and (path := path_of(name)) is not None:
+    try:
+        path = path_of(name) if folders else None
+    except ModelNotFound:
+        path = None
+        if Links(settings).find("checkpoint", name) is None:
+            raise
+    if path is not None:
         return from_folder(path, means) if path.is_dir() else from_file(path, means)
     if (linked := Links(settings).find("checkpoint", name)) is not None:
         return from_folder(linked, means) if linked.is_dir() else from_file(linked, means, name=name.strip())
@@ -93,9 +99,9 @@ def download_bytes(name: str, settings: Settings, catalog: Catalog, *, offline: 
         name = lock.pin(name, card.repo if card else None)
     revision = name.strip().partition("@")[2]
     repo = RepoName(card.repo, revision or card.commit or "main") if card and card.repo else repo_name(name.strip())
-    if repo is None or (card and not card.repo) or path_of(name) or offline or settings.offline:
+    if repo is None or (card and not card.repo) or offline or settings.offline:
         return 0
-    if card is None and Links(settings).find("checkpoint", name) is not None:
+    if card is None and (Links(settings).find("checkpoint", name) is not None or path_of(name) is not None):
         return 0
     if card is not None and card.companion is not None:
         return dalle_files.bytes_to_fetch(repo, card.companion)
