@@ -21,6 +21,9 @@
     │   └── DeviceError              device or dtype not available here
     ├── GenerationError              exit 5
     │   └── NonFinite                the network answered NaN or infinity
+    ├── EvidenceError                exit 8
+    │   ├── ScorerOutOfDomain        the scorer does not know such pictures; names the one that does
+    │   └── NotIndependent           one scorer would judge what its like has chosen
     ├── Refused                      exit 6   policy
     ├── LibraryError                 exit 7
     │   ├── PictureNotFound          no such picture in the library, or no such file
@@ -166,6 +169,19 @@ class GenerationError(LimnerError):
 
 class NonFinite(GenerationError):
     code = "non_finite"
+
+
+class EvidenceError(LimnerError):
+    exit_code = 8
+    code = "evidence"
+
+
+class ScorerOutOfDomain(EvidenceError):
+    code = "scorer_out_of_domain"
+
+
+class NotIndependent(EvidenceError):
+    code = "not_independent"
 
 
 class Refused(LimnerError):

@@ -14,7 +14,7 @@ from typing import Literal
 
 from limner.errors import UnknownName
 
-Kind = Literal["families", "checks", "marks"]
+Kind = Literal["families", "metrics", "strategies", "checks", "marks"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "families": {
@@ -23,8 +23,17 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "dalle-mini": "limner.models.dalle_mini:DalleMini",
         "pipeline": "limner.models.pipeline:AnyPipeline",
     },
+    "metrics": {},
+    "strategies": {},
     "checks": {},
     "marks": {},
+}
+ONE_OF: dict[Kind, str] = {
+    "families": "family",
+    "metrics": "metric",
+    "strategies": "strategy",
+    "checks": "check",
+    "marks": "mark",
 }
 
 
@@ -47,4 +56,4 @@ def load(kind: Kind, name: str) -> object:
     if point := _plugins(kind).get(name):
         plugin: object = point.load()
         return plugin
-    raise UnknownName(kind.removesuffix("s"), name, names(kind))
+    raise UnknownName(ONE_OF[kind], name, names(kind))

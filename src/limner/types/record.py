@@ -47,10 +47,13 @@ class Record(Frozen):
 
 
 class Score(Frozen):
-    """A number with everything needed to believe it."""
+    """A number with everything needed to believe it. ``text`` is the tagged hash of the words it was scored against;
+    ``flags`` say what weakens it (a text cut at the scorer's limit, a picture from outside its domain)."""
 
     scorer: str
     revision: str
     value: float
     scale: str
     domain: str
+    text: str | None = None
+    flags: tuple[str, ...] = ()
