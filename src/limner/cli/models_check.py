@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limner.cli.console import say, table, told
-from limner.cli.models_named import Named, files_of, named
+from limner.cli.models_named import Named, any_kind, files_of, named
 from limner.cli.sheet import out_json, size
 from limner.config import Settings
 from limner.errors import InvalidRequest, ModelNotFound
@@ -33,7 +33,7 @@ def check(*, names: tuple[str, ...], repair: bool, json_: bool) -> int:
     Exit code 3 where something is damaged or changed.
     """
     settings = Settings.load()
-    wanted = [named(name, settings) for name in names] or list(_everything())
+    wanted = [any_kind(name, settings) for name in names] or list(_everything())
     found = [(what, _checked(what, settings, given=bool(names), quiet=json_)) for what in wanted]
     if json_:
         out_json([_as_json(what, files) for what, files in found])

@@ -9,7 +9,7 @@ from pathlib import Path
 from limner.config import Settings
 from limner.errors import UnknownName
 from limner.models.catalog import Card, Catalog
-from limner.models.hub_cache import RepoName, cached, repo_name
+from limner.models.hub_cache import RepoName, cached, held, repo_name
 from limner.models.links import KINDS, Kind, Links
 
 
@@ -63,7 +63,9 @@ def any_kind(name: str, settings: Settings) -> Named:
 def files_of(what: Named) -> Mapping[str, Path]:
     """The files of it that are on this machine, by their names in it; a companion's under its repo's name."""
     if what.repo is not None:
-        there, second = cached(what.repo), None if what.companion is None else cached(what.companion)
+        by_card = what.card is not None and what.repo.revision == what.card.commit
+        there = held(what.repo.repo, what.repo.revision) if by_card else cached(what.repo)
+        second = None if what.companion is None else cached(what.companion)
         found = {} if there is None else dict(there.files())
         more = {} if second is None or what.companion is None else second.files()
         return found | {f"{what.companion.repo}/{name}": path for name, path in more.items() if what.companion}

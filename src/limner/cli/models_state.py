@@ -8,7 +8,7 @@ from pathlib import Path
 from limner.errors import LimnerError
 from limner.models import dalle_files
 from limner.models.catalog import Card
-from limner.models.hub_cache import RepoName, cached
+from limner.models.hub_cache import held
 from limner.models.machine import Fit, Machine, choose_device, choose_dtype, fits
 from limner.models.resolved import in_folder
 from limner.types import Dtype
@@ -71,7 +71,7 @@ def is_here(card: Card) -> bool:
 def files_here(card: Card) -> dict[str, Path]:
     """Files of a model that are on this machine, by their names in it."""
     if card.repo is not None:
-        there = cached(RepoName(card.repo, card.commit or "main"))
+        there = held(card.repo, card.commit)
         return {} if there is None else dict(there.files())
     folder = card.asset_path() if card.built_in else Path(card.folder or "")
     paths = (path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else ()

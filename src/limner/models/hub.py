@@ -99,8 +99,11 @@ def bytes_to_fetch(listing: Listing, names: Iterable[str]) -> int:
 
 
 def _left(listing: Listing, name: str) -> int:
-    """Bytes of a file still to come: less than its size where a download of it was cut."""
+    """Bytes of a file still to come: none where another commit has the same, fewer where a download of it was cut."""
     remote = listing.files[name]
+    blobs = repo_folder(listing.name.repo) / "blobs"
+    if any(blob and (blobs / blob).is_file() for blob in (remote.sha256, remote.git)):
+        return 0
     there = arrived(listing.name.repo, remote.sha256) if remote.sha256 else 0
     return remote.size - (there if there <= remote.size else 0)
 

@@ -84,6 +84,11 @@ def cached(name: RepoName, cache: Path | None = None) -> Cached | None:
     return Cached(commit, folder) if COMMIT.fullmatch(commit) and folder.is_dir() else None
 
 
+def held(repo: str, commit: str | None, cache: Path | None = None) -> Cached | None:
+    """The snapshot of a repo for somebody who would rather have it at ``commit``, but takes the newest that is here."""
+    return cached(RepoName(repo, commit or "main"), cache) or cached(RepoName(repo), cache)
+
+
 def check(path: Path, tagged: str, sha256: str | None = None, git: str | None = None) -> None:
     """Compare a cached file with the hashes its publisher gave, or with its blob's own name.
 

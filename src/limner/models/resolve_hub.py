@@ -9,7 +9,7 @@ from limner.errors import CorruptFile, ModelNotFound, NetworkError, OfflineError
 from limner.models import hub
 from limner.models.catalog import Card
 from limner.models.hashes import Hashes
-from limner.models.hub_cache import Cached, RepoName, cached, check
+from limner.models.hub_cache import Cached, RepoName, cached, check, held
 from limner.models.inspect import read_json
 from limner.models.layout import INDEX
 from limner.models.resolve_pair import from_pair
@@ -33,6 +33,8 @@ def from_hub(repo: RepoName, card: Card | None, means: Means) -> Resolved:
         return from_pair(repo, card, card.companion, means)
     there = cached(repo)
     variant = None if card is None else card.variant
+    if means.offline and card is not None and repo.revision == card.commit:
+        there = held(repo.repo, card.commit)
     if means.offline or (repo.pinned and there is not None and _whole(there, variant)):
         return _from_cache(repo, card, there, means)
     try:
@@ -96,4 +98,15 @@ def _from_cache(repo: RepoName, card: Card | None, there: Cached | None, means: 
     for path in used.values():
         check(path, hashed[path])
     shown = card or unknown_card(name, seen.family, used, repo=repo.repo, commit=there.commit)
-    return resolved(shown, there.folder, used, means, commit=there.commit, notices=reduced(shown, seen.need))
+    notices = (*reduced(shown, seen.need), *_older(shown, there))
+    return resolved(shown, there.folder, used, means, commit=there.commit, notices=notices)
+
+
+def _older(card: Card, there: Cached) -> tuple[Notice, ...]:
+    """What to say where the commit that is here is not the one that the card names."""
+    if card.commit in (None, there.commit):
+        return ()
+    message = (
+        f"{card.name}: drawing with {there.commit[:10]}, which is on this machine; its card names {card.commit[:10]}"
+    )
+    return (Notice(code="other-commit", message=message),)

@@ -307,3 +307,31 @@ def test_full_weights_that_are_here_do_for_a_card_that_prefers_half(server: HubS
     server.requests.clear()
     assert resolve("half", settings, variant_card(server)).ref.files == full.files
     assert server.requests == []
+
+
+def moved(server: HubServer) -> tuple[Catalog, str]:
+    """A catalog whose card names another commit than the one that was fetched by the repo's name."""
+    old = server.repos["org/tiny"].commit
+    new = server.add("org/tiny", {**tiny.files(), "unet/config.json": b'{"sample_size": 16}'}).commit
+    card = Card(name="pinned", title="Pinned", family="sd", repo="org/tiny", commit=new, world="tests")
+    return Catalog.load([card]), old
+
+
+def test_what_another_commit_has_is_not_fetched_again(server: HubServer, settings: Settings) -> None:
+    resolve("org/tiny", settings, CATALOG)
+    catalog, _old = moved(server)
+    assert download_bytes("pinned", settings, catalog) == len(b'{"sample_size": 16}')
+    server.requests.clear()
+    found = resolve("pinned", settings, catalog)
+    assert found.ref.commit == server.repos["org/tiny"].commit
+    assert [name for name in server.fetched() if name.endswith(".safetensors")] == []
+
+
+def test_offline_another_commit_than_the_cards_is_used_and_said(server: HubServer, settings: Settings) -> None:
+    resolve("org/tiny", settings, CATALOG)
+    catalog, old = moved(server)
+    found = resolve("pinned", settings, catalog, offline=True)
+    assert found.ref.commit == old
+    assert [notice.code for notice in found.notices] == ["other-commit"]
+    with pytest.raises(OfflineError):
+        resolve(f"pinned@{'0' * 40}", settings, catalog, offline=True)

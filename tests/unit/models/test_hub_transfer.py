@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,10 @@ def test_the_page_of_a_repo_is_read(server: HubServer) -> None:
     server.repos["org/big"].gated = True
     listing = hub.look_up(RepoName("org/big"))
     assert (listing.licence, listing.gated) == ("openrail++", True)
+
+
+def test_two_at_once_share_one_download(server: HubServer, tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        found = [pool.submit(fetch, tmp_path) for _ in range(4)]
+    assert {each.result()[WEIGHTS].read_bytes() for each in found} == {BYTES}
+    assert ranges(server) == [""]
