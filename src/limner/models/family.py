@@ -116,3 +116,12 @@ class Leaning(Protocol):
     def versions(self) -> Mapping[str, str]:
         """By library."""
         ...
+
+
+@runtime_checkable
+class Particular(Protocol):
+    """A family whose models are not alike in what they can honour."""
+
+    def refuse(self, asked: Request, card: Card) -> None:
+        """Raise ``UnsupportedField`` for a field that this model cannot honour, from its card alone. Torch-free."""
+        ...

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar
 
-from limner.errors import ModelError
+from limner.errors import ModelError, UnsupportedField
 from limner.models import pipeline_plan
 from limner.models.catalog import Card
 from limner.models.family import Files, Placement, Planned
 from limner.models.layout import Layout, by_index
 from limner.models.machine import Machine
-from limner.models.pipeline_kinds import refusal
+from limner.models.pipeline_kinds import kind_of, refusal
 from limner.prompts.vocabulary import Vocabulary
 from limner.sampling.course import Call, Course, Runner, Solver, Tick, Weights
 from limner.types import Adapter, Pixels, Plan, Request
@@ -64,6 +64,18 @@ class AnyPipeline:
         # A card that somebody wrote knows better than the class; one read from the configs knows less.
         written = card.title != card.name
         return pipeline_plan.plan(known, described, (card.width, card.height) if written else (None, None))
+
+    def refuse(self, asked: Request, card: Card) -> None:
+        name = card.pipeline or "pipeline of diffusers"
+        for field in ("solver", "schedule"):
+            if getattr(asked, field) is not None:
+                raise UnsupportedField(
+                    f"{card.name} cannot honour {field!r}: a {name} has a scheduler of its own",
+                    field=field,
+                    hint="leave it out",
+                )
+        if card.pipeline is not None and asked.negative and not asked.styles:
+            pipeline_plan.refuse_negative(card.name, kind_of(card.pipeline))
 
     def vocabulary(self, files: Files) -> Vocabulary | None:
         return None

@@ -14,7 +14,7 @@ from limner.models.pipeline_kinds import Kind, kind_of
 from limner.prompts import syntax
 from limner.types import Estimate, Notice, Recipe, Request
 
-__all__ = ["CHECKER", "FAMILY", "IN_MEMORY", "Described", "checker_in", "describe", "extra", "plan"]
+__all__ = ["CHECKER", "FAMILY", "IN_MEMORY", "Described", "checker_in", "describe", "extra", "plan", "refuse_negative"]
 
 FAMILY = "pipeline"
 IN_MEMORY = "pipeline:"  # begins the name of a model that is in no file; no repo, folder or catalog name can
@@ -90,6 +90,16 @@ def plan(request: Request, described: Described, size: tuple[int | None, int | N
         family=FAMILY, width=width, height=height, latent=(0, 0, 0), guidance=guidance or 0.0, options=options
     )
     return Planned(recipe, filled, notices, Estimate(weights_bytes=described.weights_bytes))
+
+
+def refuse_negative(name: str, kind: Kind) -> None:
+    """Raises ``UnsupportedField`` where the class takes no negative prompt."""
+    if not kind.negative:
+        raise UnsupportedField(
+            f"{name} cannot honour 'negative': a {kind.name} takes no negative prompt",
+            field="negative",
+            hint="leave it out, and say in the prompt what you want instead",
+        )
 
 
 def _size(request: Request, described: Described, card: tuple[int | None, int | None]) -> tuple[int, int]:
@@ -173,11 +183,7 @@ def _negative(request: Request, described: Described, guidance: float | None) ->
         if request.styles:
             message = f"{described.name} takes no negative prompt: what a style adds to it has no effect"
             return None, (Notice(code="negative-unused", message=message),)
-        raise UnsupportedField(
-            f"{described.name} cannot honour 'negative': a {kind.name} takes no negative prompt",
-            field="negative",
-            hint="leave it out, and say in the prompt what you want instead",
-        )
+        refuse_negative(described.name, kind)
     if guidance is not None and guidance <= kind.off:
         message = f"at guidance {guidance:g} the negative prompt has no effect"
         return words, (Notice(code="negative-unused", message=message),)

@@ -18,7 +18,7 @@ from limner.config import Settings, Sourced
 from limner.errors import ConfigError, ModelNotFound, UnsupportedField
 from limner.models.catalog import Card, Catalog
 from limner.models.estimate_plan import estimate_of
-from limner.models.family import Family, Files
+from limner.models.family import Family, Files, Particular
 from limner.models.machine import Machine, choose_device, choose_dtype
 from limner.models.pipeline_plan import IN_MEMORY
 from limner.models.resolve import Resolved, resolve
@@ -148,6 +148,8 @@ def _seeded(request: Request) -> Request:
 
 
 def _refuse_unsupported(asked: Request, family: Family, card: Card) -> None:
+    if isinstance(family, Particular):
+        family.refuse(asked, card)
     for name in sorted(asked.model_fields_set - family.honours):
         if getattr(asked, name) != Request.model_fields[name].default:
             raise UnsupportedField(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import diffusers
 import pytest
 
@@ -9,6 +11,7 @@ from limner.models.pipeline_kinds import KINDS, Kind, kind_of, refusal
 from limner.models.pipeline_signature import accepted, kind_of_class, progress_of, why_not
 from tests.pipelines import MAKERS
 
+PAGE = Path(__file__).parents[3] / "docs" / "pipelines.md"
 EVERY = [
     name
     for name in dir(diffusers)
@@ -34,6 +37,18 @@ def test_no_class_of_the_table_is_refused(kind: Kind) -> None:
 
 def test_those_said_to_be_tried_are_those_that_tests_draw_with() -> None:
     assert {name for name, kind in KINDS.items() if kind.tried} == MAKERS.keys()
+
+
+def test_the_documentation_says_the_same() -> None:
+    said = {
+        line.split("|")[1].strip(" `"): line for line in PAGE.read_text("utf-8").splitlines() if "Pipeline` |" in line
+    }
+    assert said == {
+        name: f"| `{name}` | {kind.steps} | {kind.guidance:g} | {'yes' if kind.negative else 'refused'} | "
+        f"{'callback' if kind.progress == 'callback' else 'progress bar'} |"
+        for name, kind in KINDS.items()
+        if kind.tried
+    }
 
 
 def test_what_its_name_does_not_give_away_its_call_does() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from limner import Session
+from limner.config import Settings
 from limner.errors import InvalidRequest, MissingExtra, ModelError, UnsupportedField
 from limner.models import pipeline_plan
 from limner.models.catalog import Card
@@ -120,6 +122,15 @@ def test_flux_refuses_a_negative_prompt_by_name(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedField, match="schnell cannot honour 'negative'") as caught:
         planned(tmp_path, "schnell", negative="rain")
     assert caught.value.field == "negative"
+
+
+def test_a_catalogs_flux_refuses_it_before_anything_is_fetched(tmp_path: Path) -> None:
+    with Session(settings=Settings.load(tmp_path, {}), keep=False, offline=True) as session:
+        with pytest.raises(UnsupportedField, match="FluxPipeline takes no negative prompt"):
+            session.plan(Request.of(prompt="a fox", model="flux-schnell", negative="rain"))
+        with pytest.raises(UnsupportedField, match="scheduler of its own") as caught:
+            session.plan(Request.of(prompt="a fox", model="sana", solver="euler"))
+    assert caught.value.field == "solver"
 
 
 def test_what_a_style_adds_is_told_not_refused(tmp_path: Path) -> None:
