@@ -74,3 +74,25 @@ def test_search_finds_what_is_linked(limner: Limner, tmp_path: Path) -> None:
     root = lay(tmp_path / "mine", {"Watercolour.safetensors": tensors("emb_params")})
     limner("models", "link", str(root))
     assert "Watercolour" in limner("models", "search", "water").stdout
+
+
+def test_a_linked_checkpoint_is_shown_checked_and_locked(limner: Limner, tmp_path: Path) -> None:
+    from tests import singlefiles
+
+    folder = tmp_path / "ComfyUI" / "models" / "checkpoints"
+    path = singlefiles.write(singlefiles.sd1(tmp_path / "sd1"), folder / "anime" / "Dream v8.safetensors")
+    assert "1 checkpoint" in limner("models", "link", str(tmp_path / "ComfyUI")).stdout
+    found = said(limner("models", "show", "dream V8", "--json"))
+    assert isinstance(found, dict)
+    assert (found["here"], found["family"], found["folder"]) == (True, "sd", str(path))
+    assert "hash" in limner("models", "show", "anime/dream v8").stdout
+    assert "intact" in limner("models", "check", "Dream v8").stdout
+    lock = tmp_path / "limner.lock"
+    assert limner("models", "lock", "Dream v8", "--out", str(lock)).exit_code == 0
+    assert "text_encoder/model.safetensors" in lock.read_text()
+    path.write_bytes(path.read_bytes()[:-4] + b"\0\0\0\0")
+    result = limner("models", "check", "Dream v8")
+    assert (result.exit_code, "changed" in result.stdout) == (3, True)
+    assert "replace" in result.stderr
+    assert_refused(limner("models", "rm", "Dream v8", "--yes"), 2, "unlink")
+    assert path.exists()

@@ -161,12 +161,22 @@ def _of_files(what: Named) -> Iterator[Fact]:
 
     if what.repo is None:
         yield "place", what.path if what.card is None or not what.card.built_in else ""
+        if what.path is not None and what.path.is_file():
+            yield "hash", _short_hash(what.path)
         return
     there = cached(what.repo)
     if there is not None:
         yield "place", there.folder
     left = sum(parts(what.repo.repo).values())
     yield "cut download", f"{size(left)}; limner models pull {what.name} goes on with it" if left else ""
+
+
+def _short_hash(path: Path) -> str:
+    """As A1111 writes it, if it is known already: reading gigabytes for it would take a while."""
+    from limner.models.hashes import Hashes
+
+    known = Hashes(Settings.load().cache_root).remembered(path)
+    return "" if known is None else known.removeprefix("sha256:")[:10]
 
 
 def _file(what: Named, path: Path, json_: bool) -> None:
@@ -181,7 +191,7 @@ def _file(what: Named, path: Path, json_: bool) -> None:
         (key.partition("_" if key.startswith("ss_") else ".")[2].replace("_", " "), said.get(key))
         for key in (*TOLD, *TRAINED)
     )
-    sheet((("file", path), ("size", size(path.stat().st_size)), *told))
+    sheet((("file", path), ("size", size(path.stat().st_size)), ("hash", _short_hash(path)), *told))
     if not said and path.suffix.lower() not in (".safetensors", ".sft"):
         say("it can run code when loaded and will be refused; limner models convert makes safetensors of it", warn=True)
 

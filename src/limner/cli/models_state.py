@@ -59,6 +59,8 @@ def memory_needed(card: Card, dtype: Dtype) -> int | None:
 def is_here(card: Card) -> bool:
     """Whether every file that drawing needs is on this machine."""
     found = files_here(card)
+    if card.folder is not None and Path(card.folder).is_file():
+        return True
     if card.companion is not None:
         return dalle_files.are_here(found, card.companion)
     try:
@@ -74,6 +76,8 @@ def files_here(card: Card) -> dict[str, Path]:
         there = held(card.repo, card.commit)
         return {} if there is None else dict(there.files())
     folder = card.asset_path() if card.built_in else Path(card.folder or "")
+    if folder.is_file():
+        return {folder.name: folder}
     paths = (path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else ()
     return {path.relative_to(folder).as_posix(): path for path in paths}
 
