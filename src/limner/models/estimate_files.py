@@ -21,6 +21,7 @@ from limner.models.hub_cache import RepoName, cached, repo_name
 from limner.models.resolve import Resolved, path_of, resolve
 from limner.models.resolve_hub import listed
 from limner.models.resolved import in_folder, reduced, root_of, unknown_card
+from limner.models.stored import part_bytes
 from limner.types import ModelRef, Notice
 
 WEIGHTS = (".safetensors", ".msgpack")
@@ -133,4 +134,7 @@ def _outline(card: Card, found: _Found, commit: str | None, notices: tuple[Notic
 
 
 def _stored(files: Files) -> dict[str, int]:
-    return {name: path.stat().st_size for name, path in files.paths.items() if name.endswith(WEIGHTS)}
+    """Bytes by file; of a single file that holds all parts, those of the part each name stands for."""
+    found = {name: path for name, path in files.paths.items() if name.endswith(WEIGHTS)}
+    shared = len(set(found.values())) < len(found)
+    return {n: part_bytes(n.split("/")[0], p) if shared else p.stat().st_size for n, p in found.items()}

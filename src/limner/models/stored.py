@@ -7,10 +7,11 @@ view: nothing is converted or copied, and what belongs to other parts is not rea
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import NamedTuple
 
 from limner.models import compvis
-from limner.models.inspect import TensorInfo
+from limner.models.inspect import TensorInfo, read_header
 from limner.models.nets.aliases import canonical_names
 
 SD2_LAYERS = 23  # of the 24 that OpenCLIP's ViT-H has: the last is trained for something else
@@ -46,6 +47,18 @@ class Piece(NamedTuple):
 def is_whole(tensors: Mapping[str, TensorInfo]) -> bool:
     """Whether the file is a checkpoint in CompVis's layout, with or without all of its parts."""
     return any(name.startswith((compvis.UNET_PREFIX, compvis.VAE_PREFIX, "model_ema.")) for name in tensors)
+
+
+def part_bytes(part: str, path: Path) -> int:
+    """Bytes of a file that belong to a part: all of it, or the part's tensors where it is a whole checkpoint. Raises
+    what ``read_header`` does."""
+    if path.suffix.lower() not in (".safetensors", ".sft"):
+        return path.stat().st_size
+    tensors = read_header(path).tensors
+    if not is_whole(tensors):
+        return path.stat().st_size
+    read = {piece.stored: piece.info for _, piece in pieces(part, tensors)}
+    return sum(info.end - info.start for info in read.values())
 
 
 def pieces(part: str, tensors: Mapping[str, TensorInfo]) -> Iterator[tuple[str, Piece]]:
