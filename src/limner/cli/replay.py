@@ -1,8 +1,9 @@
-"""``limner replay``: draw one of your pictures again from its Record, and say how near it came."""
+"""``limner replay``: draw a picture again from its Record or another program's settings, and say how near it came."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -10,18 +11,25 @@ import click
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
     from limner.session import Replay, Session
+    from limner.session.foreign import Restored
+    from limner.session.ledger import Told
 
 
 @click.command(name="replay")
 @click.argument("picture", metavar="IMAGE")
+@click.option("-m", "--model", metavar="NAME", help="for another program's picture: instead of the model it names")
 @click.option("-o", "--output", metavar="PATH", help="write the picture drawn now here")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout")
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("--any-weights", is_flag=True, help="also where the model's files are not those of then")
-def command(picture: str, output: str | None, as_json: bool, offline: bool, any_weights: bool) -> int:
+def command(
+    picture: str, model: str | None, output: str | None, as_json: bool, offline: bool, any_weights: bool
+) -> int:
     """Draw a picture of yours again: identical, near or different, and why. Nothing is kept.
 
-    IMAGE is a file, or a picture of the library: its id, "last", or @2 for the one before the last.
+    IMAGE is a file, or a picture of the library: its id, "last", or @2 for the one before the last. A file of
+    AUTOMATIC1111's web UI, of ComfyUI, InvokeAI or Fooocus is drawn from the settings in it, and each is said to be
+    honoured, approximated or not honoured.
 
     Exit code 0 for identical or near, 1 for different.
     """
@@ -29,10 +37,17 @@ def command(picture: str, output: str | None, as_json: bool, offline: bool, any_
 
     target = Target.of(output) if output is not None else None
     from limner.cli.drawing import Telling
+    from limner.errors import InvalidRequest
     from limner.session import Session
 
     with Session(keep=False, offline=True if offline else None) as session:
-        found = drawn_again(session, picture, Telling(json=as_json), any_weights=any_weights)
+        telling = Telling(json=as_json)
+        if (restored := session.restored(picture, model)) is not None:
+            found = drawn_from(session, picture, restored, telling)
+        elif model is not None:
+            raise InvalidRequest("model: this picture's Record says its model", field="model", hint="leave -m out")
+        else:
+            found = drawn_again(session, picture, telling, any_weights=any_weights)
     copy = target.write(found.image, "1") if target is not None else None
     if as_json:
         _json(found, None if copy is None else str(copy))
@@ -65,10 +80,34 @@ def drawn_again(session: Session, picture: str, telling: Telling, *, any_weights
     return compare(before, record, image, lossless=is_lossless(path))
 
 
+def drawn_from(session: Session, picture: str, restored: Restored, telling: Telling) -> Replay:
+    """Another program's picture, drawn from its settings, with progress."""
+    from limner.cli.downloading import fetch
+    from limner.cli.drawing import Follower
+    from limner.image import Image
+    from limner.library.files import decode
+    from limner.session.replay import compare_foreign
+
+    before = decode(session.file_of(picture))
+    fetch(session, restored.request.model, telling)
+    follower = Follower(telling, total=1, silent=True)
+    with follower.watching():
+        image = follower.follow(session.generate(restored.request, literal=True))[0]
+    assert isinstance(image, Image)
+    return compare_foreign(before, restored, image)
+
+
 def _json(found: Replay, copy: str | None) -> None:
     from limner.cli.console import out
 
-    said = {"verdict": found.verdict, "mean": found.mean, "most": found.most, "reasons": list(found.reasons)}
+    said: dict[str, object] = {
+        "verdict": found.verdict,
+        "mean": found.mean,
+        "most": found.most,
+        "reasons": list(found.reasons),
+    }
+    if found.told:
+        said["fields"] = [told._asdict() for told in found.told]
     out(json.dumps(said | {"copy": copy, "pixel_hash": found.image.record.pixel_hash}, ensure_ascii=False))
 
 
@@ -76,10 +115,25 @@ def _tell(found: Replay) -> None:
     from limner.cli.console import out, say
 
     out(_verdict(found))
+    if found.told:
+        _tell_settings(found.told)
+        return
     for reason in found.reasons:
         say(f"  {reason}")
     if found.verdict != "identical" and not found.reasons:
         say("  nothing recorded differs; the file's pixels may have been changed since")
+
+
+def _tell_settings(told: Sequence[Told]) -> None:
+    """What became of another program's settings: the honoured by name, of the others why."""
+    from limner.cli.console import clean, say
+
+    honoured = dict.fromkeys(each.name for each in told if each.fate == "honoured")
+    say(f"  honoured: {clean(', '.join(honoured))}")
+    for each in told:
+        if each.fate != "honoured":
+            value = each.value if len(each.value) <= 60 else each.value[:57] + "..."
+            say(f"  {each.fate}: {clean(each.name)} {clean(value)} ({clean(each.why)})")
 
 
 def _verdict(found: Replay) -> str:

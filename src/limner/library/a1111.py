@@ -40,6 +40,7 @@ _NAMES = {
     "Clip skip": "clip_skip",
     "ENSD": "noise_delta",
     "RNG": "noise_source",
+    "Compat": "compat",
     "VAE": "vae",
     "Denoising strength": "strength",
     "Mask blur": "mask_blur",
@@ -119,6 +120,7 @@ def _settings(record: Record, sampler_names: Mapping[str, str]) -> dict[str, Val
     settings |= _hashes(record.adapters)
     settings["Clip skip"] = request.clip_skip if (request.clip_skip or 1) > 1 else None
     settings["ENSD"] = request.noise_delta or None
+    settings["Compat"] = request.compat
     settings["RNG"] = None if recipe.solver is None else _WORDS["noise_source"][request.noise_source or "cpu"]
     settings["Version"] = f"limner {record.versions.get('limner', '')}".rstrip()
     return {name: value for name, value in settings.items() if value is not None}

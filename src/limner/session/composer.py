@@ -30,10 +30,11 @@ from limner.sampling.catalog import A1111_NAMES
 from limner.session import hooks
 from limner.session.adapting import files_of
 from limner.session.estimating import estimated, foreseen, learn
+from limner.session.foreign import Restored, restore
 from limner.session.generation import Generation
 from limner.session.inputs import PICTURES, given_pictures, take_in
 from limner.session.planning import Means, load_family, plans, precheck
-from limner.session.replay import Replay, compare, is_lossless, request_of
+from limner.session.replay import Replay, compare, compare_foreign, is_lossless, request_of
 from limner.session.upscalers import upscaler_files
 from limner.session.upscaling import plan_upscaling
 from limner.types import Drawn, Notice, Plan, Record, Request, now
@@ -189,13 +190,29 @@ class Session:
 
         return session_of(pipeline, settings=settings, keep=keep, hashed=hashed)
 
-    def replay(self, path: str | Path, *, any_weights: bool = False) -> Replay:
-        """Draw an image of ours again and compare. Raises ``PictureNotFound`` where it has no Record, and
-        ``MismatchedWeights`` where the model's files here are other ones than then, unless ``any_weights`` is true."""
-        record, where = self.record_of(path)
+    def replay(self, path: str | Path, *, any_weights: bool = False, model: str | None = None) -> Replay:
+        """Draw an image again and compare: ours from its Record, one of the web UI's (or ComfyUI's, InvokeAI's,
+        Fooocus') from its settings, with ``model`` instead of the one it names. Raises ``PictureNotFound`` where it
+        says nothing of how it was drawn, ``ModelNotFound`` where its model is not here, and ``MismatchedWeights`` where
+        the files of our image's model are other ones than then, unless ``any_weights`` is true."""
         unkept = self._unkept()
+        if (restored := self.restored(path, model)) is not None:
+            drawn = unkept.run(unkept.plan(restored.request, literal=True)).result()[0]
+            return compare_foreign(decode(self.file_of(path)), restored, drawn)
+        record, where = self.record_of(path)
         image = unkept.run(unkept.plan_again(record, any_weights=any_weights)).result()[0]
         return compare(decode(where), record, image, lossless=is_lossless(where))
+
+    def restored(self, picture: str | Path, model: str | None = None) -> Restored | None:
+        """Another program's picture as a Request, and what became of its settings; ``None`` for one with our Record.
+        Raises as ``replay``."""
+        found = read(self.file_of(picture))
+        return None if found.record is not None else restore(found, self.settings, self.catalog, model=model)
+
+    def file_of(self, picture: str | Path) -> Path:
+        """The file of a picture: itself, or the library's by id. Raises ``PictureNotFound``."""
+        path = Path(picture)
+        return path if path.is_file() else self.library.get(str(picture)).path
 
     def _unkept(self) -> Session:
         """The same without a library."""
@@ -223,9 +240,7 @@ class Session:
 
     def record_of(self, picture: str | Path) -> tuple[Record, Path]:
         """The birth Record of a file, or of a picture in the library by id. Raises ``PictureNotFound``."""
-        path = Path(picture)
-        if not path.is_file():
-            path = self.library.get(str(picture)).path
+        path = self.file_of(picture)
         found = read(path)
         if found.record is None:
             raise PictureNotFound(

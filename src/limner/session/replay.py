@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -13,7 +13,11 @@ from limner.image import Image
 from limner.library.files import pixel_hash
 from limner.models.resolve import pinned
 from limner.session.adapting import asked_again
+from limner.session.foreign import Restored
+from limner.session.ledger import Told
 from limner.types import Adapter, Pixels, Record, Request
+
+Verdict: TypeAlias = Literal["identical", "near", "different"]
 
 NEAR = 8.0  # mean absolute difference in 1/255 up to which two pictures are called near
 
@@ -23,14 +27,16 @@ class Replay:
     """``verdict``: identical (same pixels), near (mean absolute difference up to 8/255), different.
 
     ``mean`` and ``most`` are absolute differences in 1/255 over all channels; ``None`` where the sizes differ.
-    ``reasons`` names every recorded circumstance that is not as it was.
+    ``reasons`` names every recorded circumstance that is not as it was. ``told`` says of another program's picture
+    what became of each of its settings; it is empty for ours.
     """
 
-    verdict: Literal["identical", "near", "different"]
+    verdict: Verdict
     mean: float | None
     most: int | None
     reasons: tuple[str, ...]
     image: Image
+    told: tuple[Told, ...] = ()
 
 
 def request_of(record: Record) -> Request:
@@ -65,6 +71,17 @@ def compare(before: Pixels, record: Record, after: Image, *, lossless: bool) -> 
     gap = np.abs(before.astype(np.int16) - after.pixels.astype(np.int16))
     mean = float(gap.mean())
     return Replay("near" if mean <= NEAR else "different", round(mean, 3), int(gap.max()), reasons, after)
+
+
+def compare_foreign(before: Pixels, restored: Restored, after: Image) -> Replay:
+    """The verdict on a picture of another program: its pixels against those drawn now."""
+    reasons = tuple(f"{told.name}: {told.why}" for told in restored.told if told.fate != "honoured")
+    if before.shape != after.pixels.shape:
+        return Replay("different", None, None, reasons, after, restored.told)
+    gap = np.abs(before.astype(np.int16) - after.pixels.astype(np.int16))
+    mean, most = float(gap.mean()), int(gap.max())
+    verdict: Verdict = "identical" if most == 0 else "near" if mean <= NEAR else "different"
+    return Replay(verdict, round(mean, 3), most, reasons, after, restored.told)
 
 
 def is_lossless(path: Path) -> bool:

@@ -124,6 +124,7 @@ _TOLD = st.fixed_dictionaries(
         "clip_skip": st.integers(2, 12),
         "noise_delta": st.integers(1, 10**6),
         "noise_source": st.sampled_from(["cpu", "philox"]),
+        "compat": st.just("a1111"),
         "mask_blur": st.integers(0, 2560).map(lambda tenths: tenths / 10),
         "mask_invert": st.just(True),
         "inpaint_fill": st.sampled_from(["original", "noise"]),
