@@ -1,4 +1,4 @@
-"""LoRA, textual inversions and VAEs from the command line: by path, by name, in the prompt; and those that do not fit."""
+"""LoRA, textual inversions and VAEs from the command line: by path, by name, in the prompt, and those of no use."""
 
 from __future__ import annotations
 

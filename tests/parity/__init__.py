@@ -20,7 +20,7 @@ import numpy as np
 from limner import Session
 from limner.types import Pixels
 
-MODULES = ("tests.parity.latents", "tests.parity.edits")
+MODULES = ("tests.parity.latents", "tests.parity.edits", "tests.parity.adapters")
 BOUND = 2  # of 255
 
 
