@@ -35,7 +35,7 @@ def load_part(part: str, files: Files, placement: Placement) -> Module:
     packed = placement.device.type == "cpu"
     if part in (TEXT, TEXT_2):
         text = ClipTextConfig.from_json(config, projected=part == TEXT_2)
-        return load_into(lambda: ClipText(text), paths, part, dtype, placement.device)
+        return load_into(lambda: ClipText(text), paths, part, dtype, placement.device, packed=packed)
     if part == UNET:
         unet = UNetConfig.from_json(config)
         return load_into(lambda: UNet(unet), paths, part, dtype, placement.device, packed=packed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,12 +14,13 @@ from torch.overrides import TorchFunctionMode
 from limner.errors import CorruptFile, MismatchedWeights
 from limner.models.inspect import read_header
 from limner.models.nets.aliases import may_be_convolution
-from limner.models.nets.packing import pack
+from limner.models.nets.packing import converted, is_packed, not_finite, pack
 from limner.models.stored import Piece, pieces
 
 __all__ = ["load_into"]
 
 FLOATS = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}
+PACKED_FROM = {"F32", "F16", "BF16"}
 CONVOLUTIONAL = ("unet", "vae")
 SHOWN = 3
 
@@ -48,11 +49,12 @@ def load_into(
         part: ``unet``, ``vae`` or ``text_encoder``; chooses the aliases of older files.
         dtype: floating dtype of the loaded weights.
         device: where they go.
-        packed: on the CPU, arrange weights for its kernels (:mod:`limner.models.nets.packing`); faster from the second
-            call on, but the module can then be neither moved, converted nor saved.
+        packed: on the CPU, have weights arranged for its kernels (:mod:`limner.models.nets.packing`) by the layers'
+            first calls, until when they stay memory-mapped and may turn out not to be finite; the module can then be
+            neither moved, converted nor saved.
 
     Returns:
-        The module in evaluation mode, without gradients; convolutions of ``unet`` and ``vae`` in channels-last.
+        The module in evaluation mode, without gradients; plain convolutions of ``unet`` and ``vae`` in channels-last.
 
     Raises:
         ModelNotFound: a file is missing.
@@ -65,14 +67,21 @@ def load_into(
     wanted = module.state_dict()
     found = _find(paths, part)
     _compare(found, wanted, part)
-    state = _read(found, wanted, part, dtype, device)
-    _refuse_nonfinite(state, part, dtype)
+    later = _later(module, found, dtype, device) if packed else frozenset()
+    state = _read(found, wanted, part, dtype, device, later)
+    _refuse_nonfinite({name: tensor for name, tensor in state.items() if name not in later}, part, dtype)
     module.load_state_dict(state, assign=True)
     _refuse_leftovers(module)
     module.eval().requires_grad_(False)
     if packed:
-        pack(module)
+        pack(module, dtype=dtype, what=part)
     return module
+
+
+def _later(module: nn.Module, found: Found, dtype: torch.dtype, device: torch.device) -> frozenset[str]:
+    """Weights that stay as their files have them until their layers are first used."""
+    names = (f"{name}.weight" for name, layer in module.named_modules() if is_packed(layer, dtype, device))
+    return frozenset(name for name in names if found[name][1].info.dtype in PACKED_FROM)
 
 
 class _Unfilled(TorchFunctionMode):
@@ -139,9 +148,14 @@ def _some(names: Iterable[str]) -> str:
 
 
 def _read(
-    found: Found, wanted: Mapping[str, Tensor], part: str, dtype: torch.dtype, device: torch.device
+    found: Found,
+    wanted: Mapping[str, Tensor],
+    part: str,
+    dtype: torch.dtype,
+    device: torch.device,
+    later: Collection[str],
 ) -> dict[str, Tensor]:
-    """Read file by file; only one tensor at a time exists in two dtypes."""
+    """Read file by file; only one tensor at a time exists in two dtypes. Those of ``later`` stay as they are stored."""
     state: dict[str, Tensor] = {}
     for path in dict.fromkeys(path for path, _ in found.values()):
         try:
@@ -149,7 +163,7 @@ def _read(
                 for name, (where, piece) in found.items():
                     if where == path:
                         tensor = _piece(file.get_tensor(piece.stored), piece).reshape(wanted[name].shape)
-                        state[name] = _place(tensor, dtype, device, part)
+                        state[name] = tensor if name in later else _place(tensor, dtype, device, part)
         except (SafetensorError, OSError) as error:
             raise CorruptFile(f"{path} cannot be read: {error}", hint="delete it and download it again") from error
     return state
@@ -165,7 +179,7 @@ def _piece(tensor: Tensor, piece: Piece) -> Tensor:
 def _place(tensor: Tensor, dtype: torch.dtype, device: torch.device, part: str) -> Tensor:
     if tensor.ndim == 4 and part in CONVOLUTIONAL:
         return tensor.to(device, dtype, memory_format=torch.channels_last)
-    return tensor.to(device, dtype)
+    return converted(tensor.to(device), dtype)
 
 
 def _refuse_nonfinite(state: Mapping[str, Tensor], part: str, dtype: torch.dtype) -> None:
@@ -179,10 +193,7 @@ def _refuse_nonfinite(state: Mapping[str, Tensor], part: str, dtype: torch.dtype
     finite = extremes.isfinite().all(dim=1).tolist()
     bad = [name for name, good in zip(filled, finite, strict=True) if not good]
     if bad:
-        raise CorruptFile(
-            f"{len(bad)} weights of the {part} are not finite as {str(dtype).removeprefix('torch.')}: {_some(bad)}",
-            hint="download the checkpoint again; if that does not help, it needs a dtype of larger range",
-        )
+        raise not_finite(part, bad, dtype)
 
 
 def _refuse_leftovers(module: nn.Module) -> None:

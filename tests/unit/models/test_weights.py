@@ -17,6 +17,7 @@ from limner.errors import CorruptFile, MismatchedWeights, ModelNotFound, UnsafeF
 from limner.models.inspect import read_json
 from limner.models.nets.autoencoder import Autoencoder, AutoencoderConfig
 from limner.models.nets.clip import ClipText, ClipTextConfig
+from limner.models.nets.packing import can_pack
 from limner.models.nets.unet import UNet, UNetConfig
 from limner.models.weights import load_into
 
@@ -147,6 +148,34 @@ def test_weights_that_are_not_finite_are_refused(
     save_file(tensors, tmp_path / "bad.safetensors")
     with pytest.raises(CorruptFile, match=r"1 weights of the unet are not finite as float\d\d: conv\.weight"):
         load_into(Tiny, [tmp_path / "bad.safetensors"], "unet", dtype, CPU)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_wait_for_their_first_use_are_refused_then(
+    value: float, tiny: tuple[Tiny, Path], tmp_path: Path
+) -> None:
+    if not can_pack(FP32, "cpu"):
+        pytest.skip("this processor packs nothing")
+    tensors = state(tiny[0])
+    tensors["conv.weight"][1, 2, 0, 1] = value
+    save_file(tensors, tmp_path / "bad.safetensors")
+    module = load_into(Tiny, [tmp_path / "bad.safetensors"], "unet", FP32, CPU, packed=True)
+    with pytest.raises(CorruptFile, match=r"1 weights of the unet are not finite as float32: conv\.weight"):
+        module.conv(torch.ones(1, module.conv.packed.shape[1], 8, 8))
+
+
+def test_weights_wait_for_their_first_use(tiny: tuple[Tiny, Path]) -> None:
+    """Until then they are not even read; what they then compute is what plain ones do."""
+    if not can_pack(torch.bfloat16, "cpu"):
+        pytest.skip("this processor packs nothing")
+    plain = load_into(Tiny, [tiny[1]], "unet", torch.bfloat16, CPU)
+    module = load_into(Tiny, [tiny[1]], "unet", torch.bfloat16, CPU, packed=True)
+    waiting = module.conv.packed
+    assert waiting.is_meta
+    assert (waiting.shape, waiting.dtype) == (plain.conv.weight.shape, torch.bfloat16)
+    x = torch.randn(1, waiting.shape[1], 8, 8, dtype=torch.bfloat16)
+    torch.testing.assert_close(module.conv(x), plain.conv(x), atol=2e-2, rtol=2e-2)
+    assert not module.conv.packed.is_meta
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from limner.models.nets import packing
 from limner.models.nets.autoencoder import Autoencoder, AutoencoderConfig
-from limner.models.nets.packing import PackedConvolution, PackedLinear, can_pack, pack
+from limner.models.nets.packing import PackedConvolution, PackedLinear, can_pack, converted, pack
 from limner.models.nets.unet import UNet, UNetConfig
 
 UNET = UNetConfig(
@@ -70,6 +70,16 @@ def test_every_row_is_the_same_alone_after_packing() -> None:
     together = unet(sample, t, context)
     alone = torch.cat([unet(sample[i : i + 1], t[i : i + 1], context[i : i + 1]) for i in range(2)])
     torch.testing.assert_close(alone, together, rtol=1e-4, atol=1e-5)
+
+
+def test_conversion_gives_the_same_numbers_as_torch() -> None:
+    """All of float16, in more than one piece."""
+    halves = torch.arange(-(1 << 15), 1 << 15).to(torch.int16).view(torch.float16)
+    many = halves[halves.isfinite()].repeat(20)
+    for dtype in (torch.bfloat16, torch.float32):
+        assert torch.equal(converted(many, dtype), many.to(dtype))
+    turned = torch.randn(6, 4).half().T
+    assert torch.equal(converted(turned, torch.bfloat16), turned.to(torch.bfloat16))
 
 
 def test_what_cannot_be_packed_stays(monkeypatch: pytest.MonkeyPatch) -> None:
