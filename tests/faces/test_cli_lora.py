@@ -138,3 +138,25 @@ def test_another_vae_by_path(limner: Limner, tmp_path: Path) -> None:
     assert [each.kind for each in record.adapters] == ["vae"]
     assert limner("replay", str(other["id"])).stdout == "identical: the same pixels\n"
     assert_refused(limner("a fox", "--vae", "nothing-like-it"), 2, "VAE", "nothing-like-it")
+
+
+def test_inspect_says_what_a_file_is_for_and_how_it_was_trained(limner: Limner, tmp_path: Path, lora: Path) -> None:
+    trained = {"ss_sd_model_name": "v1-5.safetensors", "ss_tag_frequency": '{"a": {"fox": 9, "snow": 3}}'}
+    changes = random_changes(POCKET)
+    path = write_kohya(tmp_path / "fox.safetensors", changes, metadata=trained)
+    result = limner("inspect", str(path))
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout.startswith("fox.safetensors: a LoRA\n")
+    for line in (
+        "rank            4",
+        f"keys            {3 * len(changes)}",
+        "trained on      v1-5.safetensors",
+        "fox, snow",
+    ):
+        assert line in result.stdout
+    save_file({"clip_l": torch.zeros(2, 768), "clip_g": torch.zeros(2, 1280)}, tmp_path / "word.safetensors")
+    assert "Stable Diffusion XL" in limner("inspect", str(tmp_path / "word.safetensors")).stdout
+    vae = json.loads(limner("inspect", str(POCKET / "vae" / "diffusion_pytorch_model.safetensors"), "--json").stdout)
+    assert vae["what"] == "an autoencoder (VAE)"
+    (tmp_path / "text.safetensors").write_text("hello")
+    assert_refused(limner("inspect", str(tmp_path / "text.safetensors")), 3, "safetensors")

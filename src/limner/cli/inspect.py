@@ -11,6 +11,7 @@ import click
 from limner.cli import inspect_record
 from limner.cli.console import clean, homely, one_line, out
 from limner.cli.inspect_file import Inspected, look
+from limner.cli.inspect_model import is_model, show
 from limner.cli.sheet import Fact, out_json, sheet, size
 from limner.config import Settings
 from limner.library.metadata import Source
@@ -38,9 +39,13 @@ _TEXT_SHOWN = 400
 def command(picture: str, *, json_: bool) -> None:
     """What a picture's file says of how it was made: Limner's Record, other programs' words, its marks.
 
-    IMAGE is a file, or a picture of the library: its id, "last", or @2 for the one before the last.
+    IMAGE is a file, or a picture of the library: its id, "last", or @2 for the one before the last. Of a LoRA, a
+    textual inversion or a VAE: what it is for, and how it was trained.
     """
     path = locate(picture)
+    if is_model(path):
+        show(path, json_=json_)
+        return
     inspected = look(path)
     if json_:
         out_json(_as_json(inspected))
