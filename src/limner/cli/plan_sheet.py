@@ -117,7 +117,7 @@ def _parts(plan: Plan) -> Iterator[Sequence[object]]:
     for part in plan.estimate.parts:
         work = "not known" if part.work_bytes is None else size(part.work_bytes)
         yield part.name, size(part.weights_bytes), work, part.calls or ""
-    if plan.estimate.peak_bytes is not None and (runtime := runtime_bytes(plan.device)):
+    if plan.estimate.peak_bytes is not None and (runtime := runtime_bytes(plan.device, plan.estimate.parts)):
         yield "Python and torch", "", size(runtime), ""
 
 

@@ -12,6 +12,7 @@ import torch
 
 from limner.engine.engine import Engine
 from limner.engine.job import Job
+from limner.engine.meter import mapped_bytes
 from limner.engine.runner import TorchRunner
 from limner.engine.scheduler import Scheduler
 from limner.engine.ticket import Locate, Ticket
@@ -180,6 +181,11 @@ class Desk:
             if opened.checkpoint == checkpoint:
                 opened.ticket.tell(Loading(opened.ticket.plan.model.name, part))
 
+    def _peak(self, job: Job, device: torch.device) -> int | None:
+        """With the weights that are used as they lie in their files."""
+        mapped = mapped_bytes(self.runner.residency.modules(str(device))) if device.type == "cpu" else 0
+        return None if job.peak is None else job.peak + mapped
+
     def _facts(self, opened: Open, job: Job) -> Facts:
         device = torch.device(opened.ticket.plan.device)
         timings = {part: round(seconds, 4) for part, seconds in job.seconds.items()}
@@ -188,7 +194,7 @@ class Desk:
             device_name=device_name(device),
             threads=torch.get_num_threads(),
             timings=timings,
-            peak_bytes=job.peak,
+            peak_bytes=self._peak(job, device),
             versions={**versions(), **(opened.family.versions() if isinstance(opened.family, Leaning) else {})},
             notices=tuple(job.notices),
         )

@@ -84,6 +84,10 @@ class Residency:
         dropped = [w for w in self._resident if w != keep]
         return sum(self._resident.pop(w)[1] for w in dropped)
 
+    def modules(self, device: str) -> list[Module]:
+        """Those on a device."""
+        return [module for weights, (module, _) in self._resident.items() if _device(weights) == device]
+
     @property
     def held(self) -> int:
         """Bytes resident."""

@@ -1,20 +1,26 @@
 """The most memory in use during a model call, measured by the system, not by us.
 
-On CUDA it is what torch's allocator had given out; on a CPU what the whole process held, Python and torch included,
-while the call ran: what loading touched for a moment (a file's pages) is not in it. Linux can start its high-water mark
-anew; where that cannot be done, a mark that did not rise says nothing of this call, and the answer is ``None``.
+On CUDA it is what torch's allocator had given out. On a CPU it is the anonymous memory of the whole process, Python and
+torch included: Linux's high-water mark, started anew before the call, less the pages of files, which the system takes
+back when it needs them. Weights that are used as they lie in their file are such pages too; ``mapped_bytes`` counts
+those, as they are needed all the same. Elsewhere a mark that did not rise says nothing of this call: the answer is
+``None``.
 """
 
 from __future__ import annotations
 
 import re
 import sys
+from bisect import bisect_right
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
+from torch.nn import Module
 
-STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
-HIGH_WATER = re.compile(rb"^VmHWM:\s+(\d+) kB", re.MULTILINE)
+STATUS, CLEAR, MAPS = Path("/proc/self/status"), Path("/proc/self/clear_refs"), Path("/proc/self/maps")
+MARK = re.compile(rb"^(VmHWM|RssFile):\s+(\d+) kB", re.MULTILINE)
+WEIGHTS_MAP = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ [1-9]\d* +/", re.MULTILINE)
 
 
 class Meter:
@@ -25,6 +31,7 @@ class Meter:
         self._open = 0
         self._peak: int | None = None
         self._before: int | None = None
+        self._files = 0
 
     def begin(self, device: torch.device) -> None:
         if self._open:
@@ -38,7 +45,7 @@ class Meter:
             return
         try:
             CLEAR.write_bytes(b"5")
-            self._before = None
+            self._before, self._files = None, _marks().get("RssFile", 0)
         except OSError:
             self._before = _life_peak()
 
@@ -59,11 +66,33 @@ class Meter:
         if self._before is not None:
             after = _life_peak()
             return after if after is not None and after > self._before else None
-        try:
-            found = HIGH_WATER.search(STATUS.read_bytes())
-        except OSError:
+        marks = _marks()
+        if "VmHWM" not in marks:
             return None
-        return int(found[1]) * 1024 if found else None
+        return marks["VmHWM"] - max(marks.get("RssFile", 0), self._files)
+
+
+def mapped_bytes(modules: Iterable[Module]) -> int:
+    """Bytes of weights that lie in their file's pages: in use, but no anonymous memory."""
+    try:
+        found = sorted((int(m[1], 16), int(m[2], 16)) for m in WEIGHTS_MAP.finditer(MAPS.read_text("utf-8", "replace")))
+    except OSError:
+        return 0
+    starts = [start for start, _ in found]
+
+    def is_mapped(address: int) -> bool:
+        place = bisect_right(starts, address) - 1
+        return place >= 0 and address < found[place][1]
+
+    tensors = {t.data_ptr(): t.numel() * t.element_size() for m in modules for t in m.parameters() if not t.is_meta}
+    return sum(size for address, size in tensors.items() if is_mapped(address))
+
+
+def _marks() -> dict[str, int]:
+    try:
+        return {name.decode(): int(kilobytes) << 10 for name, kilobytes in MARK.findall(STATUS.read_bytes())}
+    except OSError:
+        return {}
 
 
 def _life_peak() -> int | None:

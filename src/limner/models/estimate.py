@@ -16,7 +16,8 @@ from limner.models.machine import Machine, choose_device, choose_dtype, usable_m
 from limner.models.nets.dalle_configs import DalleConfig, VqganConfig
 from limner.types import Dtype, Estimate, PartCost, Recipe, Request
 
-RUNTIME = 350_000_000  # bytes of Python, torch and its libraries in a process on the CPU; measured with torch 2.13
+RUNTIME = 200_000_000  # anonymous bytes of Python and torch in a process on the CPU; measured with torch 2.13
+KEPT = 150_000_000  # bytes of freed work that the C library's allocator holds on to, at most, about; measured
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -83,7 +84,7 @@ def of_parts(parts: Sequence[PartCost], device: str, machine: Machine) -> Estima
 
 def peak(parts: Sequence[PartCost], usable: int, device: str = "cpu") -> Peak:
     """The most memory that drawing takes in ``usable`` bytes: as the engine does it, over two pictures."""
-    runtime = runtime_bytes(device)
+    runtime = runtime_bytes(device, parts)
     held: dict[str, int] = {}
     left: dict[str, None] = {}
     worst = 0
@@ -112,9 +113,10 @@ def leaving(held: Mapping[Key, int], need: int, budget: int) -> list[Key]:
     return names
 
 
-def runtime_bytes(device: str) -> int:
-    """What the process takes besides weights and work, where that counts: on the CPU."""
-    return RUNTIME if device == "cpu" else 0
+def runtime_bytes(device: str, parts: Sequence[PartCost] = ()) -> int:
+    """What the process takes besides the weights and work of ``parts``, where that counts: on the CPU."""
+    work = max((each.work_bytes or 0 for each in parts), default=KEPT)
+    return RUNTIME + min(work, KEPT) if device == "cpu" else 0
 
 
 def _numbers(request: Request, machine: Machine) -> tuple[str, Dtype]:

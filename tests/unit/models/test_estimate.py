@@ -60,8 +60,9 @@ def test_the_oldest_leave_and_no_more_than_must(held: dict[int, int], need: int,
 @given(costs, st.integers(0, 10**10))
 def test_a_peak_is_within_its_bounds(parts: list[PartCost], usable: int) -> None:
     found = estimate.peak(parts, usable)
-    least = estimate.RUNTIME + max(part.weights_bytes + (part.work_bytes or 0) for part in parts)
-    most = estimate.RUNTIME + sum(p.weights_bytes for p in parts) + max(p.work_bytes or 0 for p in parts)
+    runtime = estimate.runtime_bytes("cpu", parts)
+    least = runtime + max(part.weights_bytes + (part.work_bytes or 0) for part in parts)
+    most = runtime + sum(p.weights_bytes for p in parts) + max(p.work_bytes or 0 for p in parts)
     assert least <= found.bytes <= most
     if usable >= most:
         assert found.offload == ()
@@ -72,7 +73,7 @@ def test_a_peak_is_within_its_bounds(parts: list[PartCost], usable: int) -> None
 def test_where_all_fits_nothing_leaves() -> None:
     parts = parts_of(RECIPE, CONFIGS, "float32")
     assert estimate.peak(parts, 10 * GIGA).offload == ()
-    tight = estimate.RUNTIME + max(part.weights_bytes + (part.work_bytes or 0) for part in parts)
+    tight = estimate.runtime_bytes("cpu", parts) + max(part.weights_bytes + (part.work_bytes or 0) for part in parts)
     found = estimate.peak(parts, tight)
     assert found.bytes <= tight
     assert found.offload
