@@ -4,8 +4,8 @@
 
 A checkpoint of that size with random weights is written (``--folder`` keeps and reuses it). Each number format is drawn
 in a fresh process: its memory is watched from outside every 20 ms, anonymous (what it allocated) and resident (with the
-pages of files that it maps), beside the peak that the Record carries. The second picture is the one that is timed; the
-third is planned again, when this machine's speed is known. ``--budget`` pretends less memory, so that parts must leave.
+pages of files that it maps), beside the peak that the Record carries. The first picture is planned by a table of
+speeds, the later ones by what was seen. ``--budget`` pretends less memory, so that parts must leave.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CHILD = """
 import json, sys
 from limner import Request, Session
 from limner.engine import desk
-folder, dtype, side, steps, budget = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6])
+folder, dtype, side, steps, budget, pictures = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:7])
 if budget:
     desk.budget = lambda device: budget
 def told(plan, image):
@@ -37,7 +37,7 @@ def told(plan, image):
             "timings": dict(record.timings), "notices": [n.code for n in record.notices]}
 found = []
 with Session(keep=False, offline=True) as session:
-    for seed in (1, 2, 3):
+    for seed in range(pictures):
         request = Request(prompt=f"picture {seed}", model=folder, dtype=dtype, width=side, height=side, steps=steps,
                           seed=seed, guidance=7.5, solver="ddim")
         (plan,) = session.foresee(request)
@@ -46,11 +46,12 @@ print(json.dumps(found))
 """
 
 
-def watch(folder: Path, dtype: str, side: int, steps: int, budget: int) -> tuple[list[dict[str, object]], int, int]:
-    """What the child said of its three pictures, and its most anonymous and resident bytes."""
+def watch(folder: Path, dtype: str, *numbers: int) -> tuple[list[dict[str, object]], int, int]:
+    """What the child said of its pictures, and its most anonymous and resident bytes. ``numbers``: side, steps, budget
+    in bytes, pictures."""
     home = tempfile.mkdtemp(prefix="limner-memory-")
     env = {**os.environ, "LIMNER_HOME": home, "OMP_WAIT_POLICY": "PASSIVE"}
-    command = [sys.executable, "-c", CHILD, str(folder), dtype, str(side), str(steps), str(budget)]
+    command = [sys.executable, "-c", CHILD, str(folder), dtype, *map(str, numbers)]
     anonymous = resident = 0
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -72,12 +73,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--dtype", action="append", choices=["float32", "bfloat16"])
     parser.add_argument("--budget", type=float, default=0, help="GB for weights and work; 0: all there is")
+    parser.add_argument("--pictures", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     given = parser.parse_args()
     with _checkpoint(given.model, given.folder) as folder:
         print(f"{given.model}, {given.side}x{given.side}, {given.steps} steps, guidance 7.5, load {os.getloadavg()}")
         for dtype in given.dtype or ["bfloat16", "float32"]:
-            found, anonymous, resident = watch(folder, dtype, given.side, given.steps, int(given.budget * 1e9))
+            numbers = given.side, given.steps, int(given.budget * 1e9), given.pictures
+            found, anonymous, resident = watch(folder, dtype, *numbers)
             _tell(dtype, found, anonymous, resident)
 
 
@@ -87,12 +90,12 @@ def _tell(dtype: str, found: list[dict[str, object]], anonymous: int, resident: 
         assert isinstance(estimate, Mapping)
         assert isinstance(timings, Mapping)
         assert isinstance(peak, int)
-        took = timings["total"] - timings.get("load", 0.0)
+        took, about = timings["total"] - timings.get("load", 0.0), estimate["seconds_per_image"]
+        between = f"{estimate['seconds_low']:.1f} to {estimate['seconds_high']:.1f}"
         print(
             f"{dtype} picture {k}: peak planned {estimate['peak_bytes'] / 1e9:.3f} GB, Record {peak / 1e9:.3f} GB "
-            f"({peak / estimate['peak_bytes']:.2f}); time planned {estimate['seconds_per_image']:.1f} s "
-            f"({estimate['seconds_low']:.1f} to {estimate['seconds_high']:.1f}; {estimate['basis']}), took {took:.1f} s "
-            f"({took / estimate['seconds_per_image']:.2f}); {dict(timings)}; {each['notices']}"
+            f"({peak / estimate['peak_bytes']:.2f}); time planned {about:.1f} s ({between}; "
+            f"{estimate['basis']}), took {took:.1f} s ({took / about:.2f}); {dict(timings)}; {each['notices']}"
         )
     print(f"{dtype} process: anonymous {anonymous / 1e9:.3f} GB, resident {resident / 1e9:.3f} GB at most, loading too")
 
