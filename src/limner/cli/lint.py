@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 @click.command(name="lint")
 @click.argument("words", nargs=-1, required=True, metavar="PROMPT...")
 @click.option("-m", "--model", metavar="NAME", help="whose words to read it with; default: pocket")
+@click.option("--compat", type=click.Choice(["a1111"]), help="by the rules of another tool")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout")
 @click.option("--offline", is_flag=True, help="never touch the network")
-def command(words: tuple[str, ...], model: str | None, as_json: bool, offline: bool) -> None:
+def command(words: tuple[str, ...], model: str | None, compat: str | None, as_json: bool, offline: bool) -> None:
     """Read a prompt as a model will: what it says, what it leaves open, which words the model cannot see."""
     from limner.cli.console import out
     from limner.prompts.lint import lint
+    from limner.prompts.reading import Reading
     from limner.types import Request
 
     prompt = Request.of(prompt=" ".join(words)).prompt
     resolved = _resolved(model, offline)
     vocabulary = _vocabulary(resolved)
-    found = lint(prompt, vocabulary)
+    found = lint(prompt, vocabulary, Reading(webui=compat is not None))
     if as_json:
         out(json.dumps(_facts(prompt, found, resolved.card.name), ensure_ascii=False))
         return

@@ -17,7 +17,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, models, normalizers, pre_to
 from limner.errors import CorruptFile, ModelNotFound
 from limner.models.family import Files
 from limner.models.inspect import read_json
-from limner.prompts.vocabulary import OpenVocabulary, Vocabulary, WordVocabulary
+from limner.prompts.vocabulary import TokenVocabulary, Vocabulary, WordVocabulary
 
 CLIP_WORDS = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 
@@ -121,4 +121,4 @@ def vocabulary(text: Text) -> Vocabulary:
     if isinstance(text.tokenizer.model, models.WordLevel):
         words = [w for w in text.tokenizer.get_vocab(with_added_tokens=False) if not w.startswith("<")]
         return WordVocabulary(words, text.length - 2)
-    return OpenVocabulary(text.count, text.length - 2)
+    return TokenVocabulary(text.encode, text.length - 2)

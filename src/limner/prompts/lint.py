@@ -13,6 +13,7 @@ from math import ceil
 from typing import Final
 
 from limner.prompts.advice import advice
+from limner.prompts.chunks import chunk
 from limner.prompts.lexicon import Slot, lexicon
 from limner.prompts.nouns import (
     clauses,
@@ -25,8 +26,9 @@ from limner.prompts.nouns import (
     words,
     words_and_pictographs,
 )
-from limner.prompts.syntax import Break, Span, parse_weights, problems, schedule
-from limner.prompts.vocabulary import Listed, OpenVocabulary, Vocabulary, WordVocabulary
+from limner.prompts.reading import PLAIN, Reading
+from limner.prompts.syntax import Break, Piece, Span, parse_weights, schedule
+from limner.prompts.vocabulary import Encoding, Listed, OpenVocabulary, Vocabulary, WordVocabulary
 
 __all__ = ["Lint", "OpenVocabulary", "Slot", "Vocabulary", "WordVocabulary", "lint"]
 
@@ -58,15 +60,16 @@ class Lint:
     proposal: str | None
 
 
-def lint(prompt: str, vocabulary: Vocabulary) -> Lint:
-    """Read ``prompt`` for a model of this ``vocabulary``. Takes any string; expand and style it before."""
-    texts = [entry.text for entry in schedule(_TAG.sub(" ", prompt), 20)]
+def lint(prompt: str, vocabulary: Vocabulary, reading: Reading = PLAIN) -> Lint:
+    """Read ``prompt`` for a model of this ``vocabulary``. Takes any string; expand and style it before. ``reading``
+    says by whose rules brackets are read and tokens fill the encoder's inputs."""
+    texts = [entry.text for entry in reading.stages(_TAG.sub(" ", prompt), 20)]
     spans = [span for span in parse_weights(texts[0]) if isinstance(span, Span)]
     said = "".join(span.text for span in spans)
     unknown = () if vocabulary.open else _unknown(texts, vocabulary)
     noun = main_noun(clauses(_unquoted(said)))
     slots = _slots(said, noun)
-    tokens, chunks = _size(texts, vocabulary)
+    tokens, chunks = _size(texts, vocabulary, reading)
     return Lint(
         unknown=unknown,
         blind=not vocabulary.open and not any(map(vocabulary.knows, _said(texts))),
@@ -76,7 +79,7 @@ def lint(prompt: str, vocabulary: Vocabulary) -> Lint:
         missing=_missing(slots),
         tokens=tokens,
         chunks=chunks,
-        problems=(*problems(prompt), *advice(prompt, said, spans)),
+        problems=(*reading.problems(prompt), *advice(prompt, said, spans)),
         proposal=_proposal(prompt, unknown, noun, vocabulary),
     )
 
@@ -102,18 +105,30 @@ def _said(texts: Sequence[str]) -> Sequence[str]:
     return list(dict.fromkeys(word for text in texts for word in words_and_pictographs(_plain(text))))
 
 
-def _size(texts: Sequence[str], vocabulary: Vocabulary) -> tuple[int, int]:
+def _size(texts: Sequence[str], vocabulary: Vocabulary, reading: Reading) -> tuple[int, int]:
     most, chunks = 0, 1
     for text in dict.fromkeys(texts):
         parts: list[int] = [0]
-        for piece in parse_weights(text):
+        pieces = reading.pieces(text)
+        for piece in pieces:
             if isinstance(piece, Break):
                 parts.append(0)
             else:
                 parts[-1] += vocabulary.count(piece.text)
         most = max(most, sum(parts))
-        chunks = max(chunks, sum(max(1, ceil(part / vocabulary.limit)) for part in parts))
+        chunks = max(chunks, _chunks(pieces, parts, vocabulary, reading))
     return most, chunks
+
+
+def _chunks(pieces: Sequence[Piece], parts: Sequence[int], vocabulary: Vocabulary, reading: Reading) -> int:
+    """Encoder inputs that pieces fill. Only the tokens themselves say where a comma ends one early."""
+    if reading.comma_backtrack and isinstance(vocabulary, Encoding):
+        length = vocabulary.limit + 2
+        made = chunk(
+            pieces, vocabulary.encode, bos=0, eos=0, pad=0, length=length, comma_backtrack=reading.comma_backtrack
+        )
+        return len(made)
+    return sum(max(1, ceil(part / vocabulary.limit)) for part in parts)
 
 
 def _slots(said: str, noun: str | None) -> Mapping[Slot, tuple[str, ...]]:

@@ -26,6 +26,10 @@ class Reading:
         """One stage's spans and breaks."""
         return webui.parse_weights(text) if self.webui else syntax.parse_weights(text)
 
+    def problems(self, text: str) -> tuple[str, ...]:
+        """Sentences about what is likely not read as it was meant."""
+        return webui.problems(text) if self.webui else syntax.problems(text)
+
     @property
     def comma_backtrack(self) -> int:
         return webui.BACKTRACK if self.webui else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol, runtime_checkable
 
 from limner.prompts.nouns import words
@@ -34,6 +34,13 @@ class Listed(Protocol):
     def words(self) -> Collection[str]: ...
 
 
+@runtime_checkable
+class Encoding(Protocol):
+    """A vocabulary that gives the tokens themselves, markers left out."""
+
+    def encode(self, text: str) -> Sequence[int]: ...
+
+
 class WordVocabulary:
     """A word-level tokenizer's vocabulary, such as pocket's: a word is a token, others are not seen."""
 
@@ -51,7 +58,7 @@ class WordVocabulary:
 
 
 class OpenVocabulary:
-    """A byte-pair vocabulary: ``count`` gives the tokens of a text without markers."""
+    """A byte-pair vocabulary: ``count`` gives the tokens of a text without markers. See also ``TokenVocabulary``."""
 
     open = True
 
@@ -64,3 +71,14 @@ class OpenVocabulary:
 
     def count(self, text: str) -> int:
         return self._count(text)
+
+
+class TokenVocabulary(OpenVocabulary):
+    """A byte-pair vocabulary that also gives the tokens: ``encode``, without markers."""
+
+    def __init__(self, encode: Callable[[str], Sequence[int]], limit: int) -> None:
+        super().__init__(lambda text: len(encode(text)), limit)
+        self._encode = encode
+
+    def encode(self, text: str) -> Sequence[int]:
+        return self._encode(text)

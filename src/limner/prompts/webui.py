@@ -121,6 +121,30 @@ def schedule(text: str, calls: int, *, before: int | None = None) -> tuple[Sched
     return (*longer, Scheduled(calls, last))
 
 
+def problems(text: str) -> tuple[str, ...]:
+    """Sentences about what the web UI likely reads otherwise than was meant. Empty when all is well."""
+    open_: dict[str, list[int]] = {"(": [], "[": []}
+    for match in _TOKEN.finditer(text):
+        token = match.group()
+        if token in open_:
+            open_[token].append(match.start() + 1)
+        elif (token == ")" or match.group("weight")) and open_["("]:
+            open_["("].pop()
+        elif token == "]" and open_["["]:
+            open_["["].pop()
+    found = [
+        f"“{bracket}” at character {places[0]} is never closed: all that follows is weighed by it"
+        for bracket, places in open_.items()
+        if places
+    ]
+    words, _, breaks = _weighed(text)
+    if words.count("BREAK") > len(breaks):
+        found.append("BREAK inside brackets is a word to the web UI, and starts no chunk")
+    if _bar_outside(text):
+        found.append("“|” outside of [a|b] switches prompt editing off in the whole prompt")
+    return tuple(found)
+
+
 def _bar_outside(text: str) -> bool:
     """Whether a bar stands anywhere but directly in square brackets."""
     open_: list[str] = []

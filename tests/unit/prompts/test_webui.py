@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from limner.prompts import syntax
+from limner.prompts.lint import lint
+from limner.prompts.reading import Reading
 from limner.prompts.syntax import BREAK, Break, Scheduled, Span
-from limner.prompts.webui import parse_weights, schedule
+from limner.prompts.vocabulary import TokenVocabulary
+from limner.prompts.webui import parse_weights, problems, schedule
 
 # From the web UI's own documentation of its parser.
 DOCUMENTED = [
@@ -149,3 +152,25 @@ def test_a_bar_outside_of_brackets_switches_editing_off() -> None:
 def test_thousands_of_brackets() -> None:
     assert parse_weights("(a" * 10_000)[-1].weight == 1e6  # type: ignore[union-attr]
     assert len(parse_weights("(a BREAK " * 2_000)) > 1
+
+
+def test_problems_are_the_web_uis_own() -> None:
+    assert problems("a (fox:1.2) in [snow] \\( x") == ()
+    assert "never closed" in problems("a (fox in snow")[0]
+    assert "BREAK inside" in problems("(a BREAK b)")[0]
+    assert "switches prompt editing off" in problems("a | b")[0]
+
+
+def test_lint_fills_chunks_as_they_are_drawn() -> None:
+    """A comma within twenty tokens of the end ends a chunk early, so there may be more of them."""
+
+    def encode(text: str) -> list[int]:
+        return [0 if word == "," else 1 for word in text.replace(",", " , ").split()]
+
+    vocabulary = TokenVocabulary(encode, 75)
+    text = "fox " * 60 + ", " + "fox " * 74
+    assert lint(text, vocabulary).chunks == 2
+    assert lint(text, vocabulary, Reading(webui=True)).chunks == 2
+    longer = text + "fox " * 10
+    assert lint(longer, vocabulary).chunks == 2
+    assert lint(longer, vocabulary, Reading(webui=True)).chunks == 3
