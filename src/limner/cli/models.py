@@ -16,7 +16,7 @@ from limner.cli import (
     models_show,
     models_verify,
 )
-from limner.cli.console import one_line, say, table, told
+from limner.cli.console import say, table, told
 from limner.cli.default_group import DefaultGroup
 from limner.cli.models_state import State, state
 from limner.cli.sheet import count, out_json, size
@@ -47,7 +47,7 @@ def list_(*, fits: bool, only_here: bool, json_: bool) -> None:
         out_json([as_json(each) for each in shown])
         return
     if shown:
-        table(("model", "draws", "native", "steps", "licence", "here", "fits"), map(_row, shown))
+        table(("model", "native", "steps", "licence", "to fetch", "fits memory"), map(_row, shown))
     _footnotes(shown)
     _linked(settings)
     if fits and len(shown) < len(states):
@@ -110,18 +110,20 @@ def here(found: State) -> str:
 def _row(found: State) -> Sequence[object]:
     card = found.card
     licence = f"{card.licence} *" if card.restrictions else card.licence
-    gate = "; gated" if card.gated and not found.here else ""
-    return (card.name, _draws(card), models_show.native(card), card.steps, licence, here(found) + gate, _fits(found))
+    native = str(card.width) if card.width and card.width == card.height else models_show.native(card)
+    return (card.name, native, card.steps, licence, _to_fetch(found), _memory(found))
 
 
-def _draws(card: Card) -> str:
-    return one_line(card.world if card.world != "not known" else card.title, 40)
+def _to_fetch(found: State) -> str:
+    if found.here or found.card.built_in:
+        return here(found)
+    return f"{size(found.fetch) or 'not known'}{', gated' if found.card.gated else ''}"
 
 
-def _fits(found: State) -> str:
+def _memory(found: State) -> str:
     if found.fit is None:
         return "not known"
-    return f"{'yes' if found.fit.ok else 'no'}, about {size(found.memory)}"
+    return f"{'yes' if found.fit.ok else 'no'}, {size(found.memory)}"
 
 
 def _footnotes(states: Iterable[State]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -79,10 +80,17 @@ def look_up(name: RepoName) -> Listing:
     if COMMIT.fullmatch(commit) is None:
         raise ModelNotFound(f"the hub gave no commit for {name.repo}", hint="try again later")
     files = {
-        sibling.rfilename: Remote(sibling.size or 0, sibling.lfs.sha256 if sibling.lfs else None, sibling.blob_id)
+        sibling.rfilename: Remote(
+            sibling.size or 0, _hex(sibling.lfs.sha256, 64) if sibling.lfs else None, _hex(sibling.blob_id, 40)
+        )
         for sibling in info.siblings or ()
     }
     return Listing(name, commit, files, bool(info.gated), licence_of(info), tuple(info.tags or ()))
+
+
+def _hex(text: str | None, digits: int) -> str | None:
+    """A hash that is one: it becomes the name of a file."""
+    return text if text is not None and re.fullmatch(rf"[0-9a-f]{{{digits}}}", text) else None
 
 
 def licence_of(info: ModelInfo) -> str:

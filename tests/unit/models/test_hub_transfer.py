@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -179,3 +180,14 @@ def test_two_at_once_share_one_download(server: HubServer, tmp_path: Path) -> No
         found = [pool.submit(fetch, tmp_path) for _ in range(4)]
     assert {each.result()[WEIGHTS].read_bytes() for each in found} == {BYTES}
     assert ranges(server) == [""]
+
+
+@pytest.mark.parametrize("evil", ["../../../../escaped", "/tmp/escaped", "A" * 64])
+def test_a_hash_that_is_none_names_no_file(
+    server: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, evil: str
+) -> None:
+    monkeypatch.setattr("tests.hub_server.sha256", lambda _data: evil)
+    with contextlib.suppress(LimnerError):
+        fetch(tmp_path)
+    assert not [path for path in tmp_path.rglob("*escaped*") if "blobs" not in path.parts]
+    assert hub.look_up(RepoName("org/big")).files[WEIGHTS].sha256 is None
