@@ -52,6 +52,18 @@ def test_every_value_knows_its_line(tmp_path: Path) -> None:
     assert settings.library_root == Path("~/pictures").expanduser()
 
 
+def test_what_a_model_predicts_is_said_by_name(tmp_path: Path) -> None:
+    settings = load(tmp_path, '[models."my file.safetensors"]\nprediction = "v_prediction"\nsteps = 4\n')
+    assert settings.predictions() == {"my file.safetensors": "v_prediction"}
+    assert settings.value("models.my file.safetensors.prediction") == Sourced("v_prediction", "config.toml:2")
+    assert set(settings.model_defaults("my file.safetensors")) == {"steps"}
+    with pytest.raises(ConfigError, match=r"config\.toml:2") as caught:
+        load(tmp_path, '[models.x]\nprediction = "velocity"\n')
+    assert "v_prediction" in caught.value.hint
+    with pytest.raises(ConfigError, match="prediction"):
+        load(tmp_path, '[defaults]\nprediction = "epsilon"\n')
+
+
 def test_environment_is_stronger_than_the_file(tmp_path: Path) -> None:
     settings = load(tmp_path, FILE, LIMNER_STEPS="7", LIMNER_STYLES="ink, dusk", LIMNER_OFFLINE="0")
     assert settings.value("steps") == (7, "environment LIMNER_STEPS")

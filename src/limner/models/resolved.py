@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.errors import ModelNotFound, UnsafeFile
-from limner.models import families, hub
+from limner.models import agreement, families, hub
 from limner.models.catalog import Card, Catalog
 from limner.models.family import Files
 from limner.models.hashes import Hashes
@@ -126,7 +126,8 @@ def resolved(
     commit: str | None = None,
     notices: tuple[Notice, ...] = (),
 ) -> Resolved:
-    """The answer: every file hashed."""
+    """The answer: every file hashed. Raises ``MismatchedWeights`` where the parts do not belong together."""
+    agreement.check(card.family, used, card.name)
     hashed = means.hashes.of(used.values())
     names = {name: hashed[path] for name, path in used.items() if not name.endswith(".index.json")}
     ref = ModelRef(name=card.name, family=card.family, repo=card.repo, commit=commit, files=names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from limner.config import Settings
-from limner.errors import LimnerError, ModelNotFound, OfflineError, UnknownName, UnsafeFile
+from limner.errors import LimnerError, MismatchedWeights, ModelNotFound, OfflineError, UnknownName, UnsafeFile
 from limner.models.catalog import Card, Catalog
 from limner.models.resolve import download_bytes, pinned, resolve
 from tests.unit.models import tiny
@@ -69,6 +70,25 @@ def test_a_changed_weight_changes_the_reference(tmp_path: Path, settings: Settin
     before = resolve(str(folder), settings, CATALOG).ref.weights_hash()
     (folder / "vae/diffusion_pytorch_model.safetensors").write_bytes(tiny.safetensors(99))
     assert resolve(str(folder), settings, CATALOG).ref.weights_hash() != before
+
+
+def test_parts_of_different_models_are_refused_before_a_weight_is_read(tmp_path: Path, settings: Settings) -> None:
+    def said(unet: dict[str, int], text: dict[str, int], vae: dict[str, object]) -> Path:
+        parts = {"unet": unet, "text_encoder": text, "vae": vae}
+        return tiny.write(
+            tmp_path / "mine",
+            tiny.files() | {f"{part}/config.json": json.dumps(config).encode() for part, config in parts.items()},
+        )
+
+    vae: dict[str, object] = {"block_out_channels": [8, 8], "latent_channels": 4}
+    folder = said({"cross_attention_dim": 768, "out_channels": 4}, {"hidden_size": 768}, vae)
+    assert resolve(str(folder), settings, CATALOG).card.family == "sd"
+    folder = said({"cross_attention_dim": 1024}, {"hidden_size": 768}, vae)
+    with pytest.raises(MismatchedWeights, match="1024 wide, its text encoder makes 768"):
+        resolve(str(folder), settings, CATALOG)
+    folder = said({"out_channels": 16}, {"hidden_size": 768}, vae)
+    with pytest.raises(MismatchedWeights, match="16 channels, its autoencoder takes 4"):
+        resolve(str(folder), settings, CATALOG)
 
 
 def test_a_name_in_a_record_does_not_tell_the_users_name(
