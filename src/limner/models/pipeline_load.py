@@ -1,15 +1,9 @@
-"""A foreign pipeline into memory: diffusers and transformers read the files, after Limner has checked them.
-
-The libraries are shown a folder that holds links to the files that were hashed and nothing else. So they read exactly
-what the Record names: no pickle beside it, no Python of the checkpoint's, no other precision, and never the network.
-"""
+"""A foreign pipeline into memory: diffusers and transformers read the files, after Limner has checked them."""
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,18 +12,17 @@ from typing import cast
 import torch
 from torch import nn
 
-from limner.errors import CorruptFile, LimnerError, MismatchedWeights, MissingExtra, ModelError, StorageError
+from limner.errors import CorruptFile, LimnerError, MismatchedWeights, MissingExtra, ModelError
 from limner.models.family import Files, Placement
 from limner.models.inspect import read_header, read_json
 from limner.models.layout import INDEX
+from limner.models.pipeline_folder import only
 from limner.models.pipeline_hush import heard, without_bars
-from limner.models.pipeline_plan import CHECKER, checker_in, extra
+from limner.models.pipeline_plan import extra
 from limner.models.pipeline_signature import Pipeline, why_not
 
 __all__ = ["Held", "load", "require"]
 
-VARIANT = re.compile(r"\.(fp16|bf16)(?=\.safetensors$|\.json$)")
-SHARD = re.compile(r"-\d{5}-of-\d{5}")
 HEADROOM = 0.9  # share of a GPU's free memory that weights may take; the rest is for activations
 SHOWN = 3
 
@@ -163,42 +156,6 @@ def _placed(pipeline: Pipeline, device: torch.device, notes: list[tuple[str, str
 
 
 @contextmanager
-def only(files: Files) -> Iterator[Path]:
-    """A folder with these files alone, for the time of reading. Reduced precision loses its mark in the names, so that
-    the libraries take what was chosen for each part; a safety checker is taken off the index."""
-    with tempfile.TemporaryDirectory(prefix="limner-") as made:
-        folder = Path(made)
-        for name, path in files.paths.items():
-            place = folder / plain_name(name)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            _link(path.resolve(), place)
-        index = dict(read_json(files.paths[INDEX]))
-        if checker_in(index):
-            index |= {CHECKER: [None, None], "requires_safety_checker": False}
-        (folder / INDEX).unlink()
-        (folder / INDEX).write_text(json.dumps(index), "utf-8")
-        yield folder
-
-
-def plain_name(name: str) -> str:
-    """``unet/model.fp16.safetensors`` as ``unet/model.safetensors``; shards keep the name their index calls them by."""
-    return name if SHARD.search(name) else VARIANT.sub("", name)
-
-
-def _link(path: Path, place: Path) -> None:
-    for way in (os.symlink, os.link):
-        try:
-            way(path, place)
-        except OSError:
-            continue
-        return
-    raise StorageError(
-        f"{path.name} could not be linked to a temporary folder",
-        hint="on Windows, turn on developer mode, or keep models and temporary files on one drive",
-    )
-
-
-@contextmanager
 def _translated() -> Iterator[None]:
     """The libraries' errors as ours."""
     try:
@@ -211,6 +168,8 @@ def _translated() -> Iterator[None]:
         first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
         if "out of memory" in first.lower() or "not enough memory" in first.lower():
             raise
+        if re.search(r"sentencepiece|tiktoken|protobuf", first):  # one asks for another where none of them is there
+            raise MissingExtra("models", ["sentencepiece", "protobuf"]) from error
         hint = "fetch the model again (limner models check); if that does not help, its files do not belong together"
         if re.search(r"shape|size mismatch|missing key", str(error)):
             raise MismatchedWeights(f"the weights do not fit their config: {first:.300}", hint=hint) from error

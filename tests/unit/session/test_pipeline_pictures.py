@@ -20,13 +20,15 @@ from limner.errors import (
     GenerationError,
     LimnerError,
     MismatchedWeights,
+    MissingExtra,
     ModelError,
     NonFinite,
     UnsafeFile,
     UnsupportedField,
 )
 from limner.types import Cancelled, Done, Loading, Made, Pixels, Step, Warned
-from tests.pipelines import MAKERS, copy, write
+from tests.hub_server import HubServer
+from tests.pipelines import MAKERS, copy, make, write
 
 PROMPT = "a red fox in the snow"
 SIZE: dict[str, int] = {"Kandinsky3Pipeline": 64}
@@ -274,6 +276,56 @@ def test_reduced_precision_files_are_read_where_there_are_no_others(
     (image,) = session.generate(asked(folder)).result()
     assert np.array_equal(image.pixels, alone(folders[BREAKABLE]))
     assert "reduced-weights" in [notice.code for notice in image.record.notices]
+
+
+def test_shards_of_reduced_precision(session: Session, tmp_path: Path, folders: dict[str, Path]) -> None:
+    """As large text encoders are published: the index has the mark in its name, and names shards that have it too."""
+    pipeline = make(BREAKABLE)
+    pipeline.save_pretrained(tmp_path / "shards", variant="fp16", max_shard_size="20KB")
+    names = [path.name for path in (tmp_path / "shards" / "transformer").iterdir()]
+    assert sum("fp16" in name and "-of-" in name for name in names) > 1
+    (image,) = session.generate(asked(tmp_path / "shards")).result()
+    assert np.array_equal(image.pixels, alone(folders[BREAKABLE]))
+
+
+def test_a_tokenizer_that_needs_a_library_that_is_not_there(
+    session: Session, tmp_path: Path, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import transformers
+
+    def refuses(*args: object, **kwargs: object) -> None:
+        raise ValueError("`tiktoken` is required to read a `tiktoken` file. Install it with `pip install tiktoken`.")
+
+    folder = copy(folders[BREAKABLE], tmp_path / "words")
+    (folder / "scheduler" / "note").write_text("another folder, so that it is read again", "utf-8")
+    monkeypatch.setattr(transformers.PreTrainedTokenizerFast, "from_pretrained", refuses)
+    place = folder / "vae" / "config.json"
+    place.write_text(place.read_text("utf-8").replace('"sample_size": 32', '"sample_size": 64'), "utf-8")
+    with pytest.raises(MissingExtra, match="sentencepiece") as caught:
+        session.generate(asked(folder)).result()
+    assert "[models]" in caught.value.hint
+
+
+def test_a_repo_of_the_hub_is_fetched_whole_and_no_more(
+    tmp_path: Path, folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    folder = folders["ZImagePipeline"]
+    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    extra = {"README.md": b"words", "transformer/old.bin": b"\x80\x04.", "pipeline.py": b"raise SystemExit"}
+    with HubServer() as hub:
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+        hub.add("org/z-image", files | extra)
+        with Session(settings=Settings.load(tmp_path / "home", {}), keep=False) as session:
+            (image,) = session.generate(asked(folder, model="org/z-image")).result()
+        fetched = hub.fetched()
+    assert np.array_equal(image.pixels, alone(folder))
+    assert set(image.record.model.files) == set(files)
+    assert not [path for path in fetched if path.endswith((".md", ".bin", ".py"))]
+    assert image.record.model.commit
 
 
 def test_a_safety_checker_is_left_out_and_that_is_told(
