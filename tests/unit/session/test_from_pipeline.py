@@ -84,10 +84,12 @@ def test_another_session_says_which_pipeline_it_needs(session: Session, settings
     assert "from_pipeline" in caught.value.hint
 
 
-def test_replay_with_other_weights_says_so(session: Session, settings: Settings) -> None:
+def test_replay_with_other_weights_is_refused_unless_told(session: Session, settings: Settings) -> None:
     image = session.draw(PROMPT, **SMALL)
     with Session.from_pipeline(make("StableDiffusionPipeline", seed=8), settings=settings) as other:
-        again = other.replay(str(image.path))
+        with pytest.raises(MismatchedWeights, match="unet/weights"):
+            other.replay(str(image.path))
+        again = other.replay(str(image.path), any_weights=True)
     assert again.verdict != "identical"
     assert any("not the same files" in reason for reason in again.reasons)
 
