@@ -29,7 +29,8 @@ def test_link_says_what_it_found(limner: Limner, tmp_path: Path) -> None:
 def test_list_and_unlink(limner: Limner, tmp_path: Path) -> None:
     root = lay(tmp_path / "comfy-root", COMFY)
     assert "nothing is linked" in limner("models", "link", "--list").stderr
-    limner("models", "link", str(root))
+    (root / "extra_model_paths.yaml").write_text("a111:\n  base_path: /elsewhere\n")
+    assert "extra_model_paths.yaml is not read" in limner("models", "link", str(root)).stderr
     assert "ComfyUI" in limner("models", "link").stdout
     text = limner("models", "link", "--list", "--kind", "lora").stdout
     assert "detail" in text

@@ -54,6 +54,8 @@ def link(*, path: Path | None, kind: str | None, list_: bool, json_: bool) -> No
         return
     told(f"{made.path} ({TITLES[made.layout]}): {_counts(found)}")
     _pickles(found)
+    if (made.path / "extra_model_paths.yaml").is_file():
+        say("its extra_model_paths.yaml is not read: link the folders that it names too")
     if any(entry.kind == "checkpoint" for entry in found):
         name = next(entry.stem for entry in found if entry.kind == "checkpoint")
         say(f'draw with one by its name: limner -m "{name}" "a red fox"', dim=True)

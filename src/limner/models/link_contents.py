@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from functools import lru_cache
 from pathlib import Path
 
-from limner.errors import LimnerError
-from limner.models.inspect import read_header
+from limner.models.inspect import MAX_HEADER
 from limner.models.link_layouts import Kind
 
 _LORA = re.compile(
@@ -25,10 +25,7 @@ _FEW = 4  # tensors: an embedding file holds one for each text encoder
 
 @lru_cache(maxsize=4096)
 def _kind(path: Path, _stamp: tuple[int, int]) -> Kind | None:
-    try:
-        names = read_header(path).tensors.keys()
-    except LimnerError:
-        return None
+    names = _names(path)
     if any(_LORA.search(name) for name in names):
         return "lora"
     if any(name.startswith("model.diffusion_model.") for name in names):
@@ -38,6 +35,17 @@ def _kind(path: Path, _stamp: tuple[int, int]) -> Kind | None:
     if not any(name.startswith(_CHECKPOINT[2:]) for name in names) and any(map(_VAE.match, names)):
         return "vae"
     return "upscaler" if any(map(_UPSCALER.match, names)) else None
+
+
+def _names(path: Path) -> frozenset[str]:
+    """Tensors' names in a header, without the checks that a file to be loaded has to pass; empty for what has none."""
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(8), "little")
+            header = json.loads(stream.read(length)) if length <= MAX_HEADER else {}
+    except (OSError, ValueError, RecursionError):
+        return frozenset()
+    return frozenset(header) - {"__metadata__"} if isinstance(header, dict) else frozenset()
 
 
 def kind_of_file(path: Path) -> Kind | None:

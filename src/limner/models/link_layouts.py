@@ -29,6 +29,7 @@ OWN: Mapping[Kind, str] = {
 
 FOLDERS: Mapping[str, Kind | None] = {
     "stable-diffusion": "checkpoint",
+    "stablediffusion": "checkpoint",
     "checkpoints": "checkpoint",
     "checkpoint": "checkpoint",
     "main": "checkpoint",

@@ -116,15 +116,20 @@ class Links:
 
     def entries(self, kind: Kind) -> Mapping[str, Path]:
         """Name to file (or diffusers folder). A name taken already is made longer by the folders it lies in."""
-        found: dict[str, Path] = {}
+        return {name: entry.path for name, entry in self._named(kind).items()}
+
+    def _named(self, kind: Kind) -> Mapping[str, Entry]:
+        found: dict[str, Entry] = {}
         taken: set[str] = set()
+        seen: set[Path] = set()
         for entry in self.all(kind):
-            if entry.path in found.values():
+            if entry.path in seen:
                 continue
+            seen.add(entry.path)
             inside = f"{entry.path.parent.name}/{entry.stem}"
             longer = (inside, f"{entry.path.parent.parent.name}/{inside}", entry.path.as_posix())
             free = [name for name in (*entry.names, *longer) if name.casefold() not in taken]
-            found[free[0]] = entry.path
+            found[free[0]] = entry
             taken.add(free[0].casefold())
         return found
 
@@ -136,9 +141,9 @@ class Links:
         """
         wanted = asked(name)
         hashes = Hashes(self._cache)
-        named = dict(self.entries(kind))
-        exact = [path for each, path in named.items() if each.casefold() == wanted.name]
-        others = [entry.path for entry in self.all(kind) if wanted.name in (each.casefold() for each in entry.names)]
+        named = self._named(kind)
+        exact = [entry.path for each, entry in named.items() if each.casefold() == wanted.name]
+        others = [e.path for e in named.values() if wanted.name in (each.casefold() for each in e.names)]
         for path in dict.fromkeys((*exact, *others)):
             if wanted.hash is None or has_hash(path, wanted.hash, hashes):
                 return path
