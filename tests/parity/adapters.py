@@ -143,15 +143,19 @@ class Word(Adapted):
     def words(self) -> str:
         return f"a red {WORD} in the snow"
 
-    def prepare(self, bench: Bench) -> None:
+    def tables(self) -> dict[str, torch.Tensor]:
+        widths = {"clip_l": 32, "clip_g": 24} if self.base == "sdxl" else {"emb_params": 32}
         generator = torch.Generator().manual_seed(2)
-        table = torch.randn(VECTORS, 32, generator=generator) * 0.5
-        save_file({"emb_params": table}, self.models(bench, "embeddings") / f"{WORD}.safetensors")
+        return {name: torch.randn(VECTORS, width, generator=generator) * 0.5 for name, width in widths.items()}
+
+    def prepare(self, bench: Bench) -> None:
+        save_file(self.tables(), self.models(bench, "embeddings") / f"{WORD}.safetensors")
 
     def pipeline(self, bench: Bench) -> diffusers.DiffusionPipeline:
         pipe = self.load(self.folder(bench))
-        path = self.models(bench, "embeddings") / f"{WORD}.safetensors"
-        pipe.load_textual_inversion(load_file(path)["emb_params"], token=WORD)
+        for (_, table), suffix in zip(self.tables().items(), ("", "_2"), strict=False):
+            encoder, tokenizer = getattr(pipe, f"text_encoder{suffix}"), getattr(pipe, f"tokenizer{suffix}")
+            pipe.load_textual_inversion(table, token=WORD, text_encoder=encoder, tokenizer=tokenizer)
         return pipe
 
 
@@ -183,6 +187,7 @@ SUBJECTS = (
     Loras("two LoRA over SD 1, text encoder and convolutions included", "sd"),
     Loras("two LoRA over SDXL, in the names its trainers write", "sdxl"),
     Word("a textual inversion of 3 vectors, SD 1", "sd"),
+    Word("a textual inversion of 3 vectors, SDXL", "sdxl", ("euler-a",)),
     OtherVae("another autoencoder over SD 1, in CompVis's layout", "sd"),
     OtherVae("another autoencoder over SDXL, in CompVis's layout", "sdxl", ("euler-a",)),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from limner.cli.sheet import Fact, duration, seconds, size, when
-from limner.types import Plan, Record
+from limner.types import Adapter, Plan, Record
 
 _SHOWN_VERSIONS = ("limner", "torch", "python")
 
@@ -28,6 +28,7 @@ def making(record: Record) -> Iterator[Fact]:
     yield "size", _size(record)
     yield "steps", max(len(recipe.levels) - 1, 0) or record.request.steps
     yield from _edited(record)
+    yield "adapters", "\n".join(_adapter(each) for each in record.adapters)
     yield "guidance", f"{recipe.guidance:g}"
     yield "solver", _solver(record)
     yield "numbers", f"{numerics.dtype}, speed class {numerics.speed}, batching {numerics.batching}"
@@ -77,6 +78,13 @@ def consistent(record: Record) -> bool:
         seeds=(record.seed,),
     )
     return plan.identity == record.identity and plan.image_key(0) == record.image_key
+
+
+def _adapter(adapter: Adapter) -> str:
+    """Kind, name, strength and the hash's beginning."""
+    scale = f" at {adapter.scale:g}" if adapter.kind == "lora" else ""
+    text = "" if adapter.text_scale is None else f" (text {adapter.text_scale:g})"
+    return f"{adapter.kind} {adapter.name}{scale}{text}, {adapter.hash.partition(':')[2][:10]}"
 
 
 def _model(record: Record) -> str:

@@ -56,6 +56,12 @@ def files_of(adapters: tuple[Adapter, ...], settings: Settings) -> Mapping[str, 
     return {each.hash: shelf.of_hash(each.kind, each.name, each.hash) for each in adapters if each.kind in KINDS}
 
 
+def without_words(text: str, adapters: tuple[Adapter, ...]) -> str:
+    """``text`` without the words that stand for vectors: what the model's own vocabulary has to know."""
+    words = [each.word for each in adapters if each.word is not None]
+    return pattern_of(words).sub("", text) if words else text
+
+
 def asked_again(record: Record) -> dict[str, object]:
     """Request fields that name the LoRA and the VAE of a Record by name and hash: a file of that name with other
     contents is not taken for it. Tags are taken out of the prompt, as the fields say the same."""

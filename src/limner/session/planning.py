@@ -25,7 +25,7 @@ from limner.models.resolve import Resolved, resolve
 from limner.prompts.expand import Wildcards, expand
 from limner.prompts.lint import lint
 from limner.prompts.styles import Style, apply, choose
-from limner.session.adapting import lay_over
+from limner.session.adapting import lay_over, without_words
 from limner.session.inputs import given_pictures, refuse_idle
 from limner.session.upscalers import named_upscalers
 from limner.types import Notice, Numerics, Plan, Request, Seed
@@ -207,7 +207,7 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
     lint_notices = [
         notice
         for text in dict.fromkeys((laid.request.prompt, words.morph_to or laid.request.prompt))
-        for notice in _lint(text, ground.family, resolved.files, resolved.card)
+        for notice in _lint(without_words(text, laid.adapters), ground.family, resolved.files, resolved.card)
     ]
     return Plan(
         asked=ground.asked,

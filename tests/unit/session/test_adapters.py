@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,12 +14,15 @@ pytest.importorskip("diffusers")
 from limner import Request, Session
 from limner.config import Settings
 from limner.errors import ModelNotFound, UnsupportedField
+from limner.models.adapters.adapt import adapt
 from limner.models.family import Files, Placement
+from limner.models.inspect import read_json
+from limner.models.nets.configs import AutoencoderConfig
 from limner.models.sd import StableDiffusion
 from limner.sampling.course import Row, Weights
 from limner.session.adapting import files_of, lay_over
 from limner.types import Adapter, Pixels
-from tests.adapters import write_diffusers
+from tests.adapters import files_at, write_diffusers
 from tests.parity import BOUND, Bench, Subject, cases, distance, named
 from tests.parity.adapters import SCALES, Loras
 from tests.parity.latents import USUAL
@@ -144,3 +148,16 @@ def test_a_plan_made_elsewhere_says_what_is_missing(session: Session) -> None:
     missing = Adapter(kind="lora", name="far", hash="sha256:" + "0" * 64)
     with pytest.raises(ModelNotFound, match="'far' with the hash 0000000000 is not on this machine"):
         files_of((missing,), session.settings)
+
+
+def test_a_plan_before_the_download_says_that_a_lora_is_unchecked(bench: Bench) -> None:
+    subject = Loras("two LoRA", "sd")
+    subject.prepare(bench)
+    files = files_at(subject.folder(bench))
+    small = Files(files.root, {name: path for name, path in files.paths.items() if path.suffix == ".json"})
+    request = Request.of(prompt="a fox", loras=("one",))
+    laid = lay_over(request, bench.session.settings, frozenset({"loras"}))
+    vae = AutoencoderConfig.from_json(read_json(files.paths["vae/config.json"]))
+    (notice,) = adapt(laid.adapters, replace(small, extras=laid.extras), "tiny", vae).notices
+    assert notice.code == "lora-unchecked"
+    assert adapt(laid.adapters, replace(files, extras=laid.extras), "tiny", vae).notices == ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from limner.types import Adapter, Notice
 
 ENCODERS: Mapping[str, str] = {"text_encoder": "", "text_encoder_2": "_2"}
 """Text encoders of a checkpoint, with the suffix that their roles have in a Recipe."""
+DENOISERS = frozenset({"unet", "transformer"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,7 @@ def adapt(adapters: Sequence[Adapter], files: Files, model: str, vae: Autoencode
     words: list[tuple[str, int]] = []
     for adapter in adapters:
         if adapter.kind == LORA:
-            found = match(read_lora(_path(adapter, files)), targets_of(files), adapter.name, model)
-            if report := found.report(adapter.name):
-                notices.append(Notice(code="lora-keys", message=report))
+            notices.extend(_check_lora(adapter, files, model))
         elif adapter.kind == EMBEDDING:
             embedding = read_embedding(_path(adapter, files))
             embedding.refuse_other(_widths(files), adapter.word or adapter.name, model)
@@ -54,6 +53,16 @@ def adapt(adapters: Sequence[Adapter], files: Files, model: str, vae: Autoencode
             if not file.own_scaling:
                 notices.append(file.notice(adapter.name))
     return Adapted(vae, Added.of(words, _vocabulary(files) if words else {}), tuple(notices))
+
+
+def _check_lora(adapter: Adapter, files: Files, model: str) -> Iterator[Notice]:
+    """What to say of one that fits. Raises ``ModelError``."""
+    lora, targets = read_lora(_path(adapter, files)), targets_of(files)
+    if not DENOISERS & targets.keys():
+        message = f"whether LoRA {adapter.name!r} fits {model} shows when the model's weights are here"
+        yield Notice(code="lora-unchecked", message=message)
+    elif report := match(lora, targets, adapter.name, model).report(adapter.name):
+        yield Notice(code="lora-keys", message=report)
 
 
 def _path(adapter: Adapter, files: Files) -> Path:

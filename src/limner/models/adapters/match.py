@@ -14,6 +14,8 @@ from limner.models.adapters.lora_file import Layer, LoraFile
 from limner.models.adapters.targets import Shape, Targets, flat_names
 
 SHOWN = 3
+ENDS = frozenset({"conv_in", "conv_out"})
+"""Layers whose width is not the family's: an inpainting network takes nine channels where its base takes four."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,12 @@ def match(lora: LoraFile, targets: Targets, name: str, model: str) -> Match:
         found = _find(layer, index)
         if found is None or found[1] in placed[found[0]]:
             unmatched.extend(layer.keys.values())
-        elif not fits(layer, targets[found[0]][found[1]]):
-            misfits.append(_misfit(layer, found, targets[found[0]][found[1]]))
-        else:
+        elif fits(layer, targets[found[0]][found[1]]):
             placed[found[0]][found[1]] = layer
+        elif found[1] in ENDS:
+            unmatched.extend(layer.keys.values())
+        else:
+            misfits.append(_misfit(layer, found, targets[found[0]][found[1]]))
     placed = {part: layers for part, layers in placed.items() if layers}
     if misfits or not placed:
         raise _refusal(lora, name, model, misfits, unmatched)

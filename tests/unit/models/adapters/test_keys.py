@@ -262,3 +262,11 @@ def test_alpha_from_diffusers_metadata_and_from_pefts_config(sd1: Path, tmp_path
     (tmp_path / "adapter_config.json").write_text('{"r": 4, "lora_alpha": 16, "use_rslora": true}')
     lora = read_lora(beside)
     assert {lora.alphas.of(layer) for layer in lora.layers} == {8.0}
+
+
+def test_the_ends_of_an_inpainting_network_may_differ(sd1: Path, tmp_path: Path) -> None:
+    path = write_kohya(tmp_path / "x.safetensors", random_changes(sd1))
+    ends = {f"lora_unet_conv_in.lora_{x}.weight": t for x, t in (("down", torch.zeros(2, 9, 3, 3)),)}
+    save_file({**load_file(path), **ends, "lora_unet_conv_in.lora_up.weight": torch.zeros(32, 2, 1, 1)}, path)
+    found = match(read_lora(path), targets_of(files_at(sd1)), "x", "tiny")
+    assert set(found.unmatched) == {"lora_unet_conv_in.lora_down.weight", "lora_unet_conv_in.lora_up.weight"}
