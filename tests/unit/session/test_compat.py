@@ -35,9 +35,13 @@ Stage = tuple[int, Sequence[Spans]]  # up to this evaluation, counted from 0: it
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With a final norm that gives the text a mean, as trained ones do (of random weights it is 0), and a network that
-    listens to it."""
-    made = checkpoints.write(tmp_path_factory.mktemp("checkpoints") / "sd", checkpoints.SD1_LIKE)
+    return listening(tmp_path_factory.mktemp("checkpoints"))
+
+
+def listening(root: Path) -> Path:
+    """A checkpoint with a final norm that gives the text a mean, as trained ones do (of random weights it is 0), and a
+    network that listens to it."""
+    made = checkpoints.write(root / "sd", checkpoints.SD1_LIKE)
     changed(made / "text_encoder", "final_layer_norm.bias", lambda tensor: torch.full_like(tensor, 0.3))
     changed(made / "unet", "attn2.to_out.0.weight", lambda tensor: tensor * 12)
     return made

@@ -76,6 +76,9 @@ def notices(request: Request, solver: SolverCard, *, xl: bool) -> list[Notice]:
         why = compat.WHY_NOT.get(solver.name, "it is not one of the web UI's")
         said = f"{solver.title} does not draw what the web UI's does: {why}"
         found.append(Notice(code="compat-approximate", message=said))
+    if request.mask is not None:
+        said = "what the mask keeps is mixed in before each step; the web UI does it after"
+        found.append(Notice(code="compat-approximate", message=said))
     if " AND " in request.prompt:
         said = "AND joins two prompts in the web UI; here it is a word like any other"
         found.append(Notice(code="compat-and", message=said))
