@@ -16,6 +16,7 @@ from transformers import PreTrainedTokenizerFast
 from training import captions, pocket
 
 SHARD = "16MB"
+NO_SPREAD = -20.0  # log-variance: a ten-thousandth of the means' own spread
 _LICENSE = """The weights, tokenizer and configuration files in this folder are licensed under the Apache License,
 Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
 """
@@ -88,9 +89,20 @@ def scheduler() -> DDIMScheduler:
     )
 
 
+def certain(vae: torch.nn.Module) -> None:
+    """Give the encoder's answers no spread. Its variance was never trained, as its means alone were used; what draws
+    over a picture samples it, and would begin with as much noise as picture."""
+    conv = vae.get_submodule("quant_conv")
+    with torch.no_grad():
+        half = conv.weight.shape[0] // 2
+        conv.weight[half:] = 0
+        conv.bias[half:] = NO_SPREAD
+
+
 def pack(drawn: pocket.Pocket, out: Path, facts: dict[str, object], measured: str = "Not measured yet.") -> None:
     """Write the folder. ``facts``: things, places and seen, for the card."""
     out.mkdir(parents=True, exist_ok=True)
+    certain(drawn.vae)
     drawn.vae.register_to_config(scaling_factor=drawn.scale, sample_size=pocket.LATENT * 16, force_upcast=False)
     for name, module in (("text_encoder", drawn.text), ("unet", drawn.unet), ("vae", drawn.vae)):
         module.to(dtype=torch.float16).save_pretrained(out / name, max_shard_size=SHARD)

@@ -58,6 +58,8 @@ def _ramp(low: int, high: int, length: int, overlap: int) -> Tensor:
 
     ramp = torch.ones(high - low)
     steps = min(overlap, high - low)
+    if steps == 0:
+        return ramp
     rise = (torch.arange(steps) + 1) / (steps + 1)
     if low > 0:
         ramp[:steps] = rise
