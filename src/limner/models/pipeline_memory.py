@@ -36,7 +36,7 @@ DTYPES: Mapping[torch.dtype, Dtype] = {
 
 class InMemory(AnyPipeline):
     """One loaded pipeline as a family. ``hashed`` says whether its weights are to be hashed when they first matter,
-    which takes about a second a gigabyte; without that, each session's pictures are another model's to Limner.
+    which takes a second or two a gigabyte; without that, each session's pictures are another model's to Limner.
 
     The pipeline is used as it is: on its device, in its number format, with its scheduler and whatever is set on it.
     Raises ``MissingExtra``, and ``ModelError`` for what makes no pictures from words.

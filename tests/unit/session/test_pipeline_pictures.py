@@ -320,12 +320,16 @@ def test_a_repo_of_the_hub_is_fetched_whole_and_no_more(
         monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
         hub.add("org/z-image", files | extra)
         with Session(settings=Settings.load(tmp_path / "home", {}), keep=False) as session:
+            (plan,) = session.foresee(asked(folder, model="org/z-image"))
+            assert not [path for path in hub.fetched() if path.endswith(".safetensors")], "planned from configs alone"
             (image,) = session.generate(asked(folder, model="org/z-image")).result()
         fetched = hub.fetched()
     assert np.array_equal(image.pixels, alone(folder))
     assert set(image.record.model.files) == set(files)
     assert not [path for path in fetched if path.endswith((".md", ".bin", ".py"))]
     assert image.record.model.commit
+    assert image.record.identity == plan.identity
+    assert plan.estimate.download_bytes > sum(len(files[name]) for name in files if name.endswith(".safetensors")) * 0.9
 
 
 def test_a_safety_checker_is_left_out_and_that_is_told(
