@@ -59,6 +59,7 @@ class HubServer:
 
     def __init__(self) -> None:
         self.repos: dict[str, Repo] = {}
+        self.commits: dict[tuple[str, str], Repo] = {}
         self.faults = Faults()
         self.requests: list[tuple[str, str, str]] = []
         self.tokens: set[str] = set()
@@ -70,6 +71,7 @@ class HubServer:
     def add(self, repo: str, files: dict[str, bytes], *, status: int = 200, error_code: str = "") -> Repo:
         text = json.dumps({name: sha256(data) for name, data in sorted(files.items())})
         self.repos[repo] = Repo(files, hashlib.sha1(text.encode()).hexdigest(), status, error_code)
+        self.commits[repo, self.repos[repo].commit] = self.repos[repo]
         return self.repos[repo]
 
     def fetched(self) -> list[str]:
@@ -130,7 +132,7 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 self._send(404, b"", {})
 
         def _repo(self, name: str, revision: str) -> Repo | None:
-            repo = hub.repos.get(name)
+            repo = hub.commits.get((name, revision)) or hub.repos.get(name)
             if repo is None:  # the hub answers 401 to strangers, so as not to tell what exists
                 self._send(401, b"", {"X-Error-Code": "RepoNotFound"})
             elif repo.status != 200:

@@ -18,7 +18,7 @@ from limner.models.catalog import Card, Catalog
 from limner.models.family import Files
 from limner.models.hashes import Hashes
 from limner.models.hub_cache import RepoName, cached, repo_name
-from limner.models.resolve import Resolved, path_of, resolve
+from limner.models.resolve import Resolved, locked_name, path_of, resolve
 from limner.models.resolve_hub import listed
 from limner.models.resolved import in_folder, reduced, root_of, unknown_card
 from limner.models.stored import part_bytes
@@ -67,6 +67,7 @@ class _Found:
 def outline(name: str, settings: Settings, catalog: Catalog, *, offline: bool = False) -> Outline:
     """What planning needs of a model, fetching small files only. Raises what ``resolve`` does; ``OfflineError`` where
     the network is forbidden and the model is not here."""
+    name = locked_name(name, settings, catalog)
     repo, card = _repo_of(name, catalog)
     if repo is None or offline or settings.offline or _is_here(repo, card):
         found = resolve(name, settings, catalog, offline=offline)

@@ -24,7 +24,7 @@ from limner.models.resolve_folder import from_card, from_folder
 from limner.models.resolved import Means, Resolved
 from limner.types import ModelRef
 
-__all__ = ["Resolved", "download_bytes", "folder_of", "path_of", "pinned", "resolve"]
+__all__ = ["Resolved", "download_bytes", "folder_of", "locked_name", "path_of", "pinned", "resolve"]
 
 PATH_LIKE = re.compile(r"^([.~/\\]|[A-Za-z]:[\\/])|\\")
 
@@ -91,12 +91,17 @@ def pinned(ref: ModelRef) -> str:
     return ref.name if ref.commit is None else f"{ref.name.partition('@')[0]}@{ref.commit}"
 
 
+def locked_name(name: str, settings: Settings, catalog: Catalog) -> str:
+    """The name with the commit behind it that the lock in force names, if it does."""
+    lock = in_force(settings)
+    card = catalog.find(name.strip().partition("@")[0])
+    return name if lock is None else lock.pin(name, card.repo if card else None)
+
+
 def download_bytes(name: str, settings: Settings, catalog: Catalog, *, offline: bool = False) -> int:
     """Bytes that ``resolve`` would fetch; small config files may be fetched to find out. Raises as ``resolve`` does."""
+    name = locked_name(name, settings, catalog)
     card = catalog.find(name.strip().partition("@")[0])
-    lock = in_force(settings)
-    if lock is not None:
-        name = lock.pin(name, card.repo if card else None)
     revision = name.strip().partition("@")[2]
     repo = RepoName(card.repo, revision or card.commit or "main") if card and card.repo else repo_name(name.strip())
     if repo is None or (card and not card.repo) or offline or settings.offline:

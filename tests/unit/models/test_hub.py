@@ -9,10 +9,20 @@ from pathlib import Path
 import pytest
 
 from limner.config import Settings
-from limner.errors import CorruptFile, ModelNotFound, NetworkError, OfflineError, StorageError, UnsafeFile
+from limner.errors import (
+    CorruptFile,
+    MismatchedWeights,
+    ModelNotFound,
+    NetworkError,
+    OfflineError,
+    StorageError,
+    UnsafeFile,
+)
 from limner.models import hub
 from limner.models.catalog import Card, Catalog
+from limner.models.estimate_files import outline
 from limner.models.hub_cache import RepoName, cache_folder, cached, repo_name
+from limner.models.lock import Lock
 from limner.models.resolve import download_bytes, pinned, resolve
 from tests.hub_server import HubServer
 from tests.unit.models import tiny
@@ -335,3 +345,17 @@ def test_offline_another_commit_than_the_cards_is_used_and_said(server: HubServe
     assert [notice.code for notice in found.notices] == ["other-commit"]
     with pytest.raises(OfflineError):
         resolve(f"pinned@{'0' * 40}", settings, catalog, offline=True)
+
+
+def test_a_lock_decides_which_commit_is_fetched(server: HubServer, settings: Settings) -> None:
+    old = resolve("org/tiny", settings, CATALOG).ref
+    Lock((old,)).write(settings.home / "limner.lock")
+    server.add("org/tiny", {**tiny.files(), UNET: tiny.safetensors(50)})
+    server.requests.clear()
+    assert download_bytes("org/tiny", settings, CATALOG) == 0
+    assert resolve("org/tiny", settings, CATALOG).ref.files == old.files
+    assert server.fetched() == []
+    with pytest.raises(MismatchedWeights, match=r"limner\.lock"):
+        resolve("org/tiny@main", settings, CATALOG)
+    outlined = outline("org/tiny", settings, CATALOG).resolved.ref
+    assert outlined.commit == old.commit
