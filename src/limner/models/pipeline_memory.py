@@ -118,9 +118,9 @@ class InMemory(AnyPipeline):
         return any(tensor.is_meta for _, part in self._networks() for tensor in part.parameters())
 
     def _settings(self) -> Mapping[str, object]:
-        """What besides weights decides pixels: configs of schedulers and networks, and which tokenizer it is."""
+        """What besides weights decides pixels: configs of schedulers and networks, and the words of tokenizers."""
         return {
-            f"{name}/config": _config(part) or {"class": type(part).__name__, "size": _size_of(part)}
+            f"{name}/config": _config(part) or {"class": type(part).__name__, "words": _words_of(part)}
             for name, part in sorted(self.pipeline.components.items())
             if part is not None
         }
@@ -169,8 +169,10 @@ def _plain(value: object) -> object:
     return value if finite else str(value)
 
 
-def _size_of(part: object) -> int:
-    return len(part) if hasattr(part, "__len__") else 0
+def _words_of(part: object) -> str:
+    """All of a tokenizer where it is of the fast kind, else how many words it has."""
+    whole = getattr(getattr(part, "backend_tokenizer", None), "to_str", None)
+    return str(whole()) if callable(whole) else str(len(part) if hasattr(part, "__len__") else 0)
 
 
 def _state(part: nn.Module) -> tuple[object, ...]:

@@ -182,7 +182,7 @@ class Session:
         """A Session that draws with a diffusers pipeline which is in memory already, as it is: on its device, in its
         number format, with its scheduler and adapters. Its pictures get Records and a place in the library.
 
-        ``hashed=False`` leaves its weights unhashed, which saves about a second a gigabyte at the first plan; Records
+        ``hashed=False`` leaves its weights unhashed, which saves a second or two a gigabyte at the first plan; Records
         then cannot say whether two pictures are of the same weights. Raises ``MissingExtra``, and ``ModelError`` for
         what makes no pictures from words.
         """
@@ -206,8 +206,11 @@ class Session:
     def restored(self, picture: str | Path, model: str | None = None) -> Restored | None:
         """Another program's picture as a Request, and what became of its settings; ``None`` for one with our Record.
         Raises as ``replay``."""
-        found = read(self.file_of(picture))
-        return None if found.record is not None else restore(found, self.settings, self.catalog, model=model)
+        path = self.file_of(picture)
+        found = read(path)
+        if found.record is not None:
+            return None
+        return restore(found, self.settings, self.catalog, model=model, name=path.name)
 
     def file_of(self, picture: str | Path) -> Path:
         """The file of a picture: itself, or the library's by id. Raises ``PictureNotFound``."""

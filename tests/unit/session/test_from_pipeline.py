@@ -108,7 +108,9 @@ def test_the_same_pipeline_is_the_same_model_and_what_changes_it_is_seen(
     identities.add(session.plan(request)[0].identity)
     pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
     identities.add(session.plan(request)[0].identity)
-    assert len(identities) == 3
+    pipe.tokenizer.add_tokens(["limner"])
+    identities.add(session.plan(request)[0].identity)
+    assert len(identities) == 4
     with pytest.raises(MismatchedWeights, match="not as it was"):
         session.run((first,)).result()
     assert np.array_equal(session.draw(PROMPT, **SMALL).pixels, by_hand(pipe))
