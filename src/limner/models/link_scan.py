@@ -122,7 +122,8 @@ def _remembered(folder: str, _changed: int) -> tuple[tuple[str, ...], tuple[str,
 
 def _read(folder: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of (folders, files) in a folder, sorted, those that begin with a dot left out; empty if unreadable."""
-    folders, files = [], []
+    folders: list[str] = []
+    files: list[str] = []
     try:
         with os.scandir(folder) as found:
             for each in found:
