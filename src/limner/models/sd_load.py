@@ -57,9 +57,18 @@ def preview(latent: Tensor, vae: Module) -> Pixels:
     factor = max(1, max(z.shape[-2:]) // PREVIEW_SIDE)
     if factor > 1:
         z = torch.nn.functional.avg_pool2d(z, factor)
-    dtype = next(vae.parameters()).dtype
-    scaled = z / vae.config.scaling_factor + (vae.config.shift_factor or 0.0)
-    out = vae.decode(scaled.to(dtype)).float()[0]
+    out = _decoded(vae, z / vae.config.scaling_factor + (vae.config.shift_factor or 0.0))[0]
     shown = (out / 2 + 0.5).nan_to_num(0.5).clamp(0, 1).mul(255).round().to(torch.uint8)
     pixels: Pixels = shown.permute(1, 2, 0).contiguous().cpu().numpy()
     return pixels
+
+
+def _decoded(vae: Autoencoder, latents: Tensor) -> Tensor:
+    """Pixels in float32; of an autoencoder that overflows in float16, made with weights that are float32 for now."""
+    dtype = next(vae.parameters()).dtype
+    out = vae.decode(latents.to(dtype)).float()
+    if dtype != torch.float16 or bool(out.isfinite().all()):
+        return out
+    upcast = {name: tensor.float() for name, tensor in vae.named_parameters()}
+    again: Tensor = torch.func.functional_call(vae, upcast, (latents,))
+    return again
