@@ -8,12 +8,9 @@ stays, and become the blob when all are there. The library then only links the n
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any, cast
 
 from limner.models.hub_cache import cache_folder, repo_folder
-
-if TYPE_CHECKING:
-    from tqdm.auto import tqdm
 
 PART = ".incomplete"
 
@@ -31,14 +28,14 @@ def arrived(repo: str, sha256: str, cache: Path | None = None) -> int:
         return 0
 
 
-def bring(repo: str, commit: str, name: str, sha256: str, size: int, bar: type[tqdm], endpoint: str | None) -> None:
+def bring(repo: str, commit: str, name: str, sha256: str, size: int, bar: type[object], endpoint: str | None) -> None:
     """Have the blob of a large file in the cache, going on with what is there. Hashes are checked by the caller.
 
     Does nothing where the library has to do it: no symbolic links here, or a file larger than plain HTTP carries.
     Raises what the hub's library and the file system raise; what arrived until then is kept.
     """
     from huggingface_hub import constants, file_download, hf_hub_url
-    from huggingface_hub.utils import WeakFileLock, build_hf_headers
+    from huggingface_hub.utils import WeakFileLock, build_hf_headers  # type: ignore[attr-defined]  # not in its __all__
 
     part = part_of(repo, sha256)
     blob = part.with_name(sha256)
@@ -67,6 +64,6 @@ def bring(repo: str, commit: str, name: str, sha256: str, size: int, bar: type[t
                 headers=headers,
                 expected_size=size,
                 displayed_filename=name,
-                tqdm_class=bar,
+                tqdm_class=cast("Any", bar),  # only what a tqdm is asked for
             )
         part.replace(blob)
