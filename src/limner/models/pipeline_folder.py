@@ -48,7 +48,8 @@ def only(files: Files) -> Iterator[Path]:
             _link(path.resolve(), folder / plain)
         for stem, names in shards.items():
             (folder / f"{stem}.safetensors.index.json").write_text(_index_of(folder, names), "utf-8")
-        (folder / INDEX).write_text(json.dumps(_without_checker(files)), "utf-8")
+        if INDEX in files.paths:  # it decides no pixel of some families, and is not among their files
+            (folder / INDEX).write_text(json.dumps(_without_checker(files)), "utf-8")
         yield folder
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -172,7 +173,12 @@ def _plain(value: object) -> object:
 def _words_of(part: object) -> str:
     """All of a tokenizer where it is of the fast kind, else how many words it has."""
     whole = getattr(getattr(part, "backend_tokenizer", None), "to_str", None)
-    return str(whole()) if callable(whole) else str(len(part) if hasattr(part, "__len__") else 0)
+    if not callable(whole):
+        return str(len(part) if hasattr(part, "__len__") else 0)
+    # How the last text was cut and filled up stays in it, and says nothing of the next.
+    return json.dumps(
+        {key: value for key, value in json.loads(whole()).items() if key not in ("truncation", "padding")}
+    )
 
 
 def _state(part: nn.Module) -> tuple[object, ...]:

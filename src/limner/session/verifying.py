@@ -129,7 +129,7 @@ class Verification:
             self.findings.append(Finding(name="number format", ok=None, said=said))
 
     def _reference(self, files: Files, plan: Plan, out: Path, resolved: Resolved) -> list[Pixels] | None:
-        from limner.models.pipeline_load import only
+        from limner.models.pipeline_folder import only
 
         with only(files) as folder:
             done = subprocess.run(
