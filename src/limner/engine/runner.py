@@ -43,6 +43,7 @@ class TorchRunner:
         self._loading = 0.0
         self._known: WeakValueDictionary[Weights, Module] = WeakValueDictionary()
         self._meter = Meter()
+        self._fresh: set[Weights] = set()
         self._peak: int | None = None
         self.residency = Residency(
             self._load, budget if callable(budget) else lambda device: budget, on_leave=self._note_leaving
@@ -92,7 +93,9 @@ class TorchRunner:
     @contextmanager
     def measured(self, weights: Weights) -> Iterator[None]:
         """The most memory in use inside counts for ``take_peak``."""
-        self._meter.begin(self._registered[weights.checkpoint].device)
+        first = weights in self._fresh or self.residency.peek(weights) is None
+        self._fresh.discard(weights)
+        self._meter.begin(self._registered[weights.checkpoint].device, first=first)
         try:
             yield
         finally:
@@ -145,6 +148,7 @@ class TorchRunner:
     def _load(self, weights: Weights) -> Module:
         home = self._registered[weights.checkpoint]
         self._on_load(weights.checkpoint, weights.part)
+        self._fresh.add(weights)
         began = time.perf_counter()
         try:
             with own_pages():

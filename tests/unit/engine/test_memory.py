@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from limner.engine import desk
 from limner.engine.memory import PATIENCE, Residency
-from limner.engine.meter import Meter
+from limner.engine.meter import Meter, mapped_bytes
 from limner.errors import OutOfMemory
 from limner.sampling.course import Course, Eval, Row, Show, Weights
 from limner.types import PartCost, Request
@@ -145,6 +148,36 @@ def test_a_meter_sees_what_a_call_held_and_not_what_was_before() -> None:
     if small is None or more is None:
         pytest.skip("the system keeps no high-water mark that can be started anew")
     assert 90_000_000 < more - small < 120_000_000
+
+
+def test_pages_of_files_that_a_first_call_reads_are_not_its_memory(tmp_path: Path) -> None:
+    path = tmp_path / "weights"
+    np.ones(100_000_000, dtype=np.uint8).tofile(path)
+    meter, cpu = Meter(), torch.device("cpu")
+    meter.begin(cpu)
+    before = meter.end()
+    meter.begin(cpu, first=True)
+    mapped = np.memmap(path, mode="r")
+    total = int(mapped.sum(dtype=np.int64))
+    held = torch.ones(10_000_000)
+    del mapped, held
+    peak = meter.end()
+    assert total == 100_000_000
+    if before is None or peak is None:
+        pytest.skip("the system keeps no high-water mark that can be started anew")
+    assert peak - before < 60_000_000
+
+
+def test_weights_used_as_they_lie_in_their_file_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    save_file({"weight": torch.ones(1000, 500), "bias": torch.ones(1000)}, path)
+    held = load_file(path)
+    layer = nn.Linear(500, 1000)
+    assert mapped_bytes([layer]) == 0
+    layer.load_state_dict(held, assign=True)
+    if not Path("/proc/self/maps").exists():
+        pytest.skip("the system does not say what is mapped")
+    assert mapped_bytes([layer]) == 4 * 501_000
 
 
 @pytest.mark.parametrize("batching", ["alone", "shared"])
