@@ -55,7 +55,7 @@ FLAGS = (
     Flag("inpaint_fill", ("--inpaint-fill",), None, "default original", EDITING),
     Flag("inpaint_padding", ("--inpaint-padding",), "PIXELS", section=EDITING),
     Flag("hires", ("--hires",), "FACTOR", section=EDITING),
-    Flag("hires_strength", ("--hires-strength",), "NUMBER", "default 0.6", EDITING),
+    Flag("hires_strength", ("--hires-strength",), "NUMBER", "default 0.5", EDITING),
     Flag("hires_steps", ("--hires-steps",), "NUMBER", section=EDITING),
     Flag("hires_upscaler", ("--hires-upscaler",), "NAME", "default lanczos", EDITING),
     Flag("upscale", ("--upscale",), "NAME[:FACTOR]", "lanczos is always there", EDITING),

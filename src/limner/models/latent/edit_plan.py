@@ -18,7 +18,8 @@ from limner.models.upscale import enlargement
 from limner.types import MAX_SIDE, Adapter, Notice, Pass, Prompted, Request
 
 STRENGTH, MASKED_STRENGTH = 0.8, 1.0  # diffusers' own for pictures and for masks
-HIRES_STRENGTH, HIRES_UPSCALER = 0.6, "lanczos"
+HIRES_STRENGTH, HIRES_UPSCALER = 0.5, "lanczos"
+LATENT_STRENGTH = 0.7  # an enlarged latent leaves more to mend than an enlarged picture
 LATENT_UPSCALERS = ("latent", "latent-bicubic")
 BLUR = 128  # a mask's edge is feathered by this part of the picture's shorter side
 FAR = 2.0  # a start picture this many times the native side is not drawn at its own size
@@ -157,9 +158,11 @@ def _second(planned: Planned, ground: Ground, adapters: Sequence[Adapter]) -> Pl
         raise InvalidRequest(
             f"hires: {size[0]}x{size[1]} is too large; a side may be {MAX_SIDE}", field="hires", hint="a smaller factor"
         )
-    strength = HIRES_STRENGTH if request.hires_strength is None else request.hires_strength
-    steps = request.hires_steps or request.steps or len(recipe.levels) - 1
     upscaler = request.hires_upscaler or HIRES_UPSCALER
+    strength = request.hires_strength
+    if strength is None:
+        strength = LATENT_STRENGTH if upscaler in LATENT_UPSCALERS else HIRES_STRENGTH
+    steps = request.hires_steps or request.steps or len(recipe.levels) - 1
     total, begin = steps, 0
     if request.compat is None:
         begin = begin_of(steps, strength, "hires_strength")
