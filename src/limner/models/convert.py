@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -105,8 +106,6 @@ def _check(source: Path, target: Path) -> None:
 
 
 def _free(folder: Path) -> int | None:
-    import shutil
-
     try:
         return shutil.disk_usage(folder).free
     except OSError:

@@ -12,7 +12,7 @@ from limner.models import clip_words, shapes, singlefile, tokenizer
 from limner.models.catalog import Card
 from limner.models.family import Files
 from limner.models.inspect import read_header
-from limner.models.lone import refuse_other
+from limner.models.lone import convert_hint, refuse_other
 from limner.models.resolved import Means, Resolved, resolved, short, unknown_card
 from limner.models.singlefile import Single
 from limner.models.stored import pieces
@@ -65,13 +65,20 @@ def _with_vae(single: Single) -> tuple[Single, Path]:
     if not other.is_file():
         if VAE_CONFIG in single.configs:
             return single, path
+        pickled = _pickled_vae(path)
         raise ModelNotFound(
             f"{path.name} has no autoencoder (VAE), without which no picture can be decoded",
-            hint=f"put the one it was made for beside it as {other.name}",
+            hint=convert_hint(pickled) if pickled else f"put the one it was made for beside it as {other.name}",
         )
     held = {name: piece.shape for name, piece in pieces("vae", read_header(other).tensors)}
     config = singlefile.vae_config(shapes.autoencoder(held), single.architecture)
     return replace(single, configs={**single.configs, VAE_CONFIG: config}), other
+
+
+def _pickled_vae(path: Path) -> Path | None:
+    """An autoencoder beside the file that A1111 would use, and that is a pickle."""
+    named = (path.with_suffix(f".vae{suffix}") for suffix in (".pt", ".ckpt"))
+    return next((other for other in named if other.is_file()), None)
 
 
 def _tokenizers(single: Single, means: Means) -> dict[str, Path]:
@@ -132,6 +139,9 @@ def _notices(shown: str, single: Single, vae: Path) -> Iterable[Notice]:
         yield Notice(code="prediction", message=message)
     if vae != single.path:
         yield Notice(code="vae-beside", message=f"{shown}: decoded by {vae.name}, which lies beside it")
+    elif (pickled := _pickled_vae(single.path)) is not None:
+        message = f"{shown}: {pickled.name} beside it is a pickle and was not used; limner models convert makes it safe"
+        yield Notice(code="vae-pickle-unused", message=message)
     if single.averaged:
         yield Notice(code="averaged-weights-unused", message=f"{shown}: it also holds averaged (EMA) weights; not used")
     if single.extra:

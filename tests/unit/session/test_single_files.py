@@ -116,6 +116,10 @@ def test_the_autoencoder_beside_the_file(sd1: Two, tmp_path: Path, layout: str) 
     with pytest.raises(LimnerError, match="no autoencoder") as caught:
         draw(tmp_path, file)
     assert "x.vae.safetensors" in caught.value.hint
+    file.with_suffix(".vae.pt").write_bytes(b"a pickle")
+    with pytest.raises(LimnerError, match="no autoencoder") as caught:
+        draw(tmp_path, file)
+    assert "limner models convert" in caught.value.hint
     state = singlefiles.vae(sd1.pipe.vae) if layout == "compvis" else sd1.pipe.vae.state_dict()
     save_file(
         {name: t.detach().clone().contiguous() for name, t in state.items()}, file.with_suffix(".vae.safetensors")
@@ -124,6 +128,14 @@ def test_the_autoencoder_beside_the_file(sd1: Two, tmp_path: Path, layout: str) 
     usual, _ = draw(tmp_path, sd1.folder)
     assert np.array_equal(beside, usual)
     assert "vae-beside" in codes(plan)
+
+
+def test_a_pickled_autoencoder_beside_the_file_is_told(sd1: Two, tmp_path: Path) -> None:
+    file = singlefiles.write(sd1.pipe, tmp_path / "f" / "x.safetensors")
+    file.with_suffix(".vae.pt").write_bytes(b"a pickle")
+    with Session(settings=Settings.load(tmp_path, {}), keep=False, offline=True) as session:
+        plan = session.plan(Request.of(prompt="a fox", model=str(file)))[0]
+    assert "vae-pickle-unused" in codes(plan)
 
 
 def test_what_is_not_read_is_told(sd1: Two, tmp_path: Path) -> None:
