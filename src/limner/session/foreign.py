@@ -50,15 +50,18 @@ class Restored:
     told: tuple[Told, ...]
 
 
-def restore(found: Found, settings: Settings, catalog: Catalog, *, model: str | None = None) -> Restored:
-    """A Request that draws a foreign picture as nearly as can be. ``model`` replaces the one it names.
+def restore(
+    found: Found, settings: Settings, catalog: Catalog, *, model: str | None = None, name: str = "the file"
+) -> Restored:
+    """A Request that draws a foreign picture as nearly as can be. ``model`` replaces the one it names; ``name`` is what
+    the file is called.
 
     Raises ``PictureNotFound`` for a file that says no words or comes from no program known here, ``ModelNotFound``
     where its model is not on this machine, ``InvalidRequest`` for settings out of range.
     """
     if found.source not in SOURCES or not str(found.fields.get("prompt", "")).strip():
         raise PictureNotFound(
-            "the file says nothing of how it was drawn",
+            f"{name} says nothing of how it was drawn",
             hint="limner inspect shows what it carries; Records of Limner's and settings of the web UI, ComfyUI, "
             "InvokeAI and Fooocus can be drawn again",
         )
