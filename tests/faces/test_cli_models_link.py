@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from limner.models.lock import Lock
 from tests.faces.calling import Limner, assert_refused, limner_in, said
 from tests.unit.models.test_links import A1111, COMFY, LORA, lay, tensors
 
@@ -97,3 +98,29 @@ def test_a_linked_checkpoint_is_shown_checked_and_locked(limner: Limner, tmp_pat
     assert "replace" in result.stderr
     assert_refused(limner("models", "rm", "Dream v8", "--yes"), 2, "unlink")
     assert path.exists()
+
+
+def test_a_linked_lora_is_locked(limner: Limner, tmp_path: Path) -> None:
+    path = tmp_path / "Style.safetensors"
+    path.write_bytes(LORA)
+    limner("models", "link", str(path))
+    lock = tmp_path / "limner.lock"
+    assert limner("models", "lock", "style", "pocket", "--out", str(lock)).exit_code == 0
+    locked = Lock.read(lock).models
+    assert [(ref.name, ref.family) for ref in locked] == [("Style", "lora"), ("pocket", "sd")]
+    assert len(locked[0].files) == 1
+
+
+def test_drawing_with_another_lora_than_the_locked_one_is_refused(limner: Limner, tmp_path: Path) -> None:
+    from tests.adapters import random_changes, write_kohya
+    from tests.checkpoints import POCKET
+
+    own = tmp_path / "home" / "models" / "loras"
+    own.mkdir(parents=True)
+    write_kohya(own / "wash.safetensors", random_changes(POCKET))
+    limner("models", "lock", "wash", "--out", str(tmp_path / "home" / "limner.lock"))
+    draw = ("a red fox <lora:wash:0.5>", "--size", "32", "--steps", "1", "--no-keep", "-o", str(tmp_path / "fox.png"))
+    result = limner(*draw)
+    assert result.exit_code == 0, result.stderr
+    write_kohya(own / "wash.safetensors", random_changes(POCKET, seed=9))
+    assert_refused(limner(*draw), 3, "wash: not the lora of limner.lock", "limner models lock wash")

@@ -20,7 +20,8 @@ from limner.types import ModelRef
 @click.argument("names", nargs=-1, metavar="[MODEL]...")
 @click.option("--out", "path", type=click.Path(path_type=Path, dir_okay=False), default=NAME, help=f"the file; {NAME}")
 def command(*, names: tuple[str, ...], path: Path) -> None:
-    """Write a lock: for each MODEL its repo's commit and the sha256 of every file that decides pixels.
+    """Write a lock: for each MODEL its repo's commit and the sha256 of every file that decides pixels. Linked LoRA,
+    embeddings, VAEs and upscalers can be named too.
 
     Without MODEL: every fetched model that is on this machine. A lock that is there is added to. It is kept to by
     --lock FILE, by LIMNER_LOCK=FILE, and always where it lies beside the settings (limner config path).
@@ -45,8 +46,14 @@ def _fetched() -> Iterator[str]:
 
 
 def _ref(name: str, settings: Settings) -> ModelRef:
+    from limner.cli.models_named import any_kind
+    from limner.models.hashes import Hashes
     from limner.models.resolve import resolve
 
+    what = any_kind(name, settings)
+    if what.kind != "checkpoint" and what.path is not None:
+        files = {what.path.name: Hashes(settings.cache_root).of([what.path])[what.path]}
+        return ModelRef(name=what.path.stem, family=what.kind, files=files)
     try:
         return resolve(name, settings, Catalog.load(), offline=True, lock=Lock()).ref
     except OfflineError as error:

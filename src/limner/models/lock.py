@@ -1,7 +1,8 @@
 """``limner.lock``: which weights exactly, so that the same names mean the same bytes later and elsewhere.
 
-A TOML file that people can read and keep under version control: for each model its repo at a commit and the sha256 of
-every file that decides pixels. A lock binds the models it names, by name or by repo; others are none of its business.
+A TOML file that people can read and keep under version control: for each model its repo at a commit and the sha256
+of every file that decides pixels. LoRA, embeddings, VAEs and upscalers are in it as models of one file, their kind
+standing for the family. A lock binds what it names, by name or by repo; others are none of its business.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from pydantic import ValidationError
 
 from limner.config import LOCK, Settings
 from limner.errors import ConfigError, MismatchedWeights, StorageError
-from limner.types import ModelRef
+from limner.models.link_layouts import KINDS
+from limner.models.link_names import asked
+from limner.types import Adapter, ModelRef
 
 NAME = LOCK
 VERSION = 1
@@ -52,8 +55,8 @@ class Lock:
 
     def having(self, refs: Iterable[ModelRef]) -> Self:
         """With these models; those of the same name are replaced."""
-        new = {ref.name.casefold(): ref for ref in refs}
-        kept = [new.pop(ref.name.casefold(), ref) for ref in self.models]
+        new = {_key(ref): ref for ref in refs}
+        kept = [new.pop(_key(ref), ref) for ref in self.models]
         return type(self)((*kept, *new.values()), self.where)
 
     def write(self, path: Path) -> None:
@@ -72,9 +75,10 @@ class Lock:
     def find(self, name: str, repo: str | None = None) -> ModelRef | None:
         """The locked model of that name, else of that repo; a revision behind the name (``@``) does not matter."""
         plain = name.strip().partition("@")[0].casefold()
-        named = [ref for ref in self.models if plain == ref.name.partition("@")[0].casefold()]
+        models = [ref for ref in self.models if ref.family not in KINDS]
+        named = [ref for ref in models if plain == ref.name.partition("@")[0].casefold()]
         wanted = (repo or plain).casefold()
-        published = [ref for ref in self.models if (ref.repo or "").casefold() == wanted]
+        published = [ref for ref in models if (ref.repo or "").casefold() == wanted]
         return next(iter((*named, *published)), None)
 
     def pin(self, name: str, repo: str | None = None) -> str:
@@ -89,6 +93,23 @@ class Lock:
         locked = self.find(now.name, now.repo)
         if locked is not None:
             refuse_other(locked, now, what=self.where, hint=f"accept them: limner models lock {now.name}")
+
+    def check_adapters(self, adapters: Iterable[Adapter]) -> None:
+        """Raises ``MismatchedWeights`` where the lock names another file for one of these."""
+        for each in adapters:
+            name = asked(each.name).name.rpartition("/")[2]
+            for ref in self.models:
+                known = ref.family == each.kind and asked(ref.name).name.rpartition("/")[2] == name
+                if known and each.hash not in ref.files.values():
+                    raise MismatchedWeights(
+                        f"{each.name}: not the {each.kind} of {self.where}: the file has other bytes",
+                        hint=f"accept it: limner models lock {each.name}",
+                    )
+
+
+def _key(ref: ModelRef) -> tuple[str, str]:
+    """What a later entry of a lock replaces: the model, or the file of that kind, of the same name."""
+    return (ref.family if ref.family in KINDS else "", ref.name.casefold())
 
 
 def in_force(settings: Settings) -> Lock | None:

@@ -19,6 +19,7 @@ from limner.errors import ConfigError, ModelNotFound, UnsupportedField
 from limner.models.catalog import Card, Catalog
 from limner.models.estimate_plan import estimate_of
 from limner.models.family import Family, Files, Particular
+from limner.models.lock import in_force
 from limner.models.machine import Machine, choose_device, choose_dtype
 from limner.models.pipeline_plan import IN_MEMORY
 from limner.models.resolve import Resolved, resolve
@@ -200,6 +201,8 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
     given = given_pictures(worded, ground.means.settings, ground.means.extras)
     upscalers, networks = named_upscalers(worded, ground.means.settings)
     adapters, extras = (*laid.adapters, *upscalers), {**laid.extras, **given, **networks}
+    if (lock := in_force(ground.means.settings)) is not None:
+        lock.check_adapters(adapters)
     ground.means.extras.update(extras)
     files = replace(resolved.files, extras={**resolved.files.extras, **extras})
     planned = ground.family.plan(laid.request, resolved.card, files, ground.means.machine, adapters)

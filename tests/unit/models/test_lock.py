@@ -13,7 +13,7 @@ from limner.errors import ConfigError, MismatchedWeights
 from limner.models.catalog import Catalog
 from limner.models.lock import Lock, in_force, refuse_other
 from limner.models.resolve import resolve
-from limner.types import ModelRef
+from limner.types import Adapter, ModelRef
 from tests.unit.models import tiny
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -122,3 +122,16 @@ def test_resolving_keeps_to_the_lock(tmp_path: Path) -> None:
     again = resolve(str(folder), settings, catalog, lock=Lock()).ref
     Lock.read(settings.home / "limner.lock").having([again]).write(settings.home / "limner.lock")
     assert resolve(str(folder), settings, catalog).ref == again
+
+
+def test_a_lora_is_locked_by_its_bytes_under_any_way_to_write_its_name() -> None:
+    lora = ModelRef(name="Detail Tweaker", family="lora", files={"Detail Tweaker.safetensors": A})
+    lock = Lock((SDXL, lora))
+    for name in ("detail tweaker", "sub/Detail Tweaker.safetensors", "Detail Tweaker [0a1b2c3d4e]"):
+        lock.check_adapters([Adapter(kind="lora", name=name, hash=A)])
+        with pytest.raises(MismatchedWeights, match=r"not the lora of limner\.lock"):
+            lock.check_adapters([Adapter(kind="lora", name=name, hash=B)])
+    lock.check_adapters([Adapter(kind="vae", name="detail tweaker", hash=B), Adapter(kind="lora", name="x", hash=B)])
+    assert lock.find("Detail Tweaker") is None
+    twin = lora.model_copy(update={"family": "embedding"})
+    assert len(lock.having([twin]).models) == 3
