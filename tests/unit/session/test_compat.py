@@ -12,6 +12,7 @@ import torch
 pytest.importorskip("diffusers")
 
 from diffusers import StableDiffusionPipeline
+from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -106,7 +107,39 @@ class WebUi:
         sampler: str,
         schedule: str,
         steps: int,
+        over: Tensor | None = None,
+        run: int | None = None,
     ) -> Pixels:
+        """``over`` is the latent that is drawn over, in the last ``run`` of the steps."""
+        latent = self.sampled(
+            positive, negative, noise, scale=scale, sampler=sampler, schedule=schedule, steps=steps, over=over, run=run
+        )
+        return self.decoded(latent)
+
+    def decoded(self, latent: Tensor) -> Pixels:
+        pixels = self.pipe.vae.decode(latent[None] / self.pipe.vae.config.scaling_factor).sample[0]
+        return (((pixels + 1) / 2).clamp(0, 1) * 255).numpy().astype(np.uint8).transpose(1, 2, 0)
+
+    @torch.no_grad()
+    def mean(self, pixels: Pixels) -> Tensor:
+        picture = torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None] / 127.5 - 1
+        mean: Tensor = self.pipe.vae.encode(picture).latent_dist.mean[0] * self.pipe.vae.config.scaling_factor
+        return mean
+
+    @torch.no_grad()
+    def sampled(
+        self,
+        positive: Sequence[Stage],
+        negative: Sequence[Stage],
+        noise: Callable[[], Tensor],
+        *,
+        scale: float,
+        sampler: str,
+        schedule: str,
+        steps: int,
+        over: Tensor | None = None,
+        run: int | None = None,
+    ) -> Tensor:
         cond, uncond = self.condition(positive), self.condition(negative)
         calls = 0
 
@@ -120,10 +153,9 @@ class WebUi:
             return answers[1] + scale * (answers[0] - answers[1])
 
         model = webui.Wrapped(network)
-        sigmas = webui.SCHEDULES[schedule](model, steps)
-        latent = webui.SAMPLERS[sampler](model, noise() * sigmas[0], sigmas, noise)
-        pixels = self.pipe.vae.decode(latent[None] / self.pipe.vae.config.scaling_factor).sample[0]
-        return (((pixels + 1) / 2).clamp(0, 1) * 255).numpy().astype(np.uint8).transpose(1, 2, 0)
+        sigmas = webui.SCHEDULES[schedule](model, steps)[-1 - (run or steps) :]
+        begun = noise() * sigmas[0] + (0 if over is None else over)
+        return webui.SAMPLERS[sampler](model, begun, sigmas, noise)
 
 
 def drawn(session: Session, folder: Path, prompt: str, **fields: object) -> Pixels:
@@ -132,9 +164,9 @@ def drawn(session: Session, folder: Path, prompt: str, **fields: object) -> Pixe
     return session.generate(request).result()[0].pixels
 
 
-def philox(seed: int = 11) -> Callable[[], Tensor]:
+def philox(seed: int = 11, shape: tuple[int, int, int] = (4, 8, 12)) -> Callable[[], Tensor]:
     generator = Philox(seed)
-    return lambda: torch.from_numpy(generator.randn((4, 8, 12)))
+    return lambda: torch.from_numpy(generator.randn(shape))
 
 
 def apart(a: Pixels, b: Pixels) -> int:
@@ -217,6 +249,33 @@ def test_a_variation_mixes_column_by_column(session: Session, folder: Path) -> N
     first = slerp_columns(philox()(), philox(6)(), 0.3)
     wanted = WebUi(folder).draw([(99, [[("a red fox", 1.0)]])], NEGATIVE, lambda: first, **ASKED)  # type: ignore[arg-type]
     assert apart(last, wanted) <= BOUND
+
+
+@pytest.mark.parametrize(("strength", "run"), [(0.5, 4), (0.9, 6), (1.0, 6), (0.0, 1)])
+def test_drawing_over_a_picture(session: Session, folder: Path, tmp_path: Path, strength: float, run: int) -> None:
+    """One step more than the share; the noise is the seed's first draw; times still count from the first evaluation."""
+    start = np.random.default_rng(1).integers(0, 256, (16, 24, 3), dtype=np.uint8)
+    Image.fromarray(start).save(tmp_path / "start.png")
+    name = session.take_in(tmp_path / "start.png")
+    found = drawn(session, folder, "a [fox:(cat:1.4):2]", init=name, strength=strength)
+    positive = [(2, [[("a fox", 1.0)]]), (99, [[("a", 1.0), ("cat", 1.4)]])]
+    there = WebUi(folder)
+    wanted = there.draw(positive, NEGATIVE, philox(), over=there.mean(start), run=run, **ASKED)  # type: ignore[arg-type]
+    assert apart(found, wanted) <= BOUND
+
+
+def test_a_second_pass_over_the_enlarged_latent(session: Session, folder: Path) -> None:
+    more = {"hires": 1.5, "hires_upscaler": "latent", "hires_strength": 0.6, "hires_steps": 3}
+    found = drawn(session, folder, "a [fox:(cat:1.4):1.4]", solver="euler-a", **more)
+    there, asked = WebUi(folder), ASKED | {"sampler": "euler-a", "schedule": "model"}
+    with torch.no_grad():
+        first = there.sampled([(99, [[("a fox", 1.0)]])], NEGATIVE, philox(), **asked)  # type: ignore[arg-type]
+        large = torch.nn.functional.interpolate(first[None], (12, 18), mode="bilinear")[0]
+        # 1.4: up to four tenths of the three evaluations, so the first two, counted from 0
+        second = [(1, [[("a fox", 1.0)]]), (99, [[("a", 1.0), ("cat", 1.4)]])]
+        noise = philox(shape=(4, 12, 18))
+        wanted = there.draw(second, NEGATIVE, noise, over=large, run=3, **asked | {"steps": 5})  # type: ignore[arg-type]
+    assert apart(found, wanted) <= BOUND
 
 
 def test_a_second_pass_begins_the_seed_anew_and_runs_all_its_steps(session: Session, folder: Path) -> None:
