@@ -8,6 +8,7 @@ import hashlib
 import os
 import struct
 import tempfile
+import warnings
 from collections.abc import Iterator, Mapping
 from io import BytesIO
 from pathlib import Path
@@ -96,7 +97,10 @@ def opened(path: Path) -> Iterator[Image.Image]:
     """
     _check_file(path)
     try:
-        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # our own limit comes next
+            found = Image.open(path, formats=("PNG", "JPEG", "WEBP"))
+        with found as image:
             if image.width * image.height > MAX_PIXELS:
                 raise UnreadablePicture(
                     f"{path} has {image.width} x {image.height} pixels; the limit is {MAX_PIXELS / 1e6:.0f} million",
