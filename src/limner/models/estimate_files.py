@@ -12,15 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limner.config import Settings
-from limner.errors import ModelNotFound
+from limner.errors import ModelNotFound, NetworkError, OfflineError
 from limner.models import dalle_files, hub
 from limner.models.catalog import Card, Catalog
 from limner.models.family import Files
 from limner.models.hashes import Hashes
 from limner.models.hub_cache import RepoName, cached, repo_name
+from limner.models.links import Links
+from limner.models.lock import in_force
 from limner.models.resolve import Resolved, locked_name, path_of, resolve
 from limner.models.resolve_hub import listed
-from limner.models.resolved import in_folder, reduced, root_of, unknown_card
+from limner.models.resolved import reduced, root_of, unknown_card
 from limner.models.stored import part_bytes
 from limner.types import ModelRef, Notice
 
@@ -60,54 +62,54 @@ class _Found:
             self.hashes[prefix + name] = f"sha256:{remote.sha256}"
             if name in held:
                 self.paths[prefix + name] = held[name]
-            else:
-                self.to_fetch += remote.size
+        self.to_fetch += hub.bytes_to_fetch(listing, names)
 
 
 def outline(name: str, settings: Settings, catalog: Catalog, *, offline: bool = False) -> Outline:
     """What planning needs of a model, fetching small files only. Raises what ``resolve`` does; ``OfflineError`` where
     the network is forbidden and the model is not here."""
-    name = locked_name(name, settings, catalog)
-    repo, card = _repo_of(name, catalog)
-    if repo is None or offline or settings.offline or _is_here(repo, card):
-        found = resolve(name, settings, catalog, offline=offline)
-        return Outline(found, _stored(found.files))
+    repo, card = _repo_of(locked_name(name, settings, catalog), settings, catalog)
+    if repo is None or offline or settings.offline:
+        return _here(name, settings, catalog, offline=offline)
     hashes = Hashes(settings.cache_root)
+    try:
+        found = _of_hub(repo, card, hashes)
+    except NetworkError as error:
+        try:
+            return _here(name, settings, catalog, offline=True)
+        except OfflineError:
+            raise error from None
+    if not found.to_fetch:
+        return _here(name, settings, catalog, offline=offline)
+    if (lock := in_force(settings)) is not None:
+        lock.check(found.resolved.ref)
+    return found
+
+
+def _here(name: str, settings: Settings, catalog: Catalog, *, offline: bool) -> Outline:
+    found = resolve(name, settings, catalog, offline=offline)
+    return Outline(found, _stored(found.files))
+
+
+def _of_hub(repo: RepoName, card: Card | None, hashes: Hashes) -> Outline:
     if card is not None and card.companion is not None:
         return _pair(repo, card, card.companion, hashes)
     listing = hub.look_up(repo)
-    seen = listed(listing, hashes, card.variant if card is not None else None)
+    seen = listed(listing, hashes, None if card is None else card.variant)
     collected = _Found()
     collected.add(listing, seen.need.names, hashes)
-    if not collected.to_fetch:
-        found = resolve(name, settings, catalog, offline=offline)
-        return Outline(found, collected.sizes)
     hub.remember_revision(listing)
     called = repo.repo if repo.revision == "main" else f"{repo.repo}@{repo.revision}"
     shown = card or unknown_card(called, seen.family, collected.paths, repo=repo.repo, commit=listing.commit)
     return _outline(shown, collected, listing.commit, reduced(shown, seen.need))
 
 
-def _repo_of(name: str, catalog: Catalog) -> tuple[RepoName | None, Card | None]:
+def _repo_of(name: str, settings: Settings, catalog: Catalog) -> tuple[RepoName | None, Card | None]:
     plain, _, revision = name.strip().partition("@")
     if (card := catalog.find(plain)) is not None:
         return (RepoName(card.repo, revision or card.commit or "main") if card.repo else None), card
-    return (None if path_of(name) is not None else repo_name(name.strip())), None
-
-
-def _is_here(repo: RepoName, card: Card | None) -> bool:
-    """Whether nothing need be asked: a commit never changes."""
-    there = cached(repo)
-    if there is None or not repo.pinned:
-        return False
-    if card is not None and card.companion is not None:
-        return dalle_files.are_here(there.files(), card.companion)
-    try:
-        variant = card.variant if card is not None else None
-        need = in_folder(there.files(), repo.repo, variant).need
-        return all(found in ("", variant) for found in need.variants.values())
-    except ModelNotFound:
-        return False
+    elsewhere = Links(settings).find("checkpoint", name) is not None or path_of(name) is not None
+    return (None if elsewhere else repo_name(name.strip())), None
 
 
 def _pair(repo: RepoName, card: Card, companion: str, hashes: Hashes) -> Outline:
