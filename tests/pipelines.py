@@ -12,6 +12,7 @@ from diffusers import (
     AuraFlowTransformer2DModel,
     AutoencoderDC,
     AutoencoderKL,
+    AutoencoderKLQwenImage,
     DDIMScheduler,
     DDPMScheduler,
     DiffusionPipeline,
@@ -27,6 +28,8 @@ from diffusers import (
     PixArtAlphaPipeline,
     PixArtSigmaPipeline,
     PixArtTransformer2DModel,
+    QwenImagePipeline,
+    QwenImageTransformer2DModel,
     SanaPipeline,
     SanaTransformer2DModel,
     SD3Transformer2DModel,
@@ -45,6 +48,8 @@ from transformers import (
     Gemma2Config,
     Gemma2Model,
     PreTrainedTokenizerFast,
+    Qwen2_5_VLConfig,
+    Qwen2_5_VLForConditionalGeneration,
     Qwen3Config,
     Qwen3Model,
     T5Config,
@@ -321,6 +326,63 @@ def lumina2() -> DiffusionPipeline:
     )
 
 
+def qwen_image() -> DiffusionPipeline:
+    text = Qwen2_5_VLForConditionalGeneration(
+        Qwen2_5_VLConfig(
+            text_config={
+                "hidden_size": 16,
+                "intermediate_size": 16,
+                "num_hidden_layers": 2,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 2,
+                "vocab_size": VOCABULARY,
+                "rope_scaling": {"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"},
+                "bos_token_id": 2,
+                "eos_token_id": 3,
+                "pad_token_id": 0,
+            },
+            vision_config={
+                "depth": 1,
+                "hidden_size": 16,
+                "intermediate_size": 16,
+                "num_heads": 2,
+                "out_hidden_size": 16,
+            },
+            vision_start_token_id=5,
+            vision_token_id=6,
+            image_token_id=7,
+            video_token_id=8,
+        )
+    )
+    vae = AutoencoderKLQwenImage(
+        base_dim=8,
+        z_dim=4,
+        dim_mult=[1, 2, 4],
+        num_res_blocks=1,
+        temperal_downsample=[False, True],
+        latents_mean=[0.0] * 4,
+        latents_std=[1.0] * 4,
+    )
+    transformer = QwenImageTransformer2DModel(
+        patch_size=2,
+        in_channels=16,
+        out_channels=4,
+        num_layers=2,
+        attention_head_dim=16,
+        num_attention_heads=3,
+        joint_attention_dim=16,
+        guidance_embeds=False,
+        axes_dims_rope=(8, 4, 4),
+    )
+    return QwenImagePipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler(),
+        vae=vae,
+        text_encoder=text,
+        tokenizer=tokenizer(1024),
+        transformer=transformer,
+    )
+
+
 def kandinsky3() -> DiffusionPipeline:
     return Kandinsky3Pipeline(
         tokenizer=tokenizer(128),
@@ -407,6 +469,7 @@ MAKERS: dict[str, Callable[[], DiffusionPipeline]] = {
     "AuraFlowPipeline": aura_flow,
     "Lumina2Pipeline": lumina2,
     "Kandinsky3Pipeline": kandinsky3,
+    "QwenImagePipeline": qwen_image,
     "StableDiffusionPipeline": sd,
     "StableDiffusionXLPipeline": sdxl,
 }

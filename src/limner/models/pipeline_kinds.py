@@ -23,7 +23,8 @@ class Kind:
 
     ``steps`` and ``guidance`` are what it does where nothing is said, ``None`` where that is not known; ``steps_as``
     and ``guidance_as`` the names of its arguments, empty where it takes none. ``negative`` tells whether it takes a
-    negative prompt, ``off`` up to which guidance that has no effect. ``packing`` is how many latents a side go into one
+    negative prompt, ``off`` up to which guidance that has no effect, and ``by_negative`` whether guidance has none
+    without it. ``packing`` is how many latents a side go into one
     token, 0 where the denoiser's config says (``patch_size``); ``multiple`` is set where size does not follow from
     that. ``side`` is the size drawn where nothing is said, in pixels, ``sample`` the same in latents; the configs say
     where neither does. ``bins`` marks a class that would draw at the nearest trained size and resize, and is told not
@@ -36,6 +37,7 @@ class Kind:
     guidance: float | None = None
     negative: bool = True
     off: float = 1.0
+    by_negative: bool = False
     progress: Progress = "callback"
     packing: int = 0
     multiple: int | None = None
@@ -58,6 +60,8 @@ _LISTED = (
     Kind("FluxPipeline", 28, 3.5, negative=False, packing=2, sample=128, tried=True),
     Kind("ChromaPipeline", 35, 5.0, packing=2, sample=128),
     Kind("ZImagePipeline", 50, 5.0, off=0.0, packing=2, side=1024, tried=True),
+    Kind("QwenImagePipeline", 50, 4.0, by_negative=True, packing=2, sample=128, guidance_as="true_cfg_scale",
+         tried=True),
     Kind("AuraFlowPipeline", 50, 3.5, packing=2, side=1024, tried=True),
     Kind("Lumina2Pipeline", 30, 4.0, packing=2, tried=True),
     Kind("LuminaPipeline", 30, 4.0, packing=2),

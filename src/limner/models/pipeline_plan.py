@@ -166,6 +166,9 @@ def _first(described: Described, parts: tuple[str, ...], key: str) -> int | None
 def _guidance(request: Request, described: Described) -> tuple[float | None, tuple[Notice, ...]]:
     """What guidance the pipeline is given. A checkpoint that was distilled without it is given none."""
     kind, asked = described.kind, request.guidance
+    if kind.by_negative and not request.negative:
+        message = f"{described.name} steers away from a negative prompt: without one, guidance has no effect"
+        return kind.off, (Notice(code="guidance-unused", message=message),) if (asked or 0) > kind.off else ()
     if described.configs.get("transformer", {}).get("guidance_embeds") is not False or kind.name != "FluxPipeline":
         return kind.guidance if asked is None else asked, ()
     if not asked:

@@ -35,6 +35,7 @@ PUBLISHED: Mapping[str, tuple[str, Mapping[str, Mapping[str, object]]]] = {
     "dev": ("FluxPipeline", {"transformer": {"patch_size": 1, "guidance_embeds": True}, "vae": KL8}),
     "z": ("ZImagePipeline", {"transformer": {"in_channels": 16}, "vae": KL8}),
     "qwen": ("QwenImagePipeline", {"transformer": {"patch_size": 2}, "vae": {"temperal_downsample": [0, 1, 1]}}),
+    "ovis": ("OvisImagePipeline", {"transformer": {"patch_size": 1}, "vae": KL8}),
 }  # fmt: skip
 
 
@@ -66,6 +67,7 @@ def planned(folder: Path, name: str, *, card: Mapping[str, object] = {}, **field
         ("schnell", 1024, 28, None),
         ("dev", 1024, 28, 3.5),
         ("z", 1024, 50, 5.0),
+        ("qwen", 1024, 50, 1.0),
     ],
 )
 def test_what_is_left_open_is_the_pipelines_default(
@@ -105,8 +107,8 @@ def test_a_size_it_cannot_make_is_refused_with_the_nearest(tmp_path: Path, name:
 
 def test_where_no_config_says_the_size_it_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="do not say what it was trained on"):
-        planned(tmp_path, "qwen")
-    made = planned(tmp_path, "qwen", width=1328, height=1328)
+        planned(tmp_path, "ovis")
+    made = planned(tmp_path, "ovis", width=1328, height=1328)
     assert made.recipe.options.get("steps") is None, "its own default, which is not known without diffusers"
     assert "untried-pipeline" in [notice.code for notice in made.notices]
 
@@ -145,6 +147,14 @@ def test_what_a_style_adds_is_told_not_refused(tmp_path: Path) -> None:
 def test_a_negative_prompt_without_guidance_is_told(tmp_path: Path, name: str, guidance: float, told: bool) -> None:
     made = planned(tmp_path, name, negative="rain", guidance=guidance)
     assert ("negative-unused" in [notice.code for notice in made.notices]) is told
+
+
+def test_guidance_that_needs_a_negative_prompt(tmp_path: Path) -> None:
+    made = planned(tmp_path, "qwen", guidance=3)
+    assert (made.request.guidance, "guidance-unused" in [n.code for n in made.notices]) == (1.0, True)
+    made = planned(tmp_path, "qwen", guidance=3, negative="rain")
+    assert (made.request.guidance, "guidance-unused" in [n.code for n in made.notices]) == (3.0, False)
+    assert planned(tmp_path, "qwen", negative="rain").request.guidance == 4.0
 
 
 def test_a_checkpoint_distilled_without_guidance_says_so(tmp_path: Path) -> None:

@@ -86,11 +86,21 @@ def test_a_picture_is_the_one_that_the_pipeline_gives(session: Session, folders:
     assert {name.partition("/")[0] for name in record.model.files} >= {"scheduler", "tokenizer", "model_index.json"}
 
 
-@pytest.mark.parametrize("kind", ["StableDiffusion3Pipeline", "PixArtSigmaPipeline", "ZImagePipeline"])
-def test_negative_prompt_and_guidance_arrive(session: Session, folders: dict[str, Path], kind: str) -> None:
+@pytest.mark.parametrize(
+    ("kind", "called"),
+    [
+        ("StableDiffusion3Pipeline", "guidance_scale"),
+        ("PixArtSigmaPipeline", "guidance_scale"),
+        ("ZImagePipeline", "guidance_scale"),
+        ("QwenImagePipeline", "true_cfg_scale"),
+    ],
+)
+def test_negative_prompt_and_guidance_arrive(
+    session: Session, folders: dict[str, Path], kind: str, called: str
+) -> None:
     (image,) = session.generate(asked(folders[kind], negative="rain", guidance=3)).result()
-    assert np.array_equal(image.pixels, alone(folders[kind], negative_prompt="rain", guidance_scale=3.0))
-    assert not np.array_equal(image.pixels, alone(folders[kind], guidance_scale=3.0))
+    assert np.array_equal(image.pixels, alone(folders[kind], negative_prompt="rain", **{called: 3.0}))
+    assert not np.array_equal(image.pixels, alone(folders[kind], **{called: 3.0}))
 
 
 def test_what_is_left_open_is_the_pipelines_own_default(session: Session, folders: dict[str, Path]) -> None:
