@@ -84,7 +84,7 @@ def without(*names: str) -> tuple[str, ...]:
     return tuple(name for name in ALL if name not in names)
 
 
-SKIPPED = {"clip_skip": 2}
+SKIPPED = {"clip_skip": 2, "guidance": 1.0, "negative": None}  # diffusers skips none for the negative prompt
 SUBJECTS = (
     Drawn("sd", "predicting noise, as SD 1.5", checkpoints.SD1_LIKE),
     Drawn("sd", "the same with the oldest configs", checkpoints.OLD_LIKE),

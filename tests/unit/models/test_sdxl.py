@@ -17,7 +17,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 from limner import Request, Session
 from limner.config import Settings
-from limner.errors import MismatchedWeights
+from limner.errors import InvalidRequest, MismatchedWeights
 from limner.models.catalog import Card
 from limner.models.family import Files, Placement
 from limner.models.latent.parts import Parts
@@ -159,6 +159,11 @@ def test_the_layer_that_is_read_can_be_chosen(
     assert torch.equal(usual.inputs["context"], same.inputs["context"])
     assert not torch.equal(usual.inputs["context"], last.inputs["context"])
     assert torch.equal(usual.inputs["pooled"], last.inputs["pooled"])
+
+
+def test_a_layer_that_is_not_there_is_refused(folder: Written, session: Session) -> None:
+    with pytest.raises(InvalidRequest, match="no layer 3 from the end: its text_encoder has 2"):
+        session.plan(asked(folder("base"), clip_skip=3))
 
 
 def test_requests_with_different_layers_share_a_call(folder: Written) -> None:

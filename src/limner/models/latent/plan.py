@@ -11,7 +11,8 @@ from limner.models.catalog import Card
 from limner.models.family import Files, Planned
 from limner.models.inspect import read_json
 from limner.models.latent import compat, edit_plan, words
-from limner.models.nets.configs import AutoencoderConfig, UNetConfig
+from limner.models.latent.parts import ROLE_SUFFIX
+from limner.models.nets.configs import AutoencoderConfig, ClipTextConfig, UNetConfig
 from limner.sampling import catalog, schedules
 from limner.sampling.guidance import needs_uncond
 from limner.types import Adapter, Estimate, Notice, Prompted, Recipe, Request
@@ -128,6 +129,8 @@ def _drawn(
         **_inpainting(request, card, configs),
     }
     options |= compat.options(filled, xl=kind.family == "sdxl")
+    if filled.clip_skip is not None:
+        _check_layers(filled.clip_skip, card, files, kind)
     width, height = filled.width or 0, filled.height or 0
     recipe = Recipe(
         family=kind.family,
@@ -201,6 +204,18 @@ def _inpainting(request: Request, card: Card, configs: Configs) -> Options:
             hint="give --init and --mask, or choose a text-to-image model (limner models list)",
         )
     return {"inpainting": True}
+
+
+def _check_layers(skip: int, card: Card, files: Files, kind: Kind) -> None:
+    for suffix in kind.tokenizers.values():
+        part = next(name for name, own in ROLE_SUFFIX.items() if own == suffix)
+        layers = ClipTextConfig.from_json(config(files, f"{part}/config.json")).num_hidden_layers
+        if skip > layers:
+            raise InvalidRequest(
+                f"clip_skip: {card.name} has no layer {skip} from the end: its {part} has {layers}",
+                field="clip_skip",
+                hint=f"the deepest it has is {layers}",
+            )
 
 
 def _near(side: int, factor: int) -> int:
