@@ -27,9 +27,15 @@ CLOSE = 1e-4
 KINDS = {"sd1": SD1_LIKE, "sd2": SD2_LIKE}
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
-def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write(tmp_path_factory.mktemp("checkpoints") / request.param, KINDS[request.param])
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    root = tmp_path_factory.mktemp("checkpoints")
+    return {name: write(root / name, kind) for name, kind in KINDS.items()}
+
+
+@pytest.fixture
+def base(checkpoints: Mapping[str, Path]) -> Path:
+    return checkpoints["sd1"]
 
 
 def unet_of(folder: Path, dtype: str = "float32") -> UNet:
@@ -63,8 +69,11 @@ def every(part: str, name: str) -> bool:
     return part == "unet"
 
 
-@pytest.mark.parametrize("alpha", [1.0, 4.0, 7.5])
-def test_equal_to_merged_weights_in_every_layer(base: Path, tmp_path: Path, alpha: float) -> None:
+@pytest.mark.parametrize(("kind", "alpha"), [("sd1", 1.0), ("sd1", 7.5), ("sd2", 4.0)])
+def test_equal_to_merged_weights_in_every_layer(
+    checkpoints: Mapping[str, Path], tmp_path: Path, kind: str, alpha: float
+) -> None:
+    base = checkpoints[kind]
     made = random_changes(base, wanted=every, alpha=alpha)
     path = write_kohya(tmp_path / "all.safetensors", made)
     reference = unet_of(merged(base, tmp_path / "merged", [(c.part, c.layer, 0.6 * c.delta) for c in made]))
@@ -190,7 +199,11 @@ def test_a_full_difference(base: Path, tmp_path: Path) -> None:
     check(base, tmp_path, LINEAR, delta := noise(32, 32) * 0.3, diff=delta)
 
 
-def test_matrices_and_1x1_convolutions_stand_for_each_other(base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_matrices_and_1x1_convolutions_stand_for_each_other(
+    checkpoints: Mapping[str, Path], tmp_path: Path, kind: str
+) -> None:
+    base = checkpoints[kind]
     made = random_changes(base, wanted=lambda part, name: name.endswith("proj_in"))
     other = [c._replace(down=_turned(c.down), up=_turned(c.up)) for c in made]
     path = write_kohya(tmp_path / "turned.safetensors", other)
