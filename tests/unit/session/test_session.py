@@ -208,7 +208,7 @@ def test_replay_of_what_is_not_ours(session: Session, tmp_path: Path) -> None:
 
     plain = tmp_path / "plain.png"
     Image.new("RGB", (8, 8)).save(plain)
-    with pytest.raises(PictureNotFound, match="plain.png says nothing of how it was drawn"):
+    with pytest.raises(PictureNotFound, match=r"plain\.png says nothing of how it was drawn"):
         session.replay(plain)
 
 
