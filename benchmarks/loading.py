@@ -17,11 +17,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import select
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -134,11 +134,9 @@ def load_once(code: str, folder: Path, dtype: str, pipeline: str) -> Load:
         before = peak = _anonymous(child.pid)
         child.stdin.write("\n")
         child.stdin.flush()
-        os.set_blocking(child.stdout.fileno(), False)
-        while not (line := child.stdout.readline()) and child.poll() is None:
+        while not select.select([child.stdout], [], [], POLL)[0]:
             peak = max(peak, _anonymous(child.pid))
-            time.sleep(POLL)
-        _expect(line, DONE)
+        _expect(line := child.stdout.readline(), DONE)
         peak = max(peak, _anonymous(child.pid))
         child.stdin.write("\n")
         child.stdin.flush()
