@@ -16,6 +16,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 
+from limner.prompts import extra_networks
 from limner.sampling.compat import SCHEDULES, automatic
 from limner.types import Adapter, ModelRef, Record, Request
 
@@ -75,8 +76,9 @@ def infotext(record: Record, sampler_names: Mapping[str, str] = NO_NAMES) -> str
     LoRA stand in the prompt, where the web UI has them. A picture both drawn over another and in two passes has two
     strengths and the text one place: it is the second pass's.
     """
-    tags = [f"<lora:{each.name}:{_number(each.scale)}>" for each in record.adapters if each.kind == "lora"]
-    lines = [" ".join([record.prompt, *(tag for tag in tags if tag not in record.prompt)])]
+    tags = [_tag(each) for each in record.adapters if each.kind == "lora"]
+    # Those that were written in the prompt are among them, at the weights in force.
+    lines = [" ".join([extra_networks.parse(record.prompt).text, *tags])] if tags else [record.prompt]
     if record.negative:
         lines.append(f"{_NEGATIVE} {record.negative}")
     settings = _settings(record, sampler_names)
@@ -169,6 +171,11 @@ def _hashes(adapters: Sequence[Adapter]) -> dict[str, Value | None]:
         "Lora hashes": listed("lora"),
         "TI hashes": listed("embedding"),
     }
+
+
+def _tag(lora: Adapter) -> str:
+    text = "" if lora.text_scale is None else f"{_number(lora.text_scale)}:"
+    return f"<lora:{lora.name}:{text}{_number(lora.scale)}>"
 
 
 def _short(adapter: Adapter, digits: int) -> str:

@@ -168,13 +168,13 @@ def _read_back(fields: dict[str, object]) -> dict[str, object]:
 def test_adapters_are_named_with_their_hashes() -> None:
     adapters = (
         Adapter(kind="lora", name="detail", hash="sha256:" + "ab" * 32, scale=0.8),
-        Adapter(kind="lora", name="more", hash="sha256:" + "cd" * 32),
+        Adapter(kind="lora", name="more", hash="sha256:" + "cd" * 32, text_scale=0.5),
         Adapter(kind="embedding", name="bad.safetensors", word="bad", hash="sha256:" + "ef" * 32),
         Adapter(kind="vae", name="mse", hash="sha256:" + "01" * 32),
     )
-    text = infotext(record("a fox <lora:more:1>").model_copy(update={"adapters": adapters}))
+    text = infotext(record("a <lora:more:.5:1> fox").model_copy(update={"adapters": adapters}))
     fields = parse(text)
-    assert fields["prompt"] == "a fox <lora:more:1> <lora:detail:0.8>"
+    assert fields["prompt"] == "a fox <lora:detail:0.8> <lora:more:0.5:1>"
     assert a1111.hashes(str(fields["Lora hashes"])) == {"detail": "ab" * 6, "more": "cd" * 6}
     assert a1111.hashes(str(fields["TI hashes"])) == {"bad": "ef" * 6}
     assert (fields["vae"], fields["VAE hash"]) == ("mse", "01" * 5)
