@@ -91,7 +91,8 @@ def _facts(plan: Plan, pictures: int) -> Iterator[Fact]:
     if fit is not None:
         yield "fits", _fit(fit, known=estimate.peak_bytes is not None)
     yield "offload", _offload(plan)
-    yield "device", f"{plan.device}, {plan.numerics.dtype}: {plan.origins.get('dtype', '')}"
+    why = plan.origins.get("dtype", "")
+    yield "device", f"{plan.device}, {plan.numerics.dtype}: {'as you said' if why == 'request' else why}"
     one = seconds(estimate.seconds_low, estimate.seconds_per_image, estimate.seconds_high)
     yield "time", f"{one} a picture, without loading" if estimate.seconds_per_image is not None else one
     if pictures > 1 and estimate.seconds_per_image is not None:

@@ -132,7 +132,7 @@ def _markdown(report: Report) -> Iterator[str]:
         [(each.name, {True: "ok", False: "FAILED", None: "not done"}[each.ok], each.said) for each in report.findings],
     )
     if report.differences:
-        yield f"Differences from diffusers, in values of 0 to 255. The bound: {LEAST_NEAR:.1%} of them within {NEAR}, "
+        yield f"Differences from diffusers, in values of 0 to 255. The bound: {LEAST_NEAR:.1%} of them within {NEAR},"
         yield f"{MOST_MEAN} on average."
         yield ""
         yield from _table(
@@ -150,7 +150,8 @@ def _markdown(report: Report) -> Iterator[str]:
                 for d in report.drawings
             ],
         )
-        yield "Peak memory is of each program's own process while it drew, as the system counts it."
+        yield "Peak memory is of each program's own process while it drew, measured the same way: on a CPU its"
+        yield "anonymous memory and the weights it uses as they lie in their files, on a GPU what torch's allocator gave out."
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Iterator[str]:

@@ -133,7 +133,7 @@ class Verification:
 
         with only(files) as folder:
             done = subprocess.run(
-                [sys.executable, "-m", "limner.models.verify_reference"],
+                [sys.executable, "-m", "limner.session.verify_reference"],
                 input=json.dumps(_job(plan, folder, out)),
                 capture_output=True,
                 text=True,

@@ -1,4 +1,4 @@
-"""The same prompts drawn by diffusers itself, in a process of its own: ``python -m limner.models.verify_reference``.
+"""The same prompts drawn by diffusers itself, in a process of its own: ``python -m limner.session.verify_reference``.
 
 Reads a job as JSON from stdin, writes each picture as ``N.npy`` into the job's folder and says on stdout how it went. A
 process of its own, so that its memory is its own and nothing of Limner's networks is loaded beside it.
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
+
+from limner.engine.meter import Meter, mapped_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,6 +31,7 @@ class _Result(Protocol):
 
 class _Pipeline(Protocol):
     scheduler: _Scheduler
+    components: Mapping[str, object]
 
     def to(self, device: str) -> _Pipeline: ...
     def set_progress_bar_config(self, *, disable: bool) -> None: ...
@@ -62,11 +63,12 @@ def draw(job: Mapping[str, object], folder: Path, out: Path) -> dict[str, object
         named = getattr(diffusers, SCHEDULERS[str(solver)])
         pipe.scheduler = named.from_config(pipe.scheduler.config)
     loaded = time.perf_counter() - began
-    _begin_peak()
+    meter, peaks = Meter(), []
     seconds = []
     prompts, seeds = cast("Sequence[str]", job["prompts"]), cast("Sequence[int]", job["seeds"])
     for k, (prompt, seed) in enumerate(zip(prompts, seeds, strict=True)):
         began = time.perf_counter()
+        meter.begin(torch.device(str(job["device"])), first=k == 0)
         with torch.inference_mode():
             result = pipe(
                 prompt=prompt,
@@ -75,30 +77,20 @@ def draw(job: Mapping[str, object], folder: Path, out: Path) -> dict[str, object
                 **cast("Mapping[str, object]", job["call"]),
             )
         seconds.append(time.perf_counter() - began)
+        peaks.append(meter.end())
         np.save(out / f"{k}.npy", np.round(np.asarray(result.images[0]) * 255).astype(np.uint8))
+    known = [peak for peak in peaks if peak is not None]
     return {
         "version": str(diffusers.__version__),
         "load_seconds": loaded,
         "seconds": seconds,
-        "peak_bytes": _peak(torch, str(job["device"])),
+        "peak_bytes": max(known) + _mapped(torch, pipe) if known else None,
     }
 
 
-def _peak(torch: ModuleType, device: str) -> int | None:
-    """The most memory while drawing: what loading touched for a moment is not in it where that can be told apart."""
-    if device.startswith("cuda"):
-        return int(torch.cuda.max_memory_allocated(device))
-    try:
-        found = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text("utf-8"), re.MULTILINE)
-    except OSError:
-        return None
-    return int(found[1]) * 1024 if found else None
-
-
-def _begin_peak() -> None:
-    """Start the system's high-water mark anew, where it can be."""
-    with suppress(OSError):
-        Path("/proc/self/clear_refs").write_bytes(b"5")
+def _mapped(torch: ModuleType, pipe: _Pipeline) -> int:
+    """Weights that are used as they lie in their files, as the engine counts them for ours."""
+    return mapped_bytes(part for part in pipe.components.values() if isinstance(part, torch.nn.Module))
 
 
 def _load(diffusers: ModuleType, torch: ModuleType, folder: Path, dtype: str) -> _Pipeline:
