@@ -160,3 +160,11 @@ def test_inspect_says_what_a_file_is_for_and_how_it_was_trained(limner: Limner, 
     assert vae["what"] == "an autoencoder (VAE)"
     (tmp_path / "text.safetensors").write_text("hello")
     assert_refused(limner("inspect", str(tmp_path / "text.safetensors")), 3, "safetensors")
+
+
+def test_a_file_that_names_its_own_word_is_found_by_that_too(limner: Limner, home: Path) -> None:
+    folder = home / "models" / "embeddings"
+    folder.mkdir(parents=True)
+    save_file({"<cat-toy>": torch.randn(256, generator=torch.manual_seed(0))}, folder / "learned_embeds.safetensors")
+    by_word, by_name = drawn(limner, "a red <cat-toy>"), drawn(limner, "a red learned_embeds")
+    assert by_word["pixel_hash"] == by_name["pixel_hash"] != drawn(limner, "a red cat-toy")["pixel_hash"]

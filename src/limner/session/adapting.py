@@ -105,16 +105,16 @@ def _vae(request: Request, shelf: Shelf) -> Iterator[tuple[Adapter, Path]]:
 
 def _words(request: Request, prompt: str, shelf: Shelf) -> Iterator[tuple[Adapter, Path]]:
     """Textual inversions in the order in which their words first stand in the texts."""
-    if not shelf.embeddings:
-        return
-    by_word = {name.casefold(): name for name in shelf.embeddings}
-    pattern = pattern_of(by_word)
     texts = (prompt, request.negative or "", request.morph_to or "")
-    words = dict.fromkeys(match.casefold() for text in texts for match in pattern.findall(text))
-    for word in words:
-        name = by_word[word]
-        path = shelf.find("embedding", name, field="prompt")
-        yield Adapter(kind="embedding", name=name, hash=shelf.hash_of(path), word=name), path
+    known = shelf.words(tokens=any("<" in text for text in texts))
+    if not known:
+        return
+    by_word = {word.casefold(): word for word in known}
+    pattern = pattern_of(by_word)
+    for found in dict.fromkeys(match.casefold() for text in texts for match in pattern.findall(text)):
+        word = by_word[found]
+        path = shelf.find("embedding", known[word], field="prompt")
+        yield Adapter(kind="embedding", name=known[word], hash=shelf.hash_of(path), word=word), path
 
 
 def _plain(name: str) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 
 from limner.canonical import content_hash
 from limner.config import Settings
-from limner.errors import ModelNotFound, UnknownName, UnsafeFile
+from limner.errors import LimnerError, ModelNotFound, UnknownName, UnsafeFile
+from limner.models.adapters.embedding import read_embedding
 from limner.models.adapters.lora_file import PEFT_CONFIG, PEFT_FILE
 from limner.models.hashes import Hashes
 from limner.models.link_layouts import Kind
@@ -68,10 +68,15 @@ class Shelf:
             raise _missing(kind, name, tagged.partition(":")[2])
         return found
 
-    @cached_property
-    def embeddings(self) -> Mapping[str, Path]:
-        """Every textual inversion by the word that it is."""
-        return {name: path for name, path in self._links.entries("embedding").items() if path.is_file()}
+    def words(self, *, tokens: bool) -> Mapping[str, str]:
+        """Every word that is a textual inversion to the name of its file, which is a word too. With ``tokens`` the
+        files are looked into for words such as ``<cat-toy>``."""
+        files = {name: path for name, path in self._links.entries("embedding").items() if path.is_file()}
+        words = {name: name for name in files}
+        for name, path in files.items() if tokens else ():
+            if (token := _token(path)) is not None:
+                words.setdefault(token, name)
+        return words
 
     def _by_hash(self, kind: Kind, short: str) -> Path | None:
         files = (entry.path for entry in self._links.all(kind) if entry.path.is_file())
@@ -87,6 +92,13 @@ class Shelf:
         guess = f"did you mean {' or '.join(near)}? " if near else ""
         hint = f"{guess}looked in {', '.join(folders)}; limner models link FILE-OR-FOLDER adds one"
         return UnknownName(TITLES[kind], name, known, field=field, hint=hint)
+
+
+def _token(path: Path) -> str | None:
+    try:
+        return read_embedding(path).token
+    except LimnerError:  # said when the file is asked for by its name
+        return None
 
 
 def _missing(kind: Kind, name: str, digest: str) -> ModelNotFound:

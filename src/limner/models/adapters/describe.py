@@ -90,7 +90,8 @@ def _embedding(path: Path, header: Header) -> Said:
     embedding = read_embedding(path)
     yield "for", embedding.made_for
     yield "vectors", str(embedding.count)
-    yield "word", f"{path.stem} (the file's name), once it is linked: limner models link FILE"
+    word = f"{path.stem} (the file's name)" + (f" or {embedding.token}" if embedding.token else "")
+    yield "word", f"{word}, once it is linked: limner models link FILE"
 
 
 def _vae(path: Path, header: Header) -> Said:

@@ -29,6 +29,7 @@ FAMILIES: Mapping[int, str] = {
 }
 _NAMED: Mapping[str, str] = {"clip_l": FIRST, "clip_g": SECOND}
 _OLD = re.compile(r"^string_to_param(?:\.|\[)?")
+_TOKEN = re.compile(r"<[^<>]+>")
 _FLOATS = ("F32", "F16", "BF16", "F64")
 
 
@@ -40,6 +41,13 @@ class Embedding:
     path: Path
     count: int
     tables: Mapping[str, tuple[str, int]]
+
+    @property
+    def token(self) -> str | None:
+        """The word that diffusers' trainers name the tensor after, ``<cat-toy>``; ``None`` where the file's name is
+        the word."""
+        key = self.tables[FIRST][0] if FIRST in self.tables else ""
+        return key if _TOKEN.fullmatch(key) else None
 
     @property
     def made_for(self) -> str:
