@@ -151,7 +151,8 @@ def _markdown(report: Report) -> Iterator[str]:
             ],
         )
         yield "Peak memory is of each program's own process while it drew, measured the same way: on a CPU its"
-        yield "anonymous memory and the weights it uses as they lie in their files, on a GPU what torch's allocator gave out."
+        yield "anonymous memory and the weights it uses as they lie in their files, on a GPU what torch's"
+        yield "allocator gave out."
 
 
 def _table(head: Sequence[object], rows: Sequence[Sequence[object]]) -> Iterator[str]:
