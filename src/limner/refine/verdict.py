@@ -1,0 +1,175 @@
+"""The verdict on two arms, by the rules of evidence: better, worse, traded off, or no evidence.
+
+B is better than A where a judge finds it significantly so (paired sign-flip test, Holm over judges and finalists, no
+judge the other way) *and* alignment with the user's words and diversity over seeds are shown not to be worse by the
+margin. All of that with A for B is worse. A judge's gain at the cost of one of those, or judges that contradict each
+other, is traded off. Everything else is no evidence, with how many more units would settle what is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from limner.errors import InvalidRequest
+from limner.evaluate.statistics import ALPHA, holm, least_pairs
+from limner.refine.pairs import Paired
+from limner.refine.verdict_tests import compare_judge, guard, missing_for
+from limner.refine.verdict_types import Looks as Looks
+from limner.refine.verdict_types import Outcome
+from limner.refine.verdict_types import Test as Test
+from limner.refine.verdict_types import Verdict as Verdict
+from limner.refine.verdict_words import sentence_of
+
+MARGIN = 0.5
+"""Of the standard deviation of the arm that would lose: how much alignment or diversity may be worse by."""
+
+
+def judge(
+    paired: Paired,
+    *,
+    judges: Sequence[str],
+    alignment: str | None,
+    diversity: str | None,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
+    looks: Looks | None = None,
+    caps: Sequence[str] = (),
+) -> Verdict:
+    """The verdict on one pair of arms; names are those of ``paired.values``.
+
+    ``margin`` is in standard deviations over seeds of the arm that would lose (A, where B would be better). ``looks``
+    are the pre-set numbers of units at which it is looked, with how alpha is split; ``None``: once. ``caps`` are
+    reasons for which the verdict can be no more than indicative. Raises ``InvalidRequest`` for fewer units than the
+    test needs, a number of units that is no pre-set look, and unknown scorers.
+    """
+    return judge_all(
+        [paired],
+        judges=judges,
+        alignment=alignment,
+        diversity=diversity,
+        margin=margin,
+        alpha=alpha,
+        looks=looks,
+        caps=caps,
+    )[0]
+
+
+def judge_all(
+    finalists: Sequence[Paired],
+    *,
+    judges: Sequence[str],
+    alignment: str | None,
+    diversity: str | None,
+    margin: float = MARGIN,
+    alpha: float = ALPHA,
+    looks: Looks | None = None,
+    caps: Sequence[str] = (),
+) -> tuple[Verdict, ...]:
+    """Verdicts on several finalists at once: the chance of any false one of them is at most ``alpha``. As ``judge``."""
+    _check(finalists, judges, (alignment, diversity))
+    if not margin > 0:
+        raise InvalidRequest(f"the margin is {margin:g}; it must be above zero", field="margin", hint="0.5 is usual")
+    hypotheses = len(judges) * len(finalists)
+    looks = looks or Looks(pairs=(finalists[0].planned,), shares=(1.0,))
+    levels = [looks.level(each.planned, alpha) for each in finalists]
+    for each, level in zip(finalists, levels, strict=True):
+        require_pairs(each.planned, hypotheses, level, unit=each.unit)
+    raw = [[compare_judge(each, name, level) for name in judges] for each, level in zip(finalists, levels, strict=True)]
+    adjusted = iter(holm([test.p for tests in raw for test in tests]))
+    reasons = (*caps, *_unmeasured(alignment, diversity))
+    verdicts = []
+    for each, tests, level in zip(finalists, raw, levels, strict=True):
+        known = tuple(_decided(test, next(adjusted), level) for test in tests)
+        guards = {"alignment": alignment, "diversity": diversity}
+        verdicts.append(_verdict(each, known, guards, margin, alpha, level, looks, hypotheses, reasons))
+    return tuple(verdicts)
+
+
+def require_pairs(pairs: int, hypotheses: int, alpha: float, *, unit: str = "seed") -> None:
+    """Raises ``InvalidRequest`` where so many units cannot reach ``alpha``, whatever their values."""
+    least = least_pairs(alpha, hypotheses)
+    if pairs >= least:
+        return
+    judges = "1 test" if hypotheses == 1 else f"{hypotheses} tests"
+    raise InvalidRequest(
+        f"{pairs} {unit}{'s' * (pairs != 1)} cannot decide anything: {judges} at {alpha:.3g} need at least {least}",
+        field="n",
+        hint=f"give at least {least}; 24 find a difference of 0.6 standard deviations in four of five cases",
+    )
+
+
+def _decided(test: Test, adjusted: float, level: float) -> Test:
+    """A judge's test with its p after Holm, and what it finds."""
+    found = "neither" if adjusted > level else "B" if test.gain > 0 else "A"
+    return test.model_copy(update={"adjusted": adjusted, "finding": found})
+
+
+def _verdict(
+    paired: Paired,
+    judged: tuple[Test, ...],
+    names: dict[str, str | None],
+    margin: float,
+    alpha: float,
+    level: float,
+    looks: Looks,
+    hypotheses: int,
+    caps: tuple[str, ...],
+) -> Verdict:
+    found = {test.finding for test in judged} - {"neither"}
+    toward = -1 if found == {"A"} else 1
+    guards = tuple(guard(paired, name, role, margin, level, toward) for role, name in names.items() if name is not None)
+    outcome = _outcome(found, guards)
+    open_side = toward if found else None
+    more = None if outcome != "no evidence" else missing_for(judged, guards, open_side, level / hypotheses, level)
+    if len(paired.units) < paired.planned:
+        caps = (*caps, f"{paired.planned - len(paired.units)} of {paired.planned} {paired.unit}s gave no value")
+    verdict = Verdict(
+        a=paired.a,
+        b=paired.b,
+        outcome=outcome,
+        strength="indicative" if caps else "confirmed",
+        caps=caps,
+        sentence="",
+        tests=(*judged, *guards),
+        unit=paired.unit,
+        n=len(paired.units),
+        seeds=paired.seeds,
+        alpha=alpha,
+        level=level,
+        look=looks.number(paired.planned),
+        looks=looks,
+        hypotheses=hypotheses,
+        margin=margin,
+        more=more,
+        differing=paired.differing,
+        notices=paired.notices,
+    )
+    return verdict.model_copy(update={"sentence": sentence_of(verdict)})
+
+
+def _outcome(found: Collection[str], guards: Sequence[Test]) -> Outcome:
+    if not found:
+        return "no evidence"
+    findings = {test.finding for test in guards}
+    if len(found) == 2 or "lost" in findings:
+        return "traded off"
+    if "open" in findings:
+        return "no evidence"
+    return "better" if found == {"B"} else "worse"
+
+
+def _unmeasured(alignment: str | None, diversity: str | None) -> tuple[str, ...]:
+    given = {"alignment with the words": alignment, "diversity over seeds": diversity}
+    return tuple(f"{what} was not measured" for what, name in given.items() if name is None)
+
+
+def _check(finalists: Sequence[Paired], judges: Sequence[str], guards: Sequence[str | None]) -> None:
+    if not finalists or not judges:
+        raise InvalidRequest("a verdict needs two arms and a judge", field="judges", hint="name a metric: --judge NAME")
+    if len(set(judges)) != len(judges):
+        raise InvalidRequest("a judge is named twice", field="judges", hint="each judge counts once")
+    for paired in finalists:
+        for name in (*judges, *(each for each in guards if each is not None)):
+            if name not in paired.values:
+                known = ", ".join(sorted(paired.values)) or "none"
+                raise InvalidRequest(f"there are no values by {name!r}", field="judges", hint=f"there are: {known}")

@@ -1,0 +1,92 @@
+"""A verdict in plain words: one sentence that says what was found, how sure, and what it stands on."""
+
+from __future__ import annotations
+
+from limner.refine.verdict_types import Test, Verdict
+
+FAR = 2_000
+"""So many more units are no advice any more."""
+
+
+def sentence_of(verdict: Verdict) -> str:
+    """The sentence that stands first in every report. Says "indicative" where the verdict is capped."""
+    said = {
+        "better": lambda: f"{verdict.b} is better than {verdict.a}{_why(verdict, 'B')}{_kept(verdict)}",
+        "worse": lambda: f"{verdict.b} is worse than {verdict.a}{_why(verdict, 'A')}{_kept(verdict)}",
+        "traded off": lambda: _traded(verdict),
+        "no evidence": lambda: _none(verdict),
+    }[verdict.outcome]()
+    capped = f" Indicative only: {'; '.join(verdict.caps)}." if verdict.caps else ""
+    return f"{said}.{capped}"
+
+
+def span(test: Test) -> str:
+    """The gain with its interval: ``+0.42 (+0.20 to +0.64)``."""
+    if test.low is None or test.high is None:
+        return f"{test.gain:+.3g}"
+    return f"{test.gain:+.3g} ({test.low:+.3g} to {test.high:+.3g})"
+
+
+def _why(verdict: Verdict, side: str) -> str:
+    found = [test for test in verdict.judges if test.finding == side]
+    parts = ", ".join(f"{test.scorer.name} {span(test)}, {_p(test.adjusted)}" for test in found)
+    return f" by {parts} over {verdict.n} {_units(verdict)}"
+
+
+def _kept(verdict: Verdict) -> str:
+    names = " and ".join(test.role for test in verdict.guards)
+    return f"; {names} {'are' if len(verdict.guards) > 1 else 'is'} kept" if names else ""
+
+
+def _traded(verdict: Verdict) -> str:
+    lost = [test for test in verdict.guards if test.finding == "lost"]
+    sides = {test.finding for test in verdict.judges} - {"neither"}
+    if len(sides) == 2:
+        ours = ", ".join(test.scorer.name for test in verdict.judges if test.finding == "B")
+        theirs = ", ".join(test.scorer.name for test in verdict.judges if test.finding == "A")
+        over = f"over {verdict.n} {_units(verdict)}"
+        return f"Traded off: {ours} prefers {verdict.b} and {theirs} prefers {verdict.a}, {over}"
+    (side,) = sides
+    winner = verdict.b if side == "B" else verdict.a
+    costs = " and ".join(f"{test.role} ({test.scorer.name} {span(test)})" for test in lost)
+    return f"Traded off: {winner} wins{_why(verdict, side)}, but loses {costs}"
+
+
+def _none(verdict: Verdict) -> str:
+    found = [test for test in verdict.judges if test.finding in ("A", "B")]
+    if not found:
+        best = min(verdict.judges, key=lambda test: test.p)
+        said = (
+            f"No evidence that {verdict.a} and {verdict.b} differ: {best.scorer.name} {span(best)}, {_p(best.adjusted)}"
+        )
+    else:
+        winner = verdict.b if found[0].finding == "B" else verdict.a
+        names = " and ".join(test.role for test in verdict.guards if test.finding == "open")
+        side = str(found[0].finding)
+        said = f"No evidence yet: {winner} scores higher{_why(verdict, side)}, but that {names} holds is not shown"
+    over = "" if found else f" over {verdict.n} {_units(verdict)}"
+    return said + over + _more(verdict)
+
+
+def _more(verdict: Verdict) -> str:
+    detectable = next((t.detectable for t in verdict.judges if t.detectable is not None), None)
+    least = "" if detectable is None else f"; so many find {detectable:.3g} or more"
+    if verdict.more is None:
+        return least
+    if verdict.more > FAR:
+        return f"{least}; what difference there may be is too small for any number of {_plural(verdict)} worth drawing"
+    return f"{least}; about {verdict.more} more {_plural(verdict)} would settle it, if it is as it looks"
+
+
+def _units(verdict: Verdict) -> str:
+    return verdict.unit if verdict.n == 1 else _plural(verdict)
+
+
+def _plural(verdict: Verdict) -> str:
+    return f"{verdict.unit}s"
+
+
+def _p(value: float | None) -> str:
+    if value is None:
+        return "p not known"
+    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
