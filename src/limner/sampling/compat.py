@@ -33,12 +33,12 @@ SCHEDULES: Mapping[str, str] = MappingProxyType(
 _READ_AS = {"uniform": "model", "normal": "model", "polyexponential": "exponential"}  # other names of the same levels
 _AUTOMATIC = {"dpmpp-2m": "karras", "dpmpp-2m-sde": "exponential"}  # all others: uniform
 
-EXACT = frozenset({"euler", "euler-a", "heun", "dpmpp-2m", "dpmpp-2m-karras", "ddim"})
+BROWNIAN = frozenset({"dpmpp-2m-sde", "dpmpp-2m-sde-karras"})
+"""Solvers whose noise is a Brownian path's there (``sampling/brownian.py``)."""
+EXACT = BROWNIAN | {"euler", "euler-a", "heun", "dpmpp-2m", "dpmpp-2m-karras", "ddim"}
 """Solvers that draw what the web UI's sampler of that name draws, given the same numbers."""
 WHY_NOT = MappingProxyType(
     {
-        "dpmpp-2m-sde": "its noise comes from a Brownian tree there, from the seed's own generator here",
-        "dpmpp-2m-sde-karras": "its noise comes from a Brownian tree there, from the seed's own generator here",
         "unipc": "it is of third order there, with other timesteps; here of second order, as in diffusers",
         "lcm": "other timesteps are taken there; here those of diffusers",
     }

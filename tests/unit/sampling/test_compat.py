@@ -10,6 +10,7 @@ from torch import Tensor
 
 from limner.errors import InvalidRequest, UnsupportedField
 from limner.sampling import compat
+from limner.sampling.brownian import Brownian
 from limner.sampling.catalog import SOLVERS, find, load
 from limner.sampling.course import Course, Level
 from limner.sampling.noise import Noise, slerp, slerp_columns
@@ -76,6 +77,32 @@ def test_ddim_takes_the_web_uis_timesteps(steps: int) -> None:
     here, there = Network(), Network()
     assert apart(ours("ddim", None, steps, here), theirs("ddim", "model", steps, there)) < TOLERANCE
     assert here.calls == there.calls
+
+
+@pytest.mark.parametrize("schedule", list(webui.SCHEDULES))
+def test_the_sde_sampler_over_a_brownian_path(schedule: str) -> None:
+    """Both sides ask the path for the same levels: it tells those apart that differ in float32's last digit, and what
+    it gains between them is a thousand times more than their difference."""
+    for steps in COUNTS:
+        training, card = Training.from_json(SD1), find("dpmpp-2m-sde")
+        made, start = compat.levels(training, card, steps, schedule)
+        sigmas = [level.sigma / level.alpha for level in made if level.sigma > 0]
+        path = Brownian(3, SHAPE, sigmas[-1], sigmas[0])
+        noises = [path.noise(*pair) for pair in itertools.pairwise(sigmas)]
+        pairs, again = iter(noises), iter(noises)
+        here, there = Network(), Network()
+
+        def denoise(x: Tensor, level: Level) -> Course:
+            (out,) = yield from ask(x, level)
+            return to_x0("epsilon", x, out, level)
+
+        first = Noise(3, SHAPE).first()
+        course = load(card).solve(start * first, made, denoise, lambda: next(pairs))  # noqa: B023
+        found = run(course, lambda x, t: here(x[None], t)[0]).x  # noqa: B023
+        model = webui.Wrapped(lambda x, t: there(x[None], t)[0])  # noqa: B023
+        spaced = webui.SCHEDULES[schedule](model, steps)
+        wanted = webui.dpmpp_2m_sde(model, first * sigmas[0], spaced, lambda sigma, after: next(again))  # noqa: B023
+        assert apart(found, wanted) < TOLERANCE, steps
 
 
 def test_ensd_is_a_new_generator_after_the_first_draw() -> None:

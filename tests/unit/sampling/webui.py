@@ -116,6 +116,23 @@ def dpmpp_2m(model: Wrapped, x: Tensor, sigmas: list[float], noise: Callable[[],
     return x
 
 
+def dpmpp_2m_sde(model: Wrapped, x: Tensor, sigmas: list[float], noise: Callable[[float, float], Tensor]) -> Tensor:
+    """The midpoint form with eta 1; ``noise`` is that between two levels."""
+    old, last = None, 0.0
+    for sigma, after in steps(sigmas):
+        denoised = model(x, sigma)
+        if after == 0:
+            return denoised
+        h = math.log(sigma) - math.log(after)
+        share = -math.expm1(-2 * h)
+        x = after / sigma * math.exp(-h) * x + share * denoised
+        if old is not None:
+            x = x + 0.5 * share * (h / last) * (denoised - old)
+        x = x + noise(sigma, after) * after * share**0.5
+        old, last = denoised, h
+    return x
+
+
 def ddim(model: Wrapped, x: Tensor, count: int) -> Tensor:
     """``x`` in the network's own coordinates, unit noise to begin with. One evaluation fewer than timesteps."""
     times = [min(t + 1, 999) for t in range(0, 1000, 1000 // count)]

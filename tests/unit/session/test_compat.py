@@ -19,7 +19,8 @@ from torch import Tensor
 from limner import Request, Session
 from limner.config import Settings
 from limner.errors import UnsupportedField
-from limner.sampling.noise import slerp_columns
+from limner.sampling.brownian import Brownian
+from limner.sampling.noise import Noise, Source, slerp_columns
 from limner.sampling.philox import Philox
 from limner.types import Pixels
 from tests import checkpoints
@@ -109,10 +110,20 @@ class WebUi:
         steps: int,
         over: Tensor | None = None,
         run: int | None = None,
+        between: Callable[[float, float], Tensor] | None = None,
     ) -> Pixels:
-        """``over`` is the latent that is drawn over, in the last ``run`` of the steps."""
+        """``over`` is the latent drawn over, in the last ``run`` of the steps; ``between`` the noise of steps."""
         latent = self.sampled(
-            positive, negative, noise, scale=scale, sampler=sampler, schedule=schedule, steps=steps, over=over, run=run
+            positive,
+            negative,
+            noise,
+            scale=scale,
+            sampler=sampler,
+            schedule=schedule,
+            steps=steps,
+            over=over,
+            run=run,
+            between=between,
         )
         return self.decoded(latent)
 
@@ -139,6 +150,7 @@ class WebUi:
         steps: int,
         over: Tensor | None = None,
         run: int | None = None,
+        between: Callable[[float, float], Tensor] | None = None,
     ) -> Tensor:
         cond, uncond = self.condition(positive), self.condition(negative)
         calls = 0
@@ -155,6 +167,8 @@ class WebUi:
         model = webui.Wrapped(network)
         sigmas = webui.SCHEDULES[schedule](model, steps)[-1 - (run or steps) :]
         begun = noise() * sigmas[0] + (0 if over is None else over)
+        if between is not None:
+            return webui.dpmpp_2m_sde(model, begun, sigmas, between)
         return webui.SAMPLERS[sampler](model, begun, sigmas, noise)
 
 
@@ -225,6 +239,19 @@ def test_cpu_noise_with_ensd(session: Session, folder: Path) -> None:
     asked = ASKED | {"sampler": "euler-a", "schedule": "model"}
     positive = [(99, [[("a red fox", 1.0)]])]
     wanted = WebUi(folder).draw(positive, NEGATIVE, lambda: next(drawing), **asked)  # type: ignore[arg-type]
+    assert apart(found, wanted) <= BOUND
+
+
+@pytest.mark.parametrize("source", ["cpu", "philox"])
+def test_the_sde_samplers_noise_is_one_path(session: Session, folder: Path, source: Source) -> None:
+    found = drawn(session, folder, "a red fox", solver="dpmpp-2m-sde", noise_source=source)
+    there = WebUi(folder)
+    sigmas = webui.exponential(webui.Wrapped(lambda x, t: x), 6)
+    path = Brownian(11, (4, 8, 12), sigmas[-2], sigmas[0], source)
+    asked = ASKED | {"sampler": "dpmpp-2m-sde", "schedule": "exponential"}
+    first = Noise(11, (4, 8, 12), source=source)
+    positive = [(99, [[("a red fox", 1.0)]])]
+    wanted = there.draw(positive, NEGATIVE, first.first, between=path.noise, **asked)  # type: ignore[arg-type]
     assert apart(found, wanted) <= BOUND
 
 
@@ -320,8 +347,8 @@ def test_what_is_not_exact_is_said_and_what_is_not_there_refused(session: Sessio
         (plan,) = session.plan(Request.of(prompt="a fox AND a cat", compat="a1111", **fields))
         return {notice.code for notice in plan.notices}
 
-    assert codes(solver="euler") == {"compat-and"}
-    for solver in ("dpmpp-2m-sde", "unipc"):
+    assert codes(solver="dpmpp-2m-sde") == {"compat-and"}
+    for solver in ("lcm", "unipc"):
         assert codes(solver=solver) == {"compat-and", "compat-approximate"}
     with pytest.raises(UnsupportedField, match="web UI's schedules"):
         session.plan(Request(prompt="a fox", schedule="exponential"))

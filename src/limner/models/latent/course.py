@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from limner.models.latent.parts import Parts
 from limner.models.latent.start import Draws
 from limner.models.latent.text import encode
 from limner.models.upscale_run import enlarge
+from limner.sampling.compat import BROWNIAN
 from limner.sampling.course import Ask, Course, Level, Show, Solver
 from limner.types import Pass, Plan, Recipe
 
@@ -33,7 +34,9 @@ def draw(parts: Parts, plan: Plan, k: int, solver: Solver, files: Files) -> Cour
     if begun.kept is not None:
         denoise = begun.kept.around(denoise)
     before, total = len(begun.levels) - 1, steps_of(recipe)
-    latent = yield from counted(solver.solve(begun.x, begun.levels, denoise, draws.next), 0, total)
+    latent = yield from counted(
+        solver.solve(begun.x, begun.levels, denoise, _fresh(draws, recipe, begun.levels)), 0, total
+    )
     if begun.kept is not None:
         latent = begun.kept.finish(latent)
     if recipe.second is not None:
@@ -67,8 +70,15 @@ def _second(
     levels = [Level(*level) for level in second.levels[second.begin :]]
     noise = draws.first() if anew else draws.next(second.latent)
     x = levels[0].alpha * clean + levels[0].sigma * noise
-    course = solver.solve(x, levels, denoiser(large, recipe, conditions), lambda: draws.next(second.latent))
+    course = solver.solve(x, levels, denoiser(large, recipe, conditions), _fresh(draws, recipe, levels))
     return large, (yield from counted(course, before, before + len(levels) - 1))
+
+
+def _fresh(draws: Draws, recipe: Recipe, levels: Sequence[Level]) -> Callable[[], Tensor]:
+    """What draws a solver's own noise over these of the recipe's levels."""
+    if "compat" in recipe.options and recipe.solver in BROWNIAN:
+        return draws.between([Level(*level) for level in recipe.levels], levels)
+    return lambda: draws.next(recipe.latent)
 
 
 def _larger(parts: Parts, large: Parts, second: Pass, latent: Tensor, draws: Draws) -> Course:

@@ -11,7 +11,8 @@ Drawn from one generator an image, in this order, as diffusers' pipelines do:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from limner.types import Plan
@@ -19,7 +20,8 @@ from limner.types import Plan
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from limner.sampling.noise import Noise
+    from limner.sampling.course import Level
+    from limner.sampling.noise import Noise, Source
 
 
 class Draws:
@@ -68,6 +70,21 @@ class Draws:
             noise = slerp(noise, noise_of(self._plan, second, self._shape).next(), self._plan.recipe.variation)
         return noise.to(self._device)
 
+    def between(self, whole: Sequence[Level], run: Sequence[Level]) -> Callable[[], Tensor]:
+        """What draws the noise of A1111's SDE samplers for the levels that are ``run``: a Brownian path over all of the
+        ``whole`` ones, the seed's own whatever else was drawn."""
+        from limner.sampling.brownian import Brownian
+
+        sigmas = [level.sigma / level.alpha for level in whole if level.sigma > 0]
+        path = Brownian(self._seed.seed, self._shape, sigmas[-1], sigmas[0], source_of(self._plan))
+        steps = pairwise(level.sigma / level.alpha for level in run if level.sigma > 0)
+        return lambda: path.noise(*next(steps)).to(self._device)
+
+
+def source_of(plan: Plan) -> Source:
+    """Whose random numbers the plan is drawn with."""
+    return "philox" if plan.recipe.options.get("noise_source") == "philox" else "cpu"
+
 
 def noise_of(plan: Plan, seed: int, shape: Sequence[int], mixed: int | None = None) -> Noise:
     """A seed's noise by the plan's rules; ``mixed`` is the second seed of a variation."""
@@ -79,7 +96,7 @@ def noise_of(plan: Plan, seed: int, shape: Sequence[int], mixed: int | None = No
         shape,
         variation_seed=mixed,
         variation=plan.recipe.variation,
-        source="philox" if options.get("noise_source") == "philox" else "cpu",
+        source=source_of(plan),
         delta=int(options.get("noise_delta", 0)),
         columns="compat" in options,
     )
