@@ -56,6 +56,14 @@ def test_over_a_picture_and_again(limner: Limner, start: Path) -> None:
     assert "0.5 (1 steps run)" in shown
 
 
+def test_over_a_picture_of_the_library(limner: Limner) -> None:
+    first = drawn(limner, "a red fox", *SMALL)
+    for name in ("last", first.stem, str(first)):
+        found = read(drawn(limner, "a blue fox", "--init", name, "--strength", "0.5", *SMALL)).record
+        assert found is not None
+    assert_refused(limner("a fox", "--init", "@99"), 7, "no picture '@99'")
+
+
 def test_in_a_mask(limner: Limner, start: Path, mask: Path) -> None:
     path = drawn(limner, "a red fox", "--init", str(start), "--mask", str(mask), "--mask-blur", "0", *SMALL)
     kept = np.asarray(Image.open(mask)) == 0

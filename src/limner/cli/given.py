@@ -15,8 +15,23 @@ UPSCALERS = ("hires_upscaler", "upscale")
 
 
 def paths_in(values: Mapping[str, object]) -> dict[str, Path]:
-    """The pictures' paths among a command's option values."""
-    return {name: Path(given).expanduser() for name in PICTURES if isinstance(given := values.get(name), str)}
+    """The pictures' files among a command's option values, which name files, or pictures of the library as ``last``.
+
+    Raises ``PictureNotFound``.
+    """
+    return {name: picture_file(given) for name in PICTURES if isinstance(given := values.get(name), str)}
+
+
+def picture_file(given: str) -> Path:
+    """The file of that name, or of the library's picture called so (an id, ``last``, ``@2``). Raises
+    ``PictureNotFound``, for what looks like a file's name as that."""
+    path = Path(given).expanduser()
+    if path.is_file() or path.suffix or len(path.parts) > 1:
+        return path
+    from limner.config import Settings
+    from limner.library.store import Library
+
+    return Library(Settings.load().library_root).get(given).path
 
 
 def taken_in(values: Mapping[str, object], *, keep: bool) -> dict[str, str]:
