@@ -153,10 +153,13 @@ class Word(Adapted):
 
     def pipeline(self, bench: Bench) -> diffusers.DiffusionPipeline:
         pipe = self.load(self.folder(bench))
+        self.teach(pipe)
+        return pipe
+
+    def teach(self, pipe: diffusers.DiffusionPipeline) -> None:
         for (_, table), suffix in zip(self.tables().items(), ("", "_2"), strict=False):
             encoder, tokenizer = getattr(pipe, f"text_encoder{suffix}"), getattr(pipe, f"tokenizer{suffix}")
             pipe.load_textual_inversion(table, token=WORD, text_encoder=encoder, tokenizer=tokenizer)
-        return pipe
 
 
 @dataclass(frozen=True)
@@ -183,11 +186,42 @@ class OtherVae(Adapted):
         return pipe
 
 
+@dataclass(frozen=True)
+class Everything(Loras):
+    """Two LoRA, a textual inversion and another autoencoder at once."""
+
+    @property
+    def parts(self) -> tuple[Word, OtherVae]:
+        return Word("", self.base), OtherVae("", self.base)
+
+    @property
+    def words(self) -> str:
+        return f"a red {WORD} in the snow"
+
+    @property
+    def asked(self) -> Mapping[str, object]:
+        return {**super().asked, "prompt": f"{self.words} <lora:one:{SCALES[0]}>", "vae": "other"}
+
+    def prepare(self, bench: Bench) -> None:
+        super().prepare(bench)
+        for part in self.parts:
+            part.prepare(bench)
+
+    def pipeline(self, bench: Bench) -> diffusers.DiffusionPipeline:
+        word, vae = self.parts
+        pipe = super().pipeline(bench)
+        pipe.vae = vae.pipeline(bench).vae
+        word.teach(pipe)
+        return pipe
+
+
 SUBJECTS = (
     Loras("two LoRA over SD 1, text encoder and convolutions included", "sd"),
     Loras("two LoRA over SDXL, in the names its trainers write", "sdxl"),
     Word("a textual inversion of 3 vectors, SD 1", "sd"),
     Word("a textual inversion of 3 vectors, SDXL", "sdxl", ("euler-a",)),
+    Everything("two LoRA, a textual inversion and another autoencoder, SD 1", "sd"),
+    Everything("two LoRA, a textual inversion and another autoencoder, SDXL", "sdxl", ("euler-a",)),
     OtherVae("another autoencoder over SD 1, in CompVis's layout", "sd"),
     OtherVae("another autoencoder over SDXL, in CompVis's layout", "sdxl", ("euler-a",)),
 )

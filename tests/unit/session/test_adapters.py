@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch.nn import Module
 
 pytest.importorskip("diffusers")
@@ -22,7 +24,8 @@ from limner.models.sd import StableDiffusion
 from limner.sampling.course import Row, Weights
 from limner.session.adapting import files_of, lay_over
 from limner.types import Adapter, Pixels
-from tests.adapters import files_at, write_diffusers
+from tests import singlefiles
+from tests.adapters import files_at, random_changes, write_diffusers, write_kohya
 from tests.parity import BOUND, Bench, Subject, cases, distance, named
 from tests.parity.adapters import SCALES, Loras
 from tests.parity.latents import USUAL
@@ -161,3 +164,18 @@ def test_a_plan_before_the_download_says_that_a_lora_is_unchecked(bench: Bench) 
     (notice,) = adapt(laid.adapters, replace(small, extras=laid.extras), "tiny", vae).notices
     assert notice.code == "lora-unchecked"
     assert adapt(laid.adapters, replace(files, extras=laid.extras), "tiny", vae).notices == ()
+
+
+def test_a_checkpoint_in_one_file_wears_them_as_its_folder_does(tmp_path: Path, session: Session) -> None:
+    torch.manual_seed(4)
+    pipe = singlefiles.sd1(tmp_path / "folder")
+    lone = singlefiles.write(pipe, tmp_path / "lone.safetensors")
+    loras = session.settings.data / "models" / "loras"
+    write_kohya(loras / "all.safetensors", random_changes(tmp_path / "folder", wanted=lambda part, name: True))
+    common = {**USUAL, "width": 32, "height": 32, "steps": 2}
+    folder, file, plain = (
+        drawn(session, Request.of(**common, model=str(model), loras=names))
+        for model, names in ((tmp_path / "folder", ("all:0.7",)), (lone, ("all:0.7",)), (lone, ()))
+    )
+    assert np.array_equal(folder, file)
+    assert not np.array_equal(file, plain)
