@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import pytest
 import torch
@@ -79,30 +81,43 @@ def test_ddim_takes_the_web_uis_timesteps(steps: int) -> None:
     assert here.calls == there.calls
 
 
+def sde(schedule: str, steps: int, network: Network, noises: Iterator[Tensor] | None = None) -> Tensor:
+    """DPM++ 2M SDE over seed 3's path, or with other ``noises``."""
+    training, card = Training.from_json(SD1), find("dpmpp-2m-sde")
+    made, start = compat.levels(training, card, steps, schedule)
+    drawn = noises or iter(path_of(made))
+
+    def denoise(x: Tensor, level: Level) -> Course:
+        (out,) = yield from ask(x, level)
+        return to_x0("epsilon", x, out, level)
+
+    course = load(card).solve(start * Noise(3, SHAPE).first(), made, denoise, lambda: next(drawn))
+    return run(course, lambda x, t: network(x[None], t)[0]).x
+
+
+def path_of(made: Sequence[Level]) -> list[Tensor]:
+    sigmas = [level.sigma / level.alpha for level in made if level.sigma > 0]
+    path = Brownian(3, SHAPE, sigmas[-1], sigmas[0])
+    return [path.noise(*pair) for pair in itertools.pairwise(sigmas)]
+
+
 @pytest.mark.parametrize("schedule", list(webui.SCHEDULES))
 def test_the_sde_sampler_over_a_brownian_path(schedule: str) -> None:
     """Both sides ask the path for the same levels: it tells those apart that differ in float32's last digit, and what
     it gains between them is a thousand times more than their difference."""
+    training = Training.from_json(SD1)
     for steps in COUNTS:
-        training, card = Training.from_json(SD1), find("dpmpp-2m-sde")
-        made, start = compat.levels(training, card, steps, schedule)
-        sigmas = [level.sigma / level.alpha for level in made if level.sigma > 0]
-        path = Brownian(3, SHAPE, sigmas[-1], sigmas[0])
-        noises = [path.noise(*pair) for pair in itertools.pairwise(sigmas)]
-        pairs, again = iter(noises), iter(noises)
-        here, there = Network(), Network()
-
-        def denoise(x: Tensor, level: Level) -> Course:
-            (out,) = yield from ask(x, level)
-            return to_x0("epsilon", x, out, level)
-
-        first = Noise(3, SHAPE).first()
-        course = load(card).solve(start * first, made, denoise, lambda: next(pairs))  # noqa: B023
-        found = run(course, lambda x, t: here(x[None], t)[0]).x  # noqa: B023
-        model = webui.Wrapped(lambda x, t: there(x[None], t)[0])  # noqa: B023
+        noises = path_of(compat.levels(training, find("dpmpp-2m-sde"), steps, schedule)[0])
+        again, there = iter(noises), Network()
+        model = webui.Wrapped(partial(_batched, there))
         spaced = webui.SCHEDULES[schedule](model, steps)
-        wanted = webui.dpmpp_2m_sde(model, first * sigmas[0], spaced, lambda sigma, after: next(again))  # noqa: B023
-        assert apart(found, wanted) < TOLERANCE, steps
+        first = Noise(3, SHAPE).first() * spaced[0]
+        wanted = webui.dpmpp_2m_sde(model, first, spaced, lambda sigma, after: next(again))  # noqa: B023
+        assert apart(sde(schedule, steps, Network(), iter(noises)), wanted) < TOLERANCE, steps
+
+
+def _batched(network: Network, x: Tensor, t: float) -> Tensor:
+    return network(x[None], t)[0]
 
 
 def test_ensd_is_a_new_generator_after_the_first_draw() -> None:
