@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 
 from limner.canonical import content_hash
@@ -68,12 +69,16 @@ class Shelf:
             raise _missing(kind, name, tagged.partition(":")[2])
         return found
 
+    @cached_property
+    def embeddings(self) -> Mapping[str, Path]:
+        """Every textual inversion by its file's name."""
+        return {name: path for name, path in self._links.entries("embedding").items() if path.is_file()}
+
     def words(self, *, tokens: bool) -> Mapping[str, str]:
         """Every word that is a textual inversion to the name of its file, which is a word too. With ``tokens`` the
         files are looked into for words such as ``<cat-toy>``."""
-        files = {name: path for name, path in self._links.entries("embedding").items() if path.is_file()}
-        words = {name: name for name in files}
-        for name, path in files.items() if tokens else ():
+        words = {name: name for name in self.embeddings}
+        for name, path in self.embeddings.items() if tokens else ():
             if (token := _token(path)) is not None:
                 words.setdefault(token, name)
         return words
