@@ -168,3 +168,14 @@ def test_a_file_that_names_its_own_word_is_found_by_that_too(limner: Limner, hom
     save_file({"<cat-toy>": torch.randn(256, generator=torch.manual_seed(0))}, folder / "learned_embeds.safetensors")
     by_word, by_name = drawn(limner, "a red <cat-toy>"), drawn(limner, "a red learned_embeds")
     assert by_word["pixel_hash"] == by_name["pixel_hash"] != drawn(limner, "a red cat-toy")["pixel_hash"]
+
+
+def test_lines_of_a_file_have_loras_of_their_own(limner: Limner, home: Path, tmp_path: Path, lora: Path) -> None:
+    folder = home / "models" / "loras"
+    folder.mkdir(parents=True)
+    shutil.copy(lora, folder / "one.safetensors")
+    (tmp_path / "lines.csv").write_text("prompt,lora\na fox,one:0.5\na fox <lora:one:0.5>,\n")
+    result = limner("--from", str(tmp_path / "lines.csv"), *SMALL, "--json")
+    assert result.exit_code == 0, result.stderr
+    first, second = (json.loads(line) for line in result.stdout.splitlines())
+    assert first["pixel_hash"] == second["pixel_hash"]

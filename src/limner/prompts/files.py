@@ -39,6 +39,8 @@ _FIELDS: Final[Mapping[str, type]] = {
     "n": int,
     "solver": str,
     "styles": tuple,
+    "loras": tuple,
+    "vae": str,
     "init": str,
     "mask": str,
     "strength": float,
@@ -62,6 +64,7 @@ _ALIASES: Final = {
     "guidance_scale": "guidance",
     "num_inference_steps": "steps",
     "style": "styles",
+    "lora": "loras",
     "count": "n",
 }
 
