@@ -110,9 +110,9 @@ def test_sharing_requests_really_share_calls(
     sizes: dict[str, list[int]] = {}
     forward = TorchRunner.forward
 
-    def spy(self: TorchRunner, rows: Sequence[Row]) -> object:
+    def spy(self: TorchRunner, rows: Sequence[Row], **more: bool) -> object:
         sizes.setdefault(rows[0].weights.part, []).append(len(rows))
-        return forward(self, rows)
+        return forward(self, rows, **more)
 
     monkeypatch.setattr(TorchRunner, "forward", spy)
     asked = Request(prompt="a cat", model=str(checkpoints["eps"]), steps=30, n=4, width=16, height=16, guidance=3)
