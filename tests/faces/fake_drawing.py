@@ -6,6 +6,8 @@ import hashlib
 import signal
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from limner.engine.ticket import Ticket
 from limner.errors import GenerationError
 from limner.types import Cancelled, Done, Drawn, Facts, Failed, Pixels, Plan, Queued, Step
 
+T = TypeVar("T")
 WIDTH, HEIGHT = 32, 16
 RealSession = limner.session.Session
 
@@ -38,6 +41,14 @@ class FakeBackend:
         ticket = Ticket(plan, previews, lambda _id: cancelled.set())
         threading.Thread(target=self._draw, args=(plan, ticket, cancelled), daemon=True).start()
         return ticket
+
+    def compute(self, call: Callable[[], T]) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(call())
+        except Exception as error:
+            future.set_exception(error)
+        return future
 
     def close(self) -> None:
         pass

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import queue
 import threading
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from limner.engine.threads import wait_passively
 from limner.engine.ticket import PATIENCE, Locate, Ticket
+from limner.engine.work import Work
 from limner.errors import GenerationError
 from limner.types import Failed, Plan, Queued
 
 if TYPE_CHECKING:
     from limner.engine.desk import Desk
 
+T = TypeVar("T")
+
 
 class Backend(Protocol):
     """Runs Plans as they are."""
 
     def submit(self, plan: Plan, *, previews: bool = False) -> Ticket: ...
+
+    def compute(self, call: Callable[[], T]) -> Future[T]:
+        """Run ``call`` where torch may be called, between two steps of what is being drawn; keep it short, and cut what
+        is long into several. What it raises is the Future's."""
+        ...
 
     def close(self) -> None:
         """Cancel what runs and let go of everything."""
@@ -30,7 +40,7 @@ class Local:
 
     def __init__(self, locate: Locate) -> None:
         self._locate = locate
-        self._inbox: queue.SimpleQueue[Ticket | str | None] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Ticket | Work[object] | str | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._ended: Exception | None = None
         self._lock = threading.Lock()
@@ -47,6 +57,13 @@ class Local:
             self._start()
             self._inbox.put(ticket)
         return ticket
+
+    def compute(self, call: Callable[[], T]) -> Future[T]:
+        work = Work(call)
+        with self._lock:
+            self._start()
+            self._inbox.put(work)  # type: ignore[arg-type]  # nobody reads its answer here
+        return work.future
 
     def close(self) -> None:
         with self._lock:
@@ -67,7 +84,7 @@ class Local:
             self._thread.start()
 
     def _work(self) -> None:
-        """The engine's thread. Whatever ends it, no ticket is left without an end."""
+        """The engine's thread. Whatever ends it, no ticket or work is left without an end."""
         error = _closed()
         try:
             from limner.engine.desk import Desk
@@ -90,6 +107,8 @@ class Local:
         while not self._inbox.empty():
             if isinstance(item := self._inbox.get(), Ticket):
                 item.tell(Failed(error))
+            elif isinstance(item, Work):
+                item.refuse(error)
 
     def _take(self, desk: Desk) -> bool:
         """Move what arrived to the desk; waits while there is nothing to compute. False when it is time to stop."""
@@ -104,6 +123,8 @@ class Local:
                 return False
             if isinstance(item, str):
                 desk.cancel(item)
+            elif isinstance(item, Work):
+                desk.compute(item)
             else:
                 desk.accept(item)
         return False

@@ -13,9 +13,10 @@ import torch
 from limner.engine.engine import Engine
 from limner.engine.job import Job
 from limner.engine.meter import mapped_bytes
-from limner.engine.runner import TorchRunner
+from limner.engine.runner import TorchRunner, is_out_of_memory
 from limner.engine.scheduler import Scheduler
 from limner.engine.ticket import Locate, Ticket
+from limner.engine.work import Work
 from limner.errors import Cancelled, GenerationError, LimnerError, OutOfMemory
 from limner.models.adapters.worn import in_place_of
 from limner.models.estimate import runtime_bytes
@@ -87,6 +88,11 @@ class Desk:
             for opened in list(self._open.values()):
                 self._abandon(opened.ticket.id)
                 opened.ticket.tell(Failed(as_ours(error)))
+
+    @torch.inference_mode()
+    def compute(self, work: Work[object]) -> None:
+        """Work that is no drawing, between two steps. Its errors are its own."""
+        work.run(_of_memory)
 
     def cancel(self, ticket_id: str) -> None:
         if opened := self._open.get(ticket_id):
@@ -225,6 +231,12 @@ def as_ours(error: BaseException) -> LimnerError:
     )
     ours.__cause__ = error
     return ours
+
+
+def _of_memory(error: Exception) -> Exception:
+    if not isinstance(error, LimnerError) and is_out_of_memory(error):
+        return OutOfMemory("the work beside drawing does not fit into memory", hint="limner metrics: a smaller scorer")
+    return error
 
 
 def _together(family: Family) -> bool:

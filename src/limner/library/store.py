@@ -30,6 +30,7 @@ from limner.library.lookup import Lookup
 from limner.library.metadata import fields_of
 from limner.library.reconcile import Reconciled, absent, reconcile
 from limner.library.runs import RunItem, Runs
+from limner.library.scores import Scores
 from limner.types import Record, Score
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Library:
         self._lookup = Lookup(self.database, self.root)
         self._full_text: bool | None = None
         self._runs = Runs(self.database, self.root)
+        self._scores = Scores(self.database)
         self.inputs = Inputs(self.root / INPUTS)
 
     def close(self) -> None:
@@ -147,14 +149,20 @@ class Library:
         return tuple(found)
 
     def score(self, what: str, score: Score) -> None:
-        """Store a score of a picture; the same scorer and revision replaces its earlier one."""
-        values = (self.get(what).id, score.scorer, score.revision, score.value, score.scale, score.domain)
-        self.database.write("INSERT OR REPLACE INTO scores VALUES (?, ?, ?, ?, ?, ?)", values)
+        """Store a score of a picture; the same scorer, revision and text replaces its earlier one."""
+        self._scores.add([(self.get(what).id, score)])
 
-    def scores(self, what: str) -> tuple[Score, ...]:
+    def add_scores(self, scored: Iterable[tuple[str, Score]]) -> None:
+        """Store scores by picture id, all in one transaction. Those of a picture that is gone are not kept."""
+        self._scores.add(scored)
+
+    def scores(self, what: str) -> Sequence[Score]:
         """All scores of a picture, by scorer."""
-        sql = "SELECT scorer, revision, value, scale, domain FROM scores WHERE picture = ? ORDER BY scorer, revision"
-        return tuple(Score(**dict(row)) for row in self.database.query(sql, (self.get(what).id,)))
+        return self._scores.of(self.get(what).id)
+
+    def scorers(self) -> Sequence[str]:
+        """Names of the scorers whose scores are here."""
+        return self._scores.scorers()
 
     def export(self, ids: Sequence[str], folder: Path) -> Sequence[Path]:
         """Copy pictures' files, byte for byte, into ``folder`` as ``<id>.<suffix>``. Nothing there is overwritten."""

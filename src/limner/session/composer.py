@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from functools import cached_property
@@ -35,9 +35,11 @@ from limner.session.generation import Generation
 from limner.session.inputs import PICTURES, given_pictures, take_in
 from limner.session.planning import Means, load_family, plans, precheck
 from limner.session.replay import Replay, compare, compare_foreign, is_lossless, request_of
+from limner.session.scoring import Failures, Scoring
+from limner.session.scoring_subjects import Scorable
 from limner.session.upscalers import upscaler_files
 from limner.session.upscaling import plan_upscaling
-from limner.types import Drawn, Notice, Plan, Record, Request, now
+from limner.types import Drawn, Notice, Plan, Record, Request, Score, now
 
 OTHER_WEIGHTS = "bring back the files of then, or draw with those that are here: limner replay IMAGE --any-weights"
 
@@ -77,6 +79,8 @@ class Session:
         """Finish what is being written, cancel what is being drawn, let go of the models."""
         self._backend.close()
         self._files.shutdown(wait=True)
+        if "scoring" in vars(self):
+            self.scoring.close()
 
     @cached_property
     def library(self) -> Library:
@@ -118,8 +122,7 @@ class Session:
 
     def _weighed(self, made: tuple[Plan, ...]) -> tuple[Plan, ...]:
         """Plans with what they cost in time, and what the checks found in their words. Raises ``Refused``."""
-        there = self.keep and (self.settings.library_root / DATABASE).is_file()
-        library = self.library if there else None
+        library = self._library_here() if self.keep else None
         made = tuple(estimated(plan, self.settings, self._means.machine, library) for plan in made)
         return tuple(self._checked(plan) for plan in made) if self._checks else made
 
@@ -174,6 +177,47 @@ class Session:
         if request.n != 1:
             raise InvalidRequest("n: draw makes one picture", field="n", hint="several: limner.generate(prompt, n=4)")
         return self.generate(request).result()[0]
+
+    @cached_property
+    def scoring(self) -> Scoring:
+        """The scorers of this session, loaded when first used."""
+        return Scoring(self.settings.library_root, self._backend, self.catalog, self._library_here, keep=self.keep)
+
+    def score(
+        self,
+        images: Sequence[Scorable],
+        texts: str | Sequence[str],
+        metrics: Sequence[str],
+        *,
+        force: bool = False,
+        failures: Failures | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[list[Score]]:
+        """Score pictures (pixels, Images, paths, library ids) against texts, one a picture or one for all, by metrics
+        of registered names: for each picture its Scores, in the metrics' order. Nothing is computed twice: scores go by
+        pixels, scorer, revision and text. Those of pictures in the library are stored there too.
+
+        ``force`` lets a scorer of one world judge pictures of unknown origin, and flags those scores. An error of one
+        picture (damaged, a text too long, NaN) leaves the others: it goes into ``failures`` by place and metric, and
+        that score is left out; without ``failures`` the first is raised when all others are scored and kept.
+        ``progress`` is told how many pictures are done.
+
+        Raises ``InvalidRequest`` and ``UnknownName``, ``ScorerOutOfDomain`` before anything is computed,
+        ``ModelNotFound`` where a scorer's weights are not here, ``PictureNotFound``, ``UnreadablePicture``,
+        ``LibraryError``, ``OutOfMemory``.
+        """
+        return self.scoring.score(images, texts, metrics, force=force, failures=failures, progress=progress)
+
+    def measure(
+        self, images: Sequence[Scorable], metric: str, *, reference: Sequence[Scorable] = (), force: bool = False
+    ) -> Score:
+        """One Score of several pictures together: diversity, or the distance to ``reference`` pictures. Raises as
+        ``score``, and ``InvalidRequest`` for too few pictures."""
+        return self.scoring.measure(images, metric, reference=reference, force=force)
+
+    def _library_here(self) -> Library | None:
+        """The library, unless there is none yet."""
+        return self.library if (self.settings.library_root / DATABASE).is_file() else None
 
     @classmethod
     def from_pipeline(

@@ -1,0 +1,307 @@
+"""Scoring: what is asked is checked, what is known is remembered, the rest is computed on the engine's thread."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, cast
+
+from pydantic import ValidationError
+
+from limner import registry
+from limner.canonical import content_hash, tagged
+from limner.engine.backend import Backend
+from limner.engine.ticket import PATIENCE
+from limner.errors import (
+    ConfigError,
+    EvidenceError,
+    GenerationError,
+    InvalidRequest,
+    LibraryError,
+    LimnerError,
+    ModelNotFound,
+    NonFinite,
+)
+from limner.evaluate.cache import ScoreCache, ScoreKey
+from limner.evaluate.metric import Metric, MetricCard, SetMetric
+from limner.library.files import pixel_hash
+from limner.library.store import Library
+from limner.models.catalog import Catalog
+from limner.session import scoring_domain
+from limner.session.scoring_subjects import Scorable, Subject, subjects
+from limner.types import Score
+
+if TYPE_CHECKING:
+    from limner.types import Pixels
+
+T = TypeVar("T")
+CACHE = "scores-cache.db"
+BATCH = 8  # pictures scored between two steps of what is being drawn
+
+Failures: TypeAlias = "dict[tuple[int, str], LimnerError]"
+"""What went wrong, by the picture's place in the list (from 0) and the metric's name."""
+_OF_ONE = (InvalidRequest, EvidenceError, NonFinite, ValueError)
+"""Errors that may be one picture's or one text's alone."""
+
+
+class Piece(NamedTuple):
+    """A picture in memory, with its words."""
+
+    pixels: Pixels
+    text: str
+
+
+class Scoring:
+    """A session's scorers and what they remember. Scorers are loaded when first used, and stay.
+
+    ``library`` gives the library where there is one; ``keep`` says whether scores go into it.
+    """
+
+    def __init__(
+        self, root: Path, backend: Backend, catalog: Catalog, library: Callable[[], Library | None], *, keep: bool
+    ) -> None:
+        self._backend, self._catalog, self._library, self._keep = backend, catalog, library, keep
+        self._made: dict[str, Metric | SetMetric] = {}
+        self.cache = ScoreCache(root / CACHE if keep else None)
+
+    def score(
+        self,
+        images: Sequence[Scorable],
+        texts: str | Sequence[str],
+        metrics: Sequence[str],
+        *,
+        force: bool = False,
+        failures: Failures | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> list[list[Score]]:
+        """See ``Session.score``."""
+        chosen = [self.of_pictures(name) for name in _names(metrics)]
+        found = subjects(images, self._library)
+        words = _words(texts, len(found), chosen)
+        flags = self._admitted(found, [each.card for each in chosen], force=force)
+        for metric in chosen:
+            _refuse_missing(metric)
+        failed: Failures = {}
+        scores: list[list[Score]] = []
+        for first in range(0, len(found), BATCH):
+            part = slice(first, first + BATCH)
+            scores += self._batch(chosen, found[part], words[part], flags[part], first, failed)
+            if progress is not None:
+                progress(len(scores))
+        if failures is not None:
+            failures.update(failed)
+        elif failed:
+            raise next(iter(failed.values()))
+        return scores
+
+    def measure(
+        self, images: Sequence[Scorable], metric: str, *, reference: Sequence[Scorable] = (), force: bool = False
+    ) -> Score:
+        """See ``Session.measure``."""
+        asked = self.metric(metric)
+        if not isinstance(asked, SetMetric):
+            raise InvalidRequest(f"metric: {metric} scores pictures one by one", field="metric", hint="use score")
+        ours, theirs = subjects(images, self._library), subjects(reference, self._library)
+        flags = self._admitted(ours, [asked.card], force=force)
+        _refuse_missing(asked)
+        mine, others = [each.load() for each in ours], [each.load() for each in theirs]
+        hashes = [[pixel_hash(pixels) for pixels in pictures] for pictures in (mine, others)]
+        key = ScoreKey(content_hash(hashes), asked.card.name, asked.card.revision, None)
+        score = self.cache.score(key)
+        if score is None:
+            score = _finite(self._run(lambda: asked.measure(mine, others, self.cache)), asked.card, "the set")
+            self.cache.keep({key: score})
+        return _flagged(score, sorted({flag for each in flags for flag in each.values()}))
+
+    def metric(self, name: str) -> Metric | SetMetric:
+        """A metric by its registered name, made once. Raises ``UnknownName``, ``ConfigError``."""
+        if name not in self._made:
+            factory = registry.load("metrics", name)
+            made = factory() if callable(factory) else factory
+            if not isinstance(getattr(made, "card", None), MetricCard):
+                raise ConfigError(f"{name!r} is no metric", hint="it needs a MetricCard, as its class's card")
+            self._made[name] = made
+        return self._made[name]
+
+    def of_pictures(self, name: str) -> Metric:
+        """As ``metric``, for one that scores picture by picture. Raises ``InvalidRequest`` for one of sets."""
+        metric = self.metric(name)
+        if metric.card.takes == "set" or not callable(getattr(metric, "score", None)):
+            raise InvalidRequest(
+                f"metric: {name} is of several pictures at once, not of each", field="metric", hint="Session.measure"
+            )
+        return cast(Metric, metric)
+
+    def close(self) -> None:
+        """Let go of scorers and cache."""
+        self._made.clear()
+        self.cache.close()
+
+    def _admitted(self, found: Sequence[Subject], cards: Sequence[MetricCard], *, force: bool) -> list[dict[str, str]]:
+        return scoring_domain.flags(found, cards, self._catalog, force=force, instead=self._general())
+
+    def _general(self) -> Metric | None:
+        """The scorer that is named to whoever asked one that does not know the picture."""
+        name = scoring_domain.GENERAL
+        return self.of_pictures(name) if name in registry.names("metrics") else None
+
+    def _batch(
+        self,
+        metrics: Sequence[Metric],
+        found: Sequence[Subject],
+        words: Sequence[str],
+        flags: Sequence[Mapping[str, str]],
+        first: int,
+        failed: Failures,
+    ) -> list[list[Score]]:
+        """Scores of a few pictures, kept in cache and library; what fails goes into ``failed``."""
+        names = [metric.card.name for metric in metrics]
+        pieces: dict[int, tuple[str, Piece]] = {}
+        for k, (subject, text) in enumerate(zip(found, words, strict=True)):
+            try:
+                pixels = subject.load()
+                pieces[k] = pixel_hash(pixels), Piece(pixels, text)
+            except LibraryError as error:  # damaged, or gone since
+                failed.update({(first + k, name): error for name in names})
+        scores: list[list[Score]] = [[] for _ in found]
+        for metric in metrics:
+            keys = {k: _key(metric.card, hash_, piece.text) for k, (hash_, piece) in pieces.items()}
+            answers = self._scored(metric, {key: (found[k].name, pieces[k][1]) for k, key in keys.items()})
+            for k, key in keys.items():
+                answer = answers[key]
+                if isinstance(answer, LimnerError):
+                    failed[first + k, metric.card.name] = answer
+                else:
+                    flag = flags[k].get(metric.card.name)
+                    scores[k].append(_flagged(answer, [flag] if flag else []))
+        self._store(found, scores)
+        return scores
+
+    def _scored(
+        self, metric: Metric, wanted: Mapping[ScoreKey, tuple[str, Piece]]
+    ) -> dict[ScoreKey, Score | LimnerError]:
+        """From the cache, and the rest computed and kept there."""
+        known = {key: score for key in wanted if (score := self.cache.score(key)) is not None}
+        new = self._computed(metric, {key: each for key, each in wanted.items() if key not in known})
+        self.cache.keep([(key, score) for key, score in new.items() if isinstance(score, Score)])
+        return {**known, **new}
+
+    def _computed(
+        self, metric: Metric, wanted: Mapping[ScoreKey, tuple[str, Piece]]
+    ) -> dict[ScoreKey, Score | LimnerError]:
+        """Together; where that fails, one by one, so that one picture's error is only its own."""
+        if not wanted:
+            return {}
+        pieces = [piece for _, piece in wanted.values()]
+        try:
+            scores = self._run(lambda: _asked(metric, pieces, self.cache))
+        except _OF_ONE as error:
+            if len(wanted) == 1:
+                ((key, (name, _)),) = wanted.items()
+                return {key: _worded(error, metric.card, name)}
+            alone = (self._computed(metric, {key: each}) for key, each in wanted.items())
+            return {key: score for each in alone for key, score in each.items()}
+        found: dict[ScoreKey, Score | LimnerError] = {}
+        for (key, (name, _)), score in zip(wanted.items(), scores, strict=True):
+            try:
+                found[key] = _finite(score, metric.card, name).model_copy(update={"text": key.text})
+            except NonFinite as error:
+                found[key] = error
+        return found
+
+    def _run(self, call: Callable[[], T]) -> T:
+        """Its answer, computed where torch may be called."""
+        return answer(self._backend.compute(call))
+
+    def _store(self, found: Sequence[Subject], scores: Sequence[Sequence[Score]]) -> None:
+        library = self._library() if self._keep else None
+        pairs = [(s.id, score) for s, each in zip(found, scores, strict=True) if s.id is not None for score in each]
+        if library is not None and pairs:
+            library.add_scores(pairs)
+
+
+def answer(future: Future[T]) -> T:
+    """A Future's answer; Ctrl-C is heard on every system, and takes back what has not begun."""
+    try:
+        while True:
+            try:
+                return future.result(timeout=PATIENCE)
+            except NotYet:
+                if future.done():
+                    raise  # the work's own
+    except KeyboardInterrupt:
+        future.cancel()
+        raise
+
+
+def _asked(metric: Metric, pieces: Sequence[Piece], cache: ScoreCache) -> Sequence[Score]:
+    words = [piece.text for piece in pieces] if metric.card.takes == "picture and text" else []
+    scores = metric.score([piece.pixels for piece in pieces], words, cache)
+    if len(scores) != len(pieces):
+        raise GenerationError(f"{metric.card.name} gave {len(scores)} scores for {len(pieces)} pictures")
+    return scores
+
+
+def _key(card: MetricCard, pixels: str, text: str) -> ScoreKey:
+    return ScoreKey(
+        pixels, card.name, card.revision, tagged(text.encode()) if card.takes == "picture and text" else None
+    )
+
+
+def _finite(score: Score, card: MetricCard, name: str) -> Score:
+    if not math.isfinite(score.value):
+        raise NonFinite(
+            f"{card.name} gave {score.value} for {name}", hint="the other scores are kept; limner inspect it"
+        )
+    return score
+
+
+def _worded(error: Exception, card: MetricCard, name: str) -> LimnerError:
+    """An error of one picture, in our words."""
+    if isinstance(error, LimnerError):
+        return error
+    if isinstance(error, ValidationError) and any(each["type"] == "finite_number" for each in error.errors()):
+        return NonFinite(f"{card.name} gave no finite number for {name}", hint="the other scores are kept")
+    ours = GenerationError(f"{card.name} could not score {name}: {error}", hint="the other scores are kept")
+    ours.__cause__ = error
+    return ours
+
+
+def _flagged(score: Score, flags: Sequence[str]) -> Score:
+    return score.model_copy(update={"flags": (*score.flags, *flags)}) if flags else score
+
+
+def _names(metrics: Sequence[str]) -> Sequence[str]:
+    names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
+    if not names:
+        raise InvalidRequest(
+            "metrics: none is named", field="metrics", hint=f"known: {', '.join(registry.names('metrics'))}"
+        )
+    return names
+
+
+def _words(texts: str | Sequence[str], count: int, metrics: Sequence[Metric]) -> Sequence[str]:
+    """A text a picture; one text is for all. Raises ``InvalidRequest`` where they do not go together."""
+    needing = [metric.card.name for metric in metrics if metric.card.takes == "picture and text"]
+    if not needing and not texts:
+        return [""] * count
+    words = [texts] * count if isinstance(texts, str) else list(texts)
+    if len(words) != count:
+        raise InvalidRequest(
+            f"texts: {len(words)} for {count} pictures", field="texts", hint="give one a picture, or one string for all"
+        )
+    empty = [k for k, text in enumerate(words, 1) if not text.strip()]
+    if needing and empty:
+        raise InvalidRequest(
+            f"texts: picture {empty[0]} has none, and {needing[0]} scores a picture against its text", field="texts"
+        )
+    return words
+
+
+def _refuse_missing(metric: Metric | SetMetric) -> None:
+    command = metric.missing()
+    if command is not None:
+        raise ModelNotFound(f"the weights of {metric.card.name} are not here", hint=f"fetch them: {command}")

@@ -1,0 +1,80 @@
+"""What is scored: pictures as they are given, each with what is known of it, decoded only when its turn comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from limner.errors import InvalidRequest, PictureNotFound
+from limner.library.files import decode
+from limner.library.metadata import read
+from limner.library.store import Library
+from limner.types import Picture, Record
+
+if TYPE_CHECKING:
+    from limner.types import Pixels
+
+Scorable: TypeAlias = "Pixels | Picture | str | Path"
+"""Pixels [H, W, 3] uint8, an Image, a picture file's path, or a library id (also ``last`` and ``@2``)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One picture to be scored. ``name`` is what messages call it, ``id`` the library's, where it is there."""
+
+    name: str
+    record: Record | None
+    id: str | None
+    load: Callable[[], Pixels]
+
+
+def subjects(images: Sequence[Scorable], library: Callable[[], Library | None]) -> list[Subject]:
+    """Every picture with its Record; no pixels are decoded. ``library`` gives the library, if there is one.
+
+    Raises ``InvalidRequest`` for what is no picture, ``PictureNotFound``, ``UnreadablePicture``, ``LibraryError``.
+    """
+    if isinstance(images, str | Path | Picture):
+        raise InvalidRequest(
+            "images: one picture was given where a list is meant", hint="put it in brackets: [picture]"
+        )
+    return [_subject(image, place, library) for place, image in enumerate(images, 1)]
+
+
+def _subject(image: Scorable, place: int, library: Callable[[], Library | None]) -> Subject:
+    if isinstance(image, Picture):
+        pixels = _checked(image.pixels, place)
+        return Subject(image.id or f"picture {place}", image.record, image.id, lambda: pixels)
+    if isinstance(image, str | Path):
+        return _of_name(image, library)
+    given = _checked(image, place)
+    return Subject(f"picture {place}", None, None, lambda: given)
+
+
+def _of_name(name: str | Path, library: Callable[[], Library | None]) -> Subject:
+    """A file, in the library or not; else a library id."""
+    path, kept = Path(name), library()
+    if path.is_file():
+        try:
+            entry = None if kept is None else kept.get(str(path.absolute()))
+        except PictureNotFound:
+            entry = None
+        if entry is not None and entry.path.is_file() and entry.path.samefile(path):
+            return Subject(path.name, entry.record, entry.id, lambda: decode(path))
+        return Subject(path.name, read(path).record, None, lambda: decode(path))
+    if kept is None:
+        raise PictureNotFound(f"there is no picture {str(name)!r}", hint="give a file's path, or a picture's id")
+    entry = kept.get(str(name))
+    return Subject(entry.id, entry.record, entry.id, lambda: decode(entry.path))
+
+
+def _checked(pixels: Pixels, place: int) -> Pixels:
+    shape, kind = getattr(pixels, "shape", None), str(getattr(pixels, "dtype", type(pixels).__name__))
+    if shape is None or len(shape) != 3 or shape[2] != 3 or kind != "uint8" or 0 in shape:
+        said = kind if shape is None else f"{'x'.join(map(str, shape))} {kind}"
+        raise InvalidRequest(
+            f"picture {place} is no picture: {said}",
+            hint="pixels are height x width x 3, uint8; or give a path, or an id",
+        )
+    return pixels
