@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field
 
 from limner.image import Image
-from limner.types import Frozen, Request, Score
+from limner.types import MAX_SEED, Frozen, Request, Score
 
 NOT_THE_ARMS = frozenset({"n", "seed"})
 """Fields of a Request that say how many pictures and from where: a comparison chooses them, for both sides alike."""
@@ -19,12 +19,12 @@ class Trial(Frozen):
     """A Request to be drawn once, from ``seed``."""
 
     request: Request
-    seed: int = Field(ge=0)
+    seed: int = Field(ge=0, le=MAX_SEED)
 
     @property
     def asked(self) -> Request:
         """The Request of this one picture."""
-        return self.request.but(seed=self.seed, n=1)
+        return self.request.model_copy(update={"seed": self.seed, "n": 1})
 
 
 class Arm(Frozen):
@@ -35,7 +35,8 @@ class Arm(Frozen):
 
     @classmethod
     def of(cls, name: str, request: Request) -> Self:
-        return cls(name=name, request=request.but(n=1, seed=None))
+        # Not ``but``: that would set every field, and the user's own defaults fill those that are not.
+        return cls(name=name, request=request.model_copy(update={"n": 1, "seed": None}))
 
     def trial(self, seed: int) -> Trial:
         return Trial(request=self.request, seed=seed)
