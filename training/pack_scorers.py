@@ -1,0 +1,129 @@
+"""Pack the two pocket scorers for Limner: float16 weights, words, card, licence and notice.
+
+``python -m training.pack_scorers RUN ASSETS`` reads RUN/clip, RUN/judge and RUN/atlas.png and writes ASSETS/pocket_clip
+and ASSETS/pocket_judge. A stage that has exported nothing is left out. ``words.json``, which splitting a user's text
+needs, is written either way.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from training.pack import _LICENSE, _NOTICE
+from training.sprites import Atlas
+from training.world import COLOURS, COUNTS, PLACES, RELATIONS, SIZES, TIMES, Thing
+
+CLIP = "pocket_clip"
+JUDGE = "pocket_judge"
+_TABLE_HEAD = "| on held-out scenes of the training's own renderer | share right |\n|---|---|\n"
+_MEANINGS = {
+    "r1_text": "own caption found among 256",
+    "r1_image": "own picture found among 256",
+    "near_all": "caption above one that is wrong in one fact (chance: 50 %)",
+    "atom_all": "yes-or-no questions, all kinds (chance: 50 %)",
+}
+_CARDS = {
+    CLIP: """---
+license: apache-2.0
+---
+# pocket-clip
+
+Says how well a picture of the pocket models fits words: cosine of a CLIP image and a CLIP text embedding (Radford et
+al. 2021), {millions:.1f} M parameters, 256x256 pixels, {words} words, 32 tokens. It knows emoji-like scenes and nothing
+else; Limner refuses to ask it about other pictures.
+
+""",
+    JUDGE: """---
+license: apache-2.0
+---
+# pocket-judge
+
+Answers yes-or-no questions about one fact of a picture ("is the fox red?"): a convolutional eye and a decoder in which
+each word looks at the picture's cells, {millions:.1f} M parameters, 256x256 pixels, {words} words, 20 tokens. Trained
+apart from pocket-clip: other architecture, other grammar, other seeds; but the same renderer, so the two are not fully
+independent. It knows emoji-like scenes and nothing else.
+
+""",
+}
+
+
+def words(known: tuple[Thing, ...]) -> dict[str, object]:
+    """What splitting a text needs to know of the world."""
+    return {
+        "things": [[list(pair) for pair in thing.names] for thing in known],
+        "colours": list(COLOURS),
+        "sizes": {k: list(v) for k, v in SIZES.items()},
+        "counts": {str(k): list(v) for k, v in COUNTS.items()},
+        "relations": {k: list(v) for k, v in RELATIONS.items()},
+        "places": {k: [list(after), list(alone)] for k, (after, alone) in PLACES.items()},
+        "times": {k: [list(after), list(alone)] for k, (after, alone) in TIMES.items()},
+    }
+
+
+def measured(log: Path) -> str:
+    """The training's last evaluation as a table, with how long it had trained."""
+    last = json.loads(log.read_text().splitlines()[-1])
+    shown = {k: v for k, v in last.items() if k.startswith(("r1_", "near_", "atom_"))}
+    rows = [f"| {_MEANINGS.get(k, k.partition('_')[2] + ' alone')} | {v:.1%} |" for k, v in shown.items()]
+    trained = f"Trained for {last['minutes']:.0f} minutes of one shared CPU core on {last['seen']:,} pictures."
+    return trained + "\n\n" + _TABLE_HEAD + "\n".join(rows) + "\n"
+
+
+def pack_clip(run: Path, out: Path, notes: str = "") -> None:
+    """``run``/model (transformers' layout) and vocab.json, in half precision under the same names."""
+    config = json.loads((run / "model" / "config.json").read_text())
+    weights = {k: v.half().contiguous() for k, v in load_file(run / "model" / "model.safetensors").items()}
+    vocab = json.loads((run / "vocab.json").read_text())
+    _write(out, weights, {**config, "vocab": vocab}, measured(run / "log.jsonl") + notes, CLIP)
+
+
+def pack_judge(run: Path, out: Path, notes: str = "") -> None:
+    """What the judge's stage exported, with its card."""
+    config = json.loads((run / "config.json").read_text())
+    weights = load_file(run / "model.safetensors")
+    _write(out, weights, config, measured(run / "log.jsonl") + notes, JUDGE)
+
+
+def _write(out: Path, weights: dict[str, torch.Tensor], config: dict[str, object], figures: str, name: str) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    save_file(weights, out / "model.safetensors", {"format": "pt"})
+    (out / "config.json").write_text(json.dumps(config) + "\n")
+    millions = sum(v.numel() for v in weights.values()) / 1e6
+    card = _CARDS[name].format(millions=millions, words=len(config["vocab"]))  # type: ignore[arg-type]
+    (out / "README.md").write_text(card + figures + "\n## Licence\n\nApache-2.0, see `LICENSE` and `NOTICE`.\n")
+    _write_legal(out)
+
+
+def _write_legal(out: Path) -> None:
+    (out / "LICENSE").write_text(_LICENSE)
+    (out / "NOTICE").write_text(_NOTICE.replace("pocket: built-in models", f"{out.name}: a built-in scorer"))
+    for path in out.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors writes for the owner alone
+
+
+def main() -> None:
+    """Pack what there is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("assets", type=Path)
+    parser.add_argument("--notes", type=Path, help="markdown that is added to both cards")
+    given = parser.parse_args()
+    notes = "\n" + given.notes.read_text() if given.notes else ""
+    judge = given.assets / JUDGE
+    judge.mkdir(parents=True, exist_ok=True)
+    if (given.run / "clip" / "model").exists():
+        pack_clip(given.run / "clip", given.assets / CLIP, notes)
+    if (given.run / "judge" / "model.safetensors").exists():
+        pack_judge(given.run / "judge", judge, notes)
+    (judge / "words.json").write_text(json.dumps(words(Atlas.load(given.run / "atlas.png").things)) + "\n")
+    _write_legal(judge)
+    for folder in (given.assets / CLIP, judge):
+        total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+        print(f"{folder}: {total / 2**20:.1f} MiB")
+
+
+if __name__ == "__main__":
+    main()
