@@ -247,7 +247,7 @@ def test_a_closed_session_says_so(session: Session) -> None:
 def test_an_engine_that_cannot_start_fails_the_request(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     import limner.engine.desk
 
-    def broken(locate: object) -> None:
+    def broken(*_: object) -> None:
         raise ImportError("no torch here")
 
     monkeypatch.setattr(limner.engine.desk, "Desk", broken)
