@@ -14,7 +14,7 @@ from torch.overrides import TorchFunctionMode
 from limner.errors import CorruptFile, MismatchedWeights
 from limner.models.inspect import read_header
 from limner.models.nets.aliases import may_be_convolution
-from limner.models.nets.packing import converted, is_packed, not_finite, pack
+from limner.models.nets.packing import converted, not_finite, pack, waits
 from limner.models.stored import Piece, pieces
 
 __all__ = ["load_into"]
@@ -80,7 +80,7 @@ def load_into(
 
 def _later(module: nn.Module, found: Found, dtype: torch.dtype, device: torch.device) -> frozenset[str]:
     """Weights that stay as their files have them until their layers are first used."""
-    names = (f"{name}.weight" for name, layer in module.named_modules() if is_packed(layer, dtype, device))
+    names = (f"{name}.weight" for name, layer in module.named_modules() if waits(layer, dtype, device))
     return frozenset(name for name in names if found[name][1].info.dtype in PACKED_FROM)
 
 

@@ -178,6 +178,22 @@ def test_weights_wait_for_their_first_use(tiny: tuple[Tiny, Path]) -> None:
     assert not module.conv.packed.is_meta
 
 
+@pytest.mark.parametrize("dtype", [FP32, torch.bfloat16, torch.float16])
+def test_a_matrix_waits_too(dtype: torch.dtype, tmp_path: Path) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(5, 3)
+
+    save_file({"linear.weight": torch.randn(3, 5), "linear.bias": torch.randn(3)}, tmp_path / "net.safetensors")
+    plain = load_into(Net, [tmp_path / "net.safetensors"], "unet", dtype, CPU)
+    waiting = load_into(Net, [tmp_path / "net.safetensors"], "unet", dtype, CPU, packed=True)
+    assert waiting.linear.packed.is_meta
+    x = torch.randn(2, 5).to(dtype)
+    torch.testing.assert_close(waiting.linear(x), plain.linear(x), atol=2e-2, rtol=2e-2)
+    assert not waiting.linear.packed.is_meta
+
+
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
         load_into(Tiny, [tmp_path / "none.safetensors"], "unet", FP32, CPU)

@@ -14,6 +14,7 @@ import functools
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from limner.errors import CorruptFile
@@ -100,6 +101,16 @@ class PackedLinear(_Packed):
         return result
 
 
+class WaitingLinear(PackedLinear):
+    """A matrix product that needs no arranging, and still waits for its first use."""
+
+    def _arranged(self, weight: Tensor) -> Tensor:
+        return weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self._ready(), self.bias)
+
+
 def not_finite(what: str, names: Sequence[str], dtype: torch.dtype) -> CorruptFile:
     """The error of weights with these names, of ``what``, that are NaN or infinite in ``dtype``."""
     shown = ", ".join(name[:160] for name in names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
@@ -132,8 +143,8 @@ def pack(module: nn.Module, *, matrices: bool = False, dtype: torch.dtype | None
     ``matrices`` packs matrix products in float32 too: that pays for few rows, where a product is bound by reading its
     weights (2.7 times faster measured at 2 rows), as in a decoder that writes token by token.
 
-    ``dtype`` is that of the network where the weights of the layers which ``is_packed`` names are as their file has
-    them: they are converted, arranged and checked when they are first used, which raises ``CorruptFile`` for NaN and
+    ``dtype`` is that of the network where the weights of the layers which ``waits`` names are as their file has them:
+    they are converted, arranged and checked when they are first used, which raises ``CorruptFile`` for NaN and
     infinity, of ``what`` it is. Left out, all are arranged now.
 
     For inference on the CPU only. A packed network cannot be moved, converted or saved: load it again instead. Layers
@@ -165,6 +176,12 @@ def pack_layer(root: nn.Module, name: str, *, matrices: bool = False) -> None:
         above.register_module(own, packed)
 
 
+def waits(layer: nn.Module, dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether a layer, in a network of that dtype on that device, can do without its weight until its first use."""
+    matrix = isinstance(layer, nn.Linear | Pointwise) and device.type == "cpu"
+    return matrix or is_packed(layer, dtype, device)
+
+
 @functools.cache
 def can_pack(dtype: torch.dtype, device_type: str) -> bool:
     """Whether weights of ``dtype`` can be packed here. The kernels are torch's own business, so they are tried."""
@@ -184,11 +201,14 @@ def can_pack(dtype: torch.dtype, device_type: str) -> bool:
 def _packed(layer: nn.Module, matrices: bool, dtype: torch.dtype | None = None) -> _Packed | None:
     if not isinstance(layer, nn.Conv2d | nn.Linear):
         return None
-    if not is_packed(layer, dtype or layer.weight.dtype, layer.weight.device, matrices=matrices):
-        return None
-    if isinstance(layer, nn.Conv2d) and not isinstance(layer, Pointwise):
-        return PackedConvolution(layer, dtype)
-    return PackedLinear(layer.weight.flatten(1), layer.bias, dtype)
+    device, worth = layer.weight.device, dtype or layer.weight.dtype
+    if is_packed(layer, worth, device, matrices=matrices):
+        if isinstance(layer, nn.Conv2d) and not isinstance(layer, Pointwise):
+            return PackedConvolution(layer, dtype)
+        return PackedLinear(layer.weight.flatten(1), layer.bias, dtype)
+    if dtype is not None and waits(layer, dtype, device):
+        return WaitingLinear(layer.weight.flatten(1), layer.bias, dtype)
+    return None
 
 
 def _pair(value: object) -> list[int]:
