@@ -26,10 +26,12 @@ from limner.errors import (
     NonFinite,
 )
 from limner.evaluate.cache import ScoreCache, ScoreKey
+from limner.evaluate.defaults import panel
 from limner.evaluate.metric import Metric, MetricCard, SetMetric
 from limner.library.files import pixel_hash
 from limner.library.store import Library
 from limner.models.catalog import Catalog
+from limner.models.machine import probe
 from limner.session import scoring_domain
 from limner.session.scoring_subjects import Scorable, Subject, subjects
 from limner.types import Score
@@ -141,11 +143,12 @@ class Scoring:
         self.cache.close()
 
     def _admitted(self, found: Sequence[Subject], cards: Sequence[MetricCard], *, force: bool) -> list[dict[str, str]]:
-        return scoring_domain.flags(found, cards, self._catalog, force=force, instead=self._general())
+        return scoring_domain.flags(found, cards, self._catalog, force=force, instead=self._general)
 
     def _general(self) -> Metric | None:
-        """The scorer that is named to whoever asked one that does not know the picture."""
-        name = scoring_domain.GENERAL
+        """The scorer of any pictures that is the default here."""
+        machine = probe()
+        name = panel(None, machine.devices()[0], machine).search[0]
         return self.of_pictures(name) if name in registry.names("metrics") else None
 
     def _batch(

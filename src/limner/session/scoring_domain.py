@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from limner.errors import ScorerOutOfDomain
 from limner.evaluate.metric import ANY, Metric, MetricCard
@@ -11,7 +11,8 @@ from limner.session.scoring_subjects import Subject
 from limner.types import Record
 
 UNKNOWN_ORIGIN = "of unknown origin: the scorer may not know such pictures"
-GENERAL = "clip-b32"
+
+Instead = Callable[[], Metric | None]
 
 
 def world_of(record: Record | None, catalog: Catalog) -> str | None:
@@ -21,12 +22,12 @@ def world_of(record: Record | None, catalog: Catalog) -> str | None:
 
 
 def flags(
-    subjects: Sequence[Subject], cards: Sequence[MetricCard], catalog: Catalog, *, force: bool, instead: Metric | None
+    subjects: Sequence[Subject], cards: Sequence[MetricCard], catalog: Catalog, *, force: bool, instead: Instead
 ) -> list[dict[str, str]]:
     """For each picture, a flag by the name of each scorer that takes it though nothing says that it may.
 
     ``force`` lets pictures of unknown origin through, so flagged; one known to be of another world never. ``instead``
-    is the scorer that a refusal names. Raises ``ScorerOutOfDomain``.
+    gives the scorer that a refusal names. Raises ``ScorerOutOfDomain``.
     """
     found: list[dict[str, str]] = []
     for subject in subjects:
@@ -36,7 +37,7 @@ def flags(
             if card.domain in (ANY, world):
                 continue
             if world is not None or not force:
-                raise _refusal(subject, card, world, instead)
+                raise _refusal(subject, card, world, instead())
             mine[card.name] = UNKNOWN_ORIGIN
         found.append(mine)
     return found
