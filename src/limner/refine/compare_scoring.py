@@ -1,0 +1,109 @@
+"""Asking metrics for scores: what their cards tell before anything is drawn, then values picture by picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as PillowImage
+
+from limner import registry
+from limner.errors import InvalidRequest, LimnerError, ScorerOutOfDomain
+from limner.evaluate.metric import ANY, MetricCard
+from limner.image import Image
+from limner.refine.arms import Scored, Trial
+from limner.refine.pairs import Scorer
+from limner.types import Pixels, Score
+
+Thumbnail = NDArray[np.float32]
+
+DIVERSITY = "thumbnail-spread"
+SIDE = 16
+
+
+Failures: TypeAlias = "dict[tuple[int, str], LimnerError]"
+"""What could not be valued: by the picture's place in the list (from 0) and the metric's name."""
+
+
+class ScoreCall(Protocol):
+    """``Session.score``: a row a picture with a Score a metric, in order; those in ``failures`` are missing from it."""
+
+    def __call__(
+        self, images: Sequence[Image], texts: Sequence[str], metrics: Sequence[str], *, failures: Failures | None = None
+    ) -> Sequence[Sequence[Score]]: ...
+
+
+def card_of(name: str) -> MetricCard:
+    """A metric's card. Raises ``UnknownName``."""
+    card = getattr(registry.load("metrics", name), "card", None)
+    if not isinstance(card, MetricCard):
+        raise InvalidRequest(f"the metric {name} has no card", field="metric", hint="it must name its MetricCard")
+    return card
+
+
+def scorer_of(name: str) -> Scorer:
+    """What a verdict says of a metric."""
+    if name == DIVERSITY:
+        scale = f"mean distance to the same arm's other seeds: RMS of {SIDE}x{SIDE} thumbnails, 0 to 1"
+        return Scorer(name=name, revision="1", scale=scale)
+    card = card_of(name)
+    return Scorer(name=name, revision=card.revision, scale=card.scale, domain=card.domain, better=card.better)
+
+
+def check_scorers(names: Iterable[str], worlds: Iterable[tuple[str, str]]) -> None:
+    """Raises before anything is drawn what a metric's card tells already: ``UnknownName``, ``InvalidRequest`` for one
+    that needs several pictures, ``ScorerOutOfDomain`` for models (name, world) of which it knows nothing."""
+    models = list(worlds)
+    for name in names:
+        card = card_of(name)
+        if card.takes == "set":
+            raise InvalidRequest(
+                f"{name} measures sets of pictures, not single ones", field="judges", hint="limner metrics lists them"
+            )
+        for model, world in models:
+            if card.domain not in (ANY, world):
+                raise ScorerOutOfDomain(
+                    f"{name} knows {card.domain} only, and {model} draws other pictures ({world})",
+                    hint="choose a judge that knows them: --judge NAME (limner metrics)",
+                )
+
+
+def scored(
+    score: ScoreCall, images: Sequence[Image], trials: Sequence[Trial], text: str, metrics: Sequence[str]
+) -> list[Scored]:
+    """The pictures with their scores against ``text``. What a metric cannot value has no entry and its reason in
+    ``failures``; what would stop every picture alike (a missing metric, a wrong domain) is raised."""
+    failed: Failures = {}
+    rows = score(images, [text] * len(images), metrics, failures=failed)
+    return [
+        Scored(
+            trial,
+            image.record.pixel_hash,
+            {each.scorer: each for each in row},
+            image.id,
+            image,
+            {name: error.message for (place, name), error in failed.items() if place == k},
+        )
+        for k, (trial, image, row) in enumerate(zip(trials, images, rows, strict=True))
+    ]
+
+
+def spreads(pictures: Sequence[Thumbnail]) -> list[float]:
+    """For each picture its mean distance to the others, 0 to 1; a lone one has 0.
+
+    Distances are RMS differences of thumbnails: no model, so that it holds for every kind of picture, and sees layout
+    and colour but not meaning.
+    """
+    if len(pictures) < 2:
+        return [0.0] * len(pictures)
+    flat = np.stack([each.ravel() for each in pictures])
+    distances = np.stack([np.sqrt(((flat - each) ** 2).mean(axis=1)) for each in flat])
+    return [float(value) for value in distances.sum(axis=1) / (len(pictures) - 1)]
+
+
+def thumbnail(pixels: Pixels) -> Thumbnail:
+    """16 x 16 x 3, 0 to 1, each the mean of what it covers."""
+    small = PillowImage.fromarray(pixels).resize((SIDE, SIDE), PillowImage.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32) / np.float32(255)
