@@ -28,7 +28,8 @@ _BETWEEN = {"on", "in", "of", "with", "and", "beside", "near", "by", "under", "o
 _JOINING = {"and", "with"}  # they say that both are there, and not where
 _ARTICLES = {"a", "an", "the", "this", "that", "some", "there", "it", "its"}
 _SHOWN = {"picture", "drawing", "image", "photo", "illustration", "painting", "scene", "draw", "paint", "show", "shows"}
-_SILENT = (
+_PLAINLY = {"of", "in", "on", "at", "with", "and", "for", "to", "from", "by", "front", "plain"}
+_SILENT = _ARTICLES | _SHOWN | _IS | _PLAINLY
     _ARTICLES | _SHOWN | _IS | {"of", "in", "on", "at", "with", "and", "for", "to", "from", "by", "front", "plain"}
 )
 _ASK_PLACE: Mapping[str, str] = MappingProxyType(
