@@ -6,6 +6,7 @@ needs, is written either way.
 """
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
 
@@ -72,28 +73,46 @@ def measured(log: Path) -> str:
     return trained + "\n\n" + _TABLE_HEAD + "\n".join(rows) + "\n"
 
 
+def verified(log: Path) -> str:
+    """The last evaluation in one line."""
+    last = json.loads(log.read_text().splitlines()[-1])
+    share = last.get("atom_all", last.get("near_all"))
+    what = "yes-or-no questions right" if "atom_all" in last else "captions told from one wrong in one fact"
+    return f"{share:.0%} of {what} (chance: 50%) on held-out scenes of its training's renderer, by its own training"
+
+
 def pack_clip(run: Path, out: Path, notes: str = "") -> None:
     """``run``/model (transformers' layout) and vocab.json, in half precision under the same names."""
     config = json.loads((run / "model" / "config.json").read_text())
     weights = {k: v.half().contiguous() for k, v in load_file(run / "model" / "model.safetensors").items()}
     vocab = json.loads((run / "vocab.json").read_text())
-    _write(out, weights, {**config, "vocab": vocab}, measured(run / "log.jsonl") + notes, CLIP)
+    _write(out, weights, {**config, "vocab": vocab}, run / "log.jsonl", notes)
 
 
 def pack_judge(run: Path, out: Path, notes: str = "") -> None:
     """What the judge's stage exported, with its card."""
     config = json.loads((run / "config.json").read_text())
     weights = load_file(run / "model.safetensors")
-    _write(out, weights, config, measured(run / "log.jsonl") + notes, JUDGE)
+    _write(out, weights, config, run / "log.jsonl", notes)
 
 
-def _write(out: Path, weights: dict[str, torch.Tensor], config: dict[str, object], figures: str, name: str) -> None:
+def _write(out: Path, weights: dict[str, torch.Tensor], config: dict[str, object], log: Path, notes: str) -> None:
+    name = out.name
     out.mkdir(parents=True, exist_ok=True)
     save_file(weights, out / "model.safetensors", {"format": "pt"})
     (out / "config.json").write_text(json.dumps(config) + "\n")
+    packed = (out / "model.safetensors").read_bytes() + (out / "config.json").read_bytes()
+    facts = {
+        "revision": hashlib.sha256(packed).hexdigest()[:12],
+        "verified": verified(log),
+        "size_bytes": len(packed),
+    }
+    (out / "card.json").write_text(json.dumps(facts, indent=2) + "\n")
     millions = sum(v.numel() for v in weights.values()) / 1e6
     card = _CARDS[name].format(millions=millions, words=len(config["vocab"]))  # type: ignore[arg-type]
-    (out / "README.md").write_text(card + figures + "\n## Licence\n\nApache-2.0, see `LICENSE` and `NOTICE`.\n")
+    (out / "README.md").write_text(
+        card + measured(log) + notes + "\n## Licence\n\nApache-2.0, see `LICENSE` and `NOTICE`.\n"
+    )
     _write_legal(out)
 
 

@@ -30,8 +30,6 @@ _ARTICLES = {"a", "an", "the", "this", "that", "some", "there", "it", "its"}
 _SHOWN = {"picture", "drawing", "image", "photo", "illustration", "painting", "scene", "draw", "paint", "show", "shows"}
 _PLAINLY = {"of", "in", "on", "at", "with", "and", "for", "to", "from", "by", "front", "plain"}
 _SILENT = _ARTICLES | _SHOWN | _IS | _PLAINLY
-    _ARTICLES | _SHOWN | _IS | {"of", "in", "on", "at", "with", "and", "for", "to", "from", "by", "front", "plain"}
-)
 _ASK_PLACE: Mapping[str, str] = MappingProxyType(
     {
         "snow": "does the ground lie under snow?",

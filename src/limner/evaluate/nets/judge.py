@@ -127,7 +127,7 @@ class Judge(nn.Module):
         return result
 
     def forward(self, cells: Tensor, questions: Tensor) -> Tensor:
-        """Logits of yes ``[N]`` to token ids ``[N, length]``, padded with 0, about what ``see`` gave ``[N, 256, W]``."""
+        """Logits of yes ``[N]`` to token ids ``[N, length]``, padded with 0, about cells ``[N, 256, width]``."""
         seen = questions != 0
         read = self.reader(self.words(questions) + self.order, cells, seen)
         kept = seen.unsqueeze(-1)

@@ -1,0 +1,113 @@
+"""``pocket-judge``: which share of what a text says is to be seen, asked fact by fact.
+
+The text becomes yes-or-no questions (:mod:`limner.evaluate.pocket_atoms`), a network that ships with Limner answers
+each, and the score is the mean probability of yes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+from limner.canonical import tagged
+from limner.errors import ScorerOutOfDomain
+from limner.evaluate.metric import Embeddings, MetricCard
+from limner.evaluate.pocket_atoms import Atom, read
+from limner.evaluate.pocket_files import WORLD, Folder, facts, shown
+from limner.types import Pixels, Score
+
+if TYPE_CHECKING:
+    from limner.evaluate.nets.judge import Judge
+
+NAME = "pocket-judge"
+_HERE = facts(Folder.of(NAME, None).path)
+
+
+class Answer(NamedTuple):
+    """An atom of the text, and the probability [0, 1] that the picture shows it."""
+
+    atom: Atom
+    yes: float
+
+
+class PocketJudge:
+    """The judge of pocket pictures. ``folder``: other weights than those that ship."""
+
+    card: ClassVar[MetricCard] = MetricCard(
+        name=NAME,
+        title="Pocket judge: facts satisfied",
+        revision=_HERE.revision,
+        takes="picture and text",
+        scale="mean probability of yes, 0 to 1",
+        source="Limner's own training on renders of the pocket world; after TIFA (Hu et al. 2023, arXiv:2303.11897)",
+        backbone="pocket-judge's convolutions and decoder",
+        training_data=("renders questioned by the judge's grammar",),
+        domain=WORLD,
+        within_one_text=True,
+        restrictions="pictures of the built-in models only; trained on the same renderer as pocket-clip",
+        asset="pocket_judge",
+        size_bytes=_HERE.size_bytes,
+        memory_bytes=60 * 2**20,
+        verified=_HERE.verified,
+    )
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = Folder.of(NAME, folder)
+        self._revision = self.card.revision if folder is None else facts(folder).revision
+
+    def missing(self) -> str | None:
+        """The command that makes its weights, where they are not there."""
+        return self._folder.missing()
+
+    def score(self, images: Sequence[Pixels], texts: Sequence[str], cache: Embeddings) -> list[Score]:
+        """The mean probability of yes over each text's atoms. Words that no question stands for are flagged.
+
+        Raises ``ScorerOutOfDomain`` for a text that names nothing of the pocket world, and as ``answers``.
+        """
+        return [self._score(image, text) for image, text in zip(images, texts, strict=True)]
+
+    def answers(self, image: Pixels, text: str) -> tuple[Answer, ...]:
+        """Each atom of the text, in its order, with the probability that the picture shows it.
+
+        Raises ``ScorerOutOfDomain`` for a text without one, ``InvalidRequest``, ``ModelNotFound``, ``CorruptFile``,
+        ``MismatchedWeights``.
+        """
+        import torch
+
+        asked = read(text).atoms
+        if not asked:
+            raise ScorerOutOfDomain(
+                f"{NAME} finds nothing to ask about in {text!r:.80}",
+                hint="it knows things, colours, counts and places of the built-in models: 'a red fox in the snow'",
+            )
+        length = self._net.config.length
+        with torch.inference_mode():
+            ids = torch.tensor([self._folder.tokens(atom.question, length).ids for atom in asked])
+            cells = self._net.see(shown([image])).expand(len(asked), -1, -1)
+            yes = self._net(cells, ids).sigmoid().tolist()
+        return tuple(Answer(atom, p) for atom, p in zip(asked, yes, strict=True))
+
+    def _score(self, image: Pixels, text: str) -> Score:
+        answers = self.answers(image, text)
+        unasked = read(text).unasked
+        return Score(
+            scorer=NAME,
+            revision=self._revision,
+            value=sum(answer.yes for answer in answers) / len(answers),
+            scale=self.card.scale,
+            domain=WORLD,
+            text=tagged(text.encode()),
+            flags=(f"not asked about: {' '.join(unasked)}",) if unasked else (),
+        )
+
+    @cached_property
+    def _net(self) -> Judge:
+        import torch
+
+        from limner.evaluate.nets.judge import Judge, JudgeConfig
+        from limner.models.weights import load_into
+
+        config = JudgeConfig.from_json(self._folder.config)
+        return load_into(lambda: Judge(config), [self._folder.weights], NAME, torch.float32, torch.device("cpu"))
