@@ -10,7 +10,8 @@ from limner.cli import gallery_files, inspect_record
 from limner.cli.console import one_line, say
 from limner.cli.default_group import DefaultGroup
 from limner.cli.gallery_find import find_all
-from limner.cli.gallery_query import SORTS, Choice, choosing
+from limner.cli.gallery_query import Choice, choosing
+from limner.cli.gallery_scores import WAYS, scored_json, scores_shown, told
 from limner.cli.gallery_table import as_json, show_table, stars
 from limner.cli.sheet import Fact, count, out_json, sheet, when
 from limner.config import Settings
@@ -40,19 +41,20 @@ command.add_command(gallery_files.check)
 @command.command("list")
 @click.option("-n", "--limit", type=click.IntRange(0), default=LIMIT, show_default=True, help="how many; 0 is all")
 @choosing
-@click.option("--sort", type=click.Choice(list(SORTS)), default="newest", show_default=True)
+@click.option("--sort", metavar="ORDER", default="newest", show_default=True, help=f"{WAYS}")
 @click.option("--json", "json_", is_flag=True, help="as JSON")
-def list_(limit: int, sort: str, *, json_: bool, **chosen: str | int | None) -> None:
+def list_(limit: int, sort: str, *, json_: bool, **chosen: str | int | tuple[str, ...] | None) -> None:
     """List pictures (what "limner gallery" alone does)."""
     choice = Choice(**chosen)  # type: ignore[arg-type]  # click has checked them
     library = open_library()
-    query = choice.query(sort=sort, limit=limit or None)
+    query = choice.query(library, sort=sort, limit=limit or None)
     entries = library.list(query)
+    scored = scores_shown(query, entries, library)
     if json_:
-        out_json([as_json(entry) for entry in entries])
+        out_json([as_json(entry) | scored_json(entry, scored) for entry in entries])
         return
     if entries:
-        show_table(entries)
+        show_table(entries, scored)
     _summary(library, query, len(entries), chosen=bool(choice))
 
 
@@ -78,7 +80,7 @@ def show(name: str, *, json_: bool) -> None:
         sheet(inspect_record.making(entry.record), heading="drawn")
         sheet(inspect_record.compared(entry.record), heading="planned and actual")
         sheet(inspect_record.birth(entry.record), heading="record")
-    sheet([(s.scorer, f"{s.value:g} ({s.scale}; {s.domain}; revision {s.revision})") for s in scores], heading="scores")
+    sheet([(score.scorer, told(score, entry)) for score in scores], heading="scores")
 
 
 @command.command("rate")

@@ -28,7 +28,7 @@ _SOURCES |= {"limner": "Limner", "unknown": "an unknown program", "none": "witho
 @click.argument("names", metavar="[ID...]", nargs=-1)
 @click.argument("folder", type=click.Path(path_type=Path))
 @choosing
-def export(names: Sequence[str], folder: Path, **chosen: str | int | None) -> None:
+def export(names: Sequence[str], folder: Path, **chosen: str | int | tuple[str, ...] | None) -> None:
     """Copy pictures' files into FOLDER.
 
     By id, or by what they are (--search, --rating ...).
@@ -39,7 +39,7 @@ def export(names: Sequence[str], folder: Path, **chosen: str | int | None) -> No
         hint = "limner gallery export ID... FOLDER, or --search TEXT FOLDER"
         raise InvalidRequest(message, hint=hint)
     library = Library(Settings.load().library_root)
-    entries = find_all(library, names) if names else library.list(choice.query())
+    entries = find_all(library, names) if names else library.list(choice.query(library))
     if not entries:
         raise PictureNotFound(
             "no picture fits", hint="limner gallery with the same options lists what would be exported"

@@ -9,7 +9,10 @@ from typing import TypeVar
 import click
 
 from limner.cli.gallery_find import moment
+from limner.cli.gallery_scores import WAYS, ByScore, bounds, by_score
+from limner.errors import InvalidRequest
 from limner.library.entries import Query, Sort
+from limner.library.store import Library
 
 Command = TypeVar("Command", bound=Callable[..., object])
 
@@ -29,33 +32,54 @@ class Choice:
     rating: int | None = None
     since: str | None = None
     until: str | None = None
+    min_score: tuple[str, ...] = ()
+    max_score: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        return any(value is not None for value in (self.search, self.model, self.rating, self.since, self.until))
+        plain = (self.search, self.model, self.rating, self.since, self.until)
+        return any(value is not None for value in plain) or bool(self.min_score or self.max_score)
 
-    def query(self, *, sort: str = "newest", limit: int | None = None) -> Query:
-        """Raises ``InvalidRequest`` for a time that is none."""
-        order, descending = SORTS[sort]
+    def query(self, library: Library, *, sort: str = "newest", limit: int | None = None) -> Query:
+        """Raises ``InvalidRequest`` for a time, an order or a score that is none."""
+        scored = by_score(sort, library)
+        order, descending = ("score", scored.descending) if scored else _order(sort)
         return Query(
             text=_utf8(self.search or ""),
             model=None if self.model is None else model_name(_utf8(self.model)),
             rating=self.rating,
             since=None if self.since is None else moment(self.since, "since"),
             until=None if self.until is None else moment(self.until, "until", end=True),
+            at_least=self._bounds(self.min_score, "min-score", scored, library),
+            at_most=self._bounds(self.max_score, "max-score", scored, library),
             sort=order,
+            scorer=scored.scorer if scored else None,
             descending=descending,
             limit=limit,
         )
 
+    def _bounds(
+        self, given: tuple[str, ...], option: str, scored: ByScore | None, library: Library
+    ) -> tuple[tuple[str, float], ...]:
+        return tuple(bounds(given, option, scored, library)) if given else ()
+
+
+def _order(sort: str) -> tuple[Sort, bool]:
+    if sort not in SORTS:
+        raise InvalidRequest(f"sort: {sort!r} is not an order", field="sort", hint=f"one of {WAYS}")
+    return SORTS[sort]
+
 
 def choosing(command: Command) -> Command:
-    """Add the options; the command takes them as ``search``, ``model``, ``rating``, ``since`` and ``until``."""
+    """Add the options; the command takes them as ``search``, ``model``, ``rating``, ``since``, ``until``,
+    ``min_score`` and ``max_score``."""
     options = (
         click.option("-s", "--search", metavar="TEXT", help="all these words in prompt, negative prompt or model"),
         click.option("-m", "--model", metavar="NAME", help="made by this model"),
         click.option("--rating", type=click.IntRange(1, 5), metavar="1-5", help="rated at least this"),
         click.option("--since", metavar="WHEN", help="a date, yesterday, or an age: 12h, 7d, 2w"),
         click.option("--until", metavar="WHEN", help="the same; a date counts to its end"),
+        click.option("--min-score", multiple=True, metavar="[NAME:]VALUE", help="scored at least this by that scorer"),
+        click.option("--max-score", multiple=True, metavar="[NAME:]VALUE", help="scored at most this"),
     )
     for option in reversed(options):
         command = option(command)

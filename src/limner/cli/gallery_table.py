@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from limner.cli.console import one_line, table
@@ -19,11 +19,13 @@ _HIDDEN = (
 )  # in terminals with fewer columns the prompt needs the room
 _MIN_PROMPT = 20
 _MODEL = 20
+NO_SCORES: Mapping[str, Mapping[str, float]] = {}
 
 
-def show_table(entries: Sequence[Entry]) -> None:
-    """One line a picture. In a terminal prompts are cut to its width, elsewhere everything is whole."""
-    rows = [_row(entry) for entry in entries]
+def show_table(entries: Sequence[Entry], scored: Mapping[str, Mapping[str, float]] = NO_SCORES) -> None:
+    """One line a picture. In a terminal prompts are cut to its width, elsewhere everything is whole. ``scored`` are
+    values by scorer and picture id: a column each."""
+    rows = [_with_scores(_row(entry), entry, scored) for entry in entries]
     if all(entry.source == "limner" for entry in entries):
         rows = [_without(row, "from") for row in rows]
     if sys.stdout.isatty():
@@ -70,6 +72,12 @@ def _row(entry: Entry) -> dict[str, str]:
         "from": entry.source,
         "prompt": one_line(("(file lost) " if entry.lost else "") + _words(entry), sys.maxsize),
     }
+
+
+def _with_scores(row: dict[str, str], entry: Entry, scored: Mapping[str, Mapping[str, float]]) -> dict[str, str]:
+    """The row with a cell a scorer, before the prompt."""
+    cells = {name: f"{values[entry.id]:.4g}" if entry.id in values else "" for name, values in scored.items()}
+    return _without(row, "prompt") | cells | {"prompt": row["prompt"]}
 
 
 def _words(entry: Entry) -> str:

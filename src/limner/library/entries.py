@@ -65,7 +65,9 @@ class Query:
     """Which pictures, and in what order. Unset fields do not restrict.
 
     ``text``: all words, anywhere in prompt, negative or model. ``rating``: at least that many. ``since`` (inclusive)
-    and ``until`` (exclusive): ISO 8601, a date is enough. ``scorer``: whose scores ``sort="score"`` goes by.
+    and ``until`` (exclusive): ISO 8601, a date is enough. ``scorer``: whose scores ``sort="score"`` goes by; of several
+    that a picture has, against several texts, the highest counts (ascending: the lowest). ``at_least`` and ``at_most``:
+    (scorer, value) that some score of the picture must reach, or must not exceed.
     """
 
     text: str = ""
@@ -80,6 +82,8 @@ class Query:
     sort: Sort = "created"
     descending: bool = True
     scorer: str | None = None
+    at_least: tuple[tuple[str, float], ...] = ()
+    at_most: tuple[tuple[str, float], ...] = ()
     limit: int | None = 50
     offset: int = 0
 

@@ -44,6 +44,10 @@ def conditions(query: Query, *, full_text: bool) -> tuple[str, list[Cell]]:
         if value is not None:
             parts.append(f"pictures.{sql}")
             values.append(value)
+    for bound, scores in ((">=", query.at_least), ("<=", query.at_most)):
+        for scorer, limit in scores:
+            parts.append(f"pictures.id IN (SELECT picture FROM scores WHERE scorer = ? AND value {bound} ?)")
+            values += [scorer, limit]
     if query.text.strip():
         sql, found = _text(query.text, full_text=full_text)
         parts.append(sql)
@@ -77,7 +81,8 @@ def _order(query: Query) -> tuple[str, list[Cell]]:
         return age, []
     if query.sort == "rating":
         return f"pictures.rating {way} NULLS LAST, {age}", []
-    score = "(SELECT max(value) FROM scores WHERE picture = pictures.id AND (? IS NULL OR scorer = ?))"
+    most = "max" if query.descending else "min"
+    score = f"(SELECT {most}(value) FROM scores WHERE picture = pictures.id AND (? IS NULL OR scorer = ?))"
     return f"{score} {way} NULLS LAST, {age}", [query.scorer, query.scorer]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from limner.library.database import Cell, Database
 from limner.types import Score
@@ -31,6 +31,15 @@ class Scores:
         """All scores of a picture id, by scorer."""
         sql = f"SELECT {_COLUMNS} FROM scores WHERE picture = ? ORDER BY scorer, revision, text"
         return tuple(_score(row) for row in self._database.query(sql, (picture,)))
+
+    def values(self, scorer: str, pictures: Sequence[str], *, highest: bool = True) -> Mapping[str, float]:
+        """By picture id, the highest (or lowest) value that a scorer gave; a picture without one is left out."""
+        sql = (
+            f"SELECT picture, {'max' if highest else 'min'}(value) AS value FROM scores "
+            "WHERE scorer = ? AND picture IN (SELECT value FROM json_each(?)) GROUP BY picture"
+        )
+        rows = self._database.query(sql, (scorer, json.dumps(list(pictures))))
+        return {row["picture"]: row["value"] for row in rows}
 
     def scorers(self) -> Sequence[str]:
         """Names of all scorers that have scored a picture here."""

@@ -160,6 +160,10 @@ class Library:
         """All scores of a picture, by scorer."""
         return self._scores.of(self.get(what).id)
 
+    def values(self, scorer: str, ids: Sequence[str], *, highest: bool = True) -> Mapping[str, float]:
+        """By picture id, the highest (or lowest) value that a scorer gave; pictures without one are left out."""
+        return self._scores.values(scorer, ids, highest=highest)
+
     def scorers(self) -> Sequence[str]:
         """Names of the scorers whose scores are here."""
         return self._scores.scorers()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, cast
 from pydantic import ValidationError
 
 from limner import registry
-from limner.canonical import content_hash, tagged
+from limner.canonical import content_hash
 from limner.engine.backend import Backend
 from limner.engine.ticket import PATIENCE
 from limner.errors import (
@@ -28,6 +28,7 @@ from limner.errors import (
 from limner.evaluate.cache import ScoreCache, ScoreKey
 from limner.evaluate.defaults import panel
 from limner.evaluate.metric import Metric, MetricCard, SetMetric
+from limner.evaluate.words import text_hash
 from limner.library.files import pixel_hash
 from limner.library.store import Library
 from limner.models.catalog import Catalog
@@ -249,9 +250,7 @@ def _asked(metric: Metric, pieces: Sequence[Piece], cache: ScoreCache) -> Sequen
 
 
 def _key(card: MetricCard, pixels: str, text: str) -> ScoreKey:
-    return ScoreKey(
-        pixels, card.name, card.revision, tagged(text.encode()) if card.takes == "picture and text" else None
-    )
+    return ScoreKey(pixels, card.name, card.revision, text_hash(text) if card.takes == "picture and text" else None)
 
 
 def _finite(score: Score, card: MetricCard, name: str) -> Score:
