@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from limner.errors import LimnerError as LimnerError
     from limner.image import Image as Image
     from limner.library.store import Library as Library
+    from limner.refine.compare import Comparison as Comparison
+    from limner.refine.compare import compare as compare
     from limner.session import Session as Session
     from limner.session import draw as draw
     from limner.session import generate as generate
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from limner.types import Request as Request
 
 _HOMES = {
+    "Comparison": "limner.refine.compare",
     "Image": "limner.image",
     "Library": "limner.library.store",
     "LimnerError": "limner.errors",
@@ -35,11 +38,25 @@ _HOMES = {
     "Record": "limner.types",
     "Request": "limner.types",
     "Session": "limner.session",
+    "compare": "limner.refine.compare",
     "draw": "limner.session",
     "generate": "limner.session",
 }
 
-__all__ = ["Image", "Library", "LimnerError", "Plan", "Record", "Request", "Session", "__version__", "draw", "generate"]
+__all__ = [
+    "Comparison",
+    "Image",
+    "Library",
+    "LimnerError",
+    "Plan",
+    "Record",
+    "Request",
+    "Session",
+    "__version__",
+    "compare",
+    "draw",
+    "generate",
+]
 
 
 def __getattr__(name: str) -> object:

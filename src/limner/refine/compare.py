@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 from limner.errors import InvalidRequest
 from limner.evaluate.statistics import ALPHA
@@ -15,7 +15,7 @@ from limner.library.files import write_atomic
 from limner.refine.arms import Arm, Scored
 from limner.refine.compare_cells import Cell, Draw, cells_of, in_library
 from limner.refine.compare_run import Taken, carry_out
-from limner.refine.compare_scoring import DIVERSITY, ScoreCall, check_scorers
+from limner.refine.compare_scoring import DIVERSITY, ScoreCall, check_scorers, default_scorers
 from limner.refine.compare_study import (
     SEEDS,
     SEEDS_PER_PROMPT,
@@ -37,6 +37,14 @@ FOLDER = "comparisons"
 STUDY, RESULT, GRID = "study.json", "comparison.json", "grid.png"
 
 
+class Model(NamedTuple):
+    """An arm's model as its card tells of it."""
+
+    name: str
+    licence: str
+    restrictions: str
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What a comparison found. ``pairs`` and ``verdicts`` are one for each arm but the first; ``scored`` holds the
@@ -47,6 +55,7 @@ class Comparison:
     verdicts: tuple[Verdict, ...]
     cells: tuple[Cell, ...] = field(repr=False)
     taken: Taken = field(repr=False)
+    models: tuple[Model, ...]
     folder: Path | None = None
 
     @property
@@ -84,6 +93,7 @@ class Prepared:
 
     study: Study
     cells: tuple[Cell, ...]
+    models: tuple[Model, ...]
     made: int
 
     @property
@@ -142,10 +152,14 @@ def prepare(study: Study, session: Session) -> Prepared:
     """Plan every cell and check what can be checked, before anything is drawn. Raises ``InvalidRequest`` (identical
     arms, too few seeds, unknown scorers), ``ScorerOutOfDomain``, and what ``Session.plan`` raises."""
     cells = cells_of(study, session)
-    models = {plan.model.name for cell in cells for plan in cell.plans}
-    cards = {name: session.catalog.find(name) for name in sorted(models)}
-    check_scorers(study.scorers.metrics, [(name, card.world) for name, card in cards.items() if card is not None])
-    return Prepared(study, tuple(cells), in_library(cells, session))
+    names = {cell.arm: cell.plans[0].model.name for cell in cells}
+    cards = [session.catalog.find(names[arm]) for arm in range(len(study.arms))]
+    check_scorers(session, study.scorers.metrics, {card.name: card.world for card in cards if card is not None})
+    models = tuple(
+        Model(names[arm], "not known", "") if card is None else Model(card.name, card.licence, card.restrictions)
+        for arm, card in enumerate(cards)
+    )
+    return Prepared(study, tuple(cells), models, in_library(cells, session))
 
 
 def run(
@@ -171,7 +185,7 @@ def run(
         draw=draw or (lambda plans: session.run(plans).result()),
         tell=tell,
     )
-    found = Comparison(study, pairs, verdicts, prepared.cells, taken, folder)
+    found = Comparison(study, pairs, verdicts, prepared.cells, taken, prepared.models, folder)
     if folder is not None:
         _write(folder / RESULT, found.as_json())
         write_atomic(folder / GRID, found.grid)
@@ -182,7 +196,7 @@ def compare(
     a: str | Request,
     b: str | Request,
     *,
-    judges: Sequence[str],
+    judges: Sequence[str] = (),
     alignment: str | None = None,
     diversity: str | None = DIVERSITY,
     text: str | None = None,
@@ -198,19 +212,39 @@ def compare(
     """Is B better than A? Both are drawn from the same ``n`` seeds and scored against ``text`` (default: A's prompt).
 
     With ``prompts`` both are settings (or models) that are tried on each of these prompts, which are then what is
-    tested over. ``judges`` decide; ``alignment`` (default: the first judge) and ``diversity`` must not be lost by
-    more than ``margin`` standard deviations. Raises ``InvalidRequest`` for too few seeds or identical sides, and any
-    ``LimnerError``.
+    tested over. ``judges`` decide; ``alignment`` and ``diversity`` must not be lost by more than ``margin`` standard
+    deviations; scorers that are not named are chosen by the models' pictures and this machine. Raises
+    ``InvalidRequest`` for too few seeds or identical sides, and any ``LimnerError``.
     """
     first, second = (Request.of(prompt=each) if isinstance(each, str) else each for each in (a, b))
     texts = [Text(words=each, prompt=each) for each in prompts] or [Text(words=text or first.prompt)]
-    scorers = Scorers(judges=tuple(judges), alignment=alignment or judges[0], diversity=diversity)
     arms = [Arm.of("A", first), Arm.of("B", second)]
-    study = study_of(arms, texts, scorers, n=n, seed=seed, margin=margin, alpha=alpha, looks=looks)
-    if session is not None:
+
+    def carried(session: Session) -> Comparison:
+        scorers = scorers_for(session, arms, judges, alignment).model_copy(update={"diversity": diversity})
+        study = study_of(arms, texts, scorers, n=n, seed=seed, margin=margin, alpha=alpha, looks=looks)
         return run(prepare(study, session), session, score=score)
+
+    if session is not None:
+        return carried(session)
     with Session() as own:
-        return run(prepare(study, own), own, score=score)
+        return carried(own)
+
+
+def scorers_for(session: Session, arms: Sequence[Arm], judges: Sequence[str], alignment: str | None) -> Scorers:
+    """The scorers that are named, and for those that are not what fits the arms' models and this machine. Raises what
+    ``Session.plan`` raises."""
+    if judges and alignment is not None:
+        return Scorers(judges=tuple(judges), alignment=alignment, diversity=DIVERSITY)
+    requests = {arm.request.model: arm.request for arm in arms}
+    planned = [session.plan(request.model_copy(update={"seed": 0, "n": 1}))[0] for request in requests.values()]
+    cards = [session.catalog.find(plan.model.name) for plan in planned]
+    worlds = {None if card is None or card.world == "not known" else card.world for card in cards}
+    chosen = default_scorers(session, worlds.pop() if len(worlds) == 1 else None, planned[0].device)
+    caps = () if judges else chosen.caps
+    kept = tuple(judges) or chosen.judges
+    named = alignment or (kept[0] if judges else chosen.alignment)
+    return Scorers(judges=kept, alignment=named, diversity=DIVERSITY, caps=caps)
 
 
 def folder_of(study: Study, session: Session) -> Path | None:

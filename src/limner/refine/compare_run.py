@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from limner.errors import InvalidRequest
 from limner.refine.arms import Scored, Trial
@@ -20,6 +21,13 @@ KEPT = 256
 """So many pictures stay in memory for whoever asks; of more, thumbnails only (the library has them all)."""
 
 
+class Took(NamedTuple):
+    """What drawing one picture took, by its Record."""
+
+    seconds: float | None
+    peak_bytes: int | None
+
+
 @dataclass(slots=True)
 class Taken:
     """What is drawn and scored so far, by (arm, text); pictures for the grid by (arm, text, place)."""
@@ -27,6 +35,7 @@ class Taken:
     scored: dict[tuple[int, int], list[Scored]] = field(default_factory=dict)
     thumbnails: dict[tuple[int, int], list[Thumbnail]] = field(default_factory=dict)
     tiles: dict[tuple[int, int, int], Tile] = field(default_factory=dict)
+    costs: dict[tuple[int, int], list[Took]] = field(default_factory=dict)
 
 
 Tell = Callable[[str], None]
@@ -87,6 +96,8 @@ def _take(
     _refuse_valueless(study, new)
     keep = study.pictures <= KEPT
     for place, image in zip(places, images, strict=True):
+        took = Took(image.record.timings.get("total"), image.record.peak_bytes)
+        taken.costs.setdefault(where, []).append(took)
         taken.thumbnails.setdefault(where, []).append(thumbnail(image.pixels))
         if place == 0 or study.unit == "seed":  # of a set of prompts the grid shows the first seed
             taken.tiles[(*where, place)] = tile(image.pixels)

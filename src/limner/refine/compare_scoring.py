@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from limner import registry
-from limner.errors import InvalidRequest, LimnerError, ScorerOutOfDomain
+from limner.errors import InvalidRequest, LimnerError, ModelNotFound, ScorerOutOfDomain
+from limner.evaluate.defaults import panel
 from limner.evaluate.metric import ANY, MetricCard
 from limner.image import Image
+from limner.models.machine import probe
 from limner.refine.arms import Scored, Trial
+from limner.refine.compare_study import Scorers
 from limner.refine.pairs import Scorer
+from limner.session import Session
 from limner.types import Pixels, Score
 
 Thumbnail = NDArray[np.float32]
@@ -52,22 +56,28 @@ def scorer_of(name: str) -> Scorer:
     return Scorer(name=name, revision=card.revision, scale=card.scale, domain=card.domain, better=card.better)
 
 
-def check_scorers(names: Iterable[str], worlds: Iterable[tuple[str, str]]) -> None:
-    """Raises before anything is drawn what a metric's card tells already: ``UnknownName``, ``InvalidRequest`` for one
-    that needs several pictures, ``ScorerOutOfDomain`` for models (name, world) of which it knows nothing."""
-    models = list(worlds)
+def check_scorers(session: Session, names: Iterable[str], worlds: Mapping[str, str]) -> None:
+    """Raises before anything is drawn what is known already: ``UnknownName``, ``InvalidRequest`` for a metric of sets,
+    ``ModelNotFound`` for missing weights, ``ScorerOutOfDomain`` for models (with their worlds) that it knows nothing
+    of."""
     for name in names:
-        card = card_of(name)
-        if card.takes == "set":
-            raise InvalidRequest(
-                f"{name} measures sets of pictures, not single ones", field="judges", hint="limner metrics lists them"
-            )
-        for model, world in models:
-            if card.domain not in (ANY, world):
+        metric = session.scoring.of_pictures(name)
+        for model, world in worlds.items():
+            if metric.card.domain not in (ANY, world):
                 raise ScorerOutOfDomain(
-                    f"{name} knows {card.domain} only, and {model} draws other pictures ({world})",
-                    hint="choose a judge that knows them: --judge NAME (limner metrics)",
+                    f"{name} knows {metric.card.domain} alone, and {model} draws other pictures ({world})",
+                    hint="choose judges that know them: --judge NAME (limner metrics)",
                 )
+        if (command := metric.missing()) is not None:
+            raise ModelNotFound(f"the weights of {name} are not here", hint=f"fetch them: {command}")
+
+
+def default_scorers(session: Session, world: str | None, device: str) -> Scorers:
+    """Who judges pictures of a world (``None``: of several, or not known) where nobody chose: the panel's judges, and
+    its first search scorer for alignment with the words."""
+    chosen = panel(world, device, probe())
+    caps = (chosen.reason,) if chosen.capped else ()
+    return Scorers(judges=chosen.judges, alignment=chosen.search[0], diversity=DIVERSITY, caps=caps)
 
 
 def scored(

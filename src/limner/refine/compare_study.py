@@ -66,6 +66,8 @@ class Study(Frozen):
     def _whole(self) -> Self:
         if len(self.references) != len(self.arms) - 1 or any(r > k for k, r in enumerate(self.references)):
             raise ValueError("references: one earlier arm for each arm but the first")
+        if len({text.words for text in self.texts}) != len(self.texts):
+            raise ValueError("texts: a prompt is there twice; it would count twice")
         if self.seed + self.n - 1 > MAX_SEED:
             raise ValueError(f"seed: seed + n is beyond {MAX_SEED}")
         return self
