@@ -73,7 +73,7 @@ def arms_of(
             own = dict(fields) if model is None else {**fields, "model": model}
             for (name, values, words), place in zip(axes, places, strict=True):
                 own |= values[place]
-                parts.append(f"{name} {words[place] or "of the model's own"}")
+                parts.append(f"{name} {words[place] or 'default'}")
             arms.append(Arm.of(", ".join(parts) or "A", Request.of(prompt=prompt, **own)))
     return arms
 
