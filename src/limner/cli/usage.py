@@ -16,6 +16,7 @@ EXAMPLES: Mapping[str, str] = {
     "limner vary": "limner vary last -n 4",
     "limner upscale": "limner upscale last --by 2",
     "limner morph": 'limner morph "a cat" "a dog"',
+    "limner score": "limner score last",
     "limner inspect": "limner inspect picture.png",
     "limner lint": "limner lint a red fox in the snow",
     "limner gallery rate": "limner gallery rate last 4",

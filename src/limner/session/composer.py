@@ -186,16 +186,17 @@ class Session:
     def score(
         self,
         images: Sequence[Scorable],
-        texts: str | Sequence[str],
+        texts: str | Sequence[str] | None,
         metrics: Sequence[str],
         *,
         force: bool = False,
         failures: Failures | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> list[list[Score]]:
-        """Score pictures (pixels, Images, paths, library ids) against texts, one a picture or one for all, by metrics
-        of registered names: for each picture its Scores, in the metrics' order. Nothing is computed twice: scores go by
-        pixels, scorer, revision and text. Those of pictures in the library are stored there too.
+        """Score pictures (pixels, Images, paths, library ids) against texts, one a picture or one for all (``None``:
+        each picture's own words), by metrics of registered names: for each picture its Scores, in the metrics' order.
+        Nothing is computed twice: scores go by pixels, scorer, revision and text. Those of pictures in the library are
+        stored there too.
 
         ``force`` lets a scorer of one world judge pictures of unknown origin, and flags those scores. An error of one
         picture (damaged, a text too long, NaN) leaves the others: it goes into ``failures`` by place and metric, and

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as NotYet
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, cast
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from limner import registry
 from limner.canonical import content_hash
 from limner.engine.backend import Backend
-from limner.engine.ticket import PATIENCE
 from limner.errors import (
     ConfigError,
     EvidenceError,
-    GenerationError,
     InvalidRequest,
     LibraryError,
     LimnerError,
@@ -34,11 +27,12 @@ from limner.library.store import Library
 from limner.models.catalog import Catalog
 from limner.models.machine import probe
 from limner.session import scoring_domain
+from limner.session.scoring_answers import Piece, answer, asked, finite, flagged, worded
 from limner.session.scoring_subjects import Scorable, Subject, subjects
 from limner.types import Score
 
 if TYPE_CHECKING:
-    from limner.types import Pixels
+    pass
 
 T = TypeVar("T")
 CACHE = "scores-cache.db"
@@ -48,13 +42,6 @@ Failures: TypeAlias = "dict[tuple[int, str], LimnerError]"
 """What went wrong, by the picture's place in the list (from 0) and the metric's name."""
 _OF_ONE = (InvalidRequest, EvidenceError, NonFinite, ValueError)
 """Errors that may be one picture's or one text's alone."""
-
-
-class Piece(NamedTuple):
-    """A picture in memory, with its words."""
-
-    pixels: Pixels
-    text: str
 
 
 class Scoring:
@@ -73,7 +60,7 @@ class Scoring:
     def score(
         self,
         images: Sequence[Scorable],
-        texts: str | Sequence[str],
+        texts: str | Sequence[str] | None,
         metrics: Sequence[str],
         *,
         force: bool = False,
@@ -82,8 +69,8 @@ class Scoring:
     ) -> list[list[Score]]:
         """See ``Session.score``."""
         chosen = [self.of_pictures(name) for name in _names(metrics)]
-        found = subjects(images, self._library)
-        words = _words(texts, len(found), chosen)
+        found = self.subjects(images)
+        words = _words(texts, found, chosen)
         flags = self._admitted(found, [each.card for each in chosen], force=force)
         for metric in chosen:
             _refuse_missing(metric)
@@ -104,20 +91,20 @@ class Scoring:
         self, images: Sequence[Scorable], metric: str, *, reference: Sequence[Scorable] = (), force: bool = False
     ) -> Score:
         """See ``Session.measure``."""
-        asked = self.metric(metric)
-        if not isinstance(asked, SetMetric):
+        measured = self.metric(metric)
+        if not isinstance(measured, SetMetric):
             raise InvalidRequest(f"metric: {metric} scores pictures one by one", field="metric", hint="use score")
-        ours, theirs = subjects(images, self._library), subjects(reference, self._library)
-        flags = self._admitted(ours, [asked.card], force=force)
-        _refuse_missing(asked)
+        ours, theirs = self.subjects(images), self.subjects(reference)
+        flags = self._admitted(ours, [measured.card], force=force)
+        _refuse_missing(measured)
         mine, others = [each.load() for each in ours], [each.load() for each in theirs]
         hashes = [[pixel_hash(pixels) for pixels in pictures] for pictures in (mine, others)]
-        key = ScoreKey(content_hash(hashes), asked.card.name, asked.card.revision, None)
+        key = ScoreKey(content_hash(hashes), measured.card.name, measured.card.revision, None)
         score = self.cache.score(key)
         if score is None:
-            score = _finite(self._run(lambda: asked.measure(mine, others, self.cache)), asked.card, "the set")
+            score = finite(self._run(lambda: measured.measure(mine, others, self.cache)), measured.card, "the set")
             self.cache.keep({key: score})
-        return _flagged(score, sorted({flag for each in flags for flag in each.values()}))
+        return flagged(score, sorted({flag for each in flags for flag in each.values()}))
 
     def metric(self, name: str) -> Metric | SetMetric:
         """A metric by its registered name, made once. Raises ``UnknownName``, ``ConfigError``."""
@@ -137,6 +124,14 @@ class Scoring:
                 f"metric: {name} is of several pictures at once, not of each", field="metric", hint="Session.measure"
             )
         return cast(Metric, metric)
+
+    def subjects(self, images: Sequence[Scorable]) -> list[Subject]:
+        """Pictures as they are given, with what is known of each. Raises as ``scoring_subjects.subjects``."""
+        return subjects(images, self._library)
+
+    def world_of(self, subject: Subject) -> str | None:
+        """The world of a picture's model; ``None`` where that is not known."""
+        return scoring_domain.world_of(subject.record, self._catalog)
 
     def close(self) -> None:
         """Let go of scorers and cache."""
@@ -180,7 +175,7 @@ class Scoring:
                     failed[first + k, metric.card.name] = answer
                 else:
                     flag = flags[k].get(metric.card.name)
-                    scores[k].append(_flagged(answer, [flag] if flag else []))
+                    scores[k].append(flagged(answer, [flag] if flag else []))
         self._store(found, scores)
         return scores
 
@@ -201,17 +196,17 @@ class Scoring:
             return {}
         pieces = [piece for _, piece in wanted.values()]
         try:
-            scores = self._run(lambda: _asked(metric, pieces, self.cache))
+            scores = self._run(lambda: asked(metric, pieces, self.cache))
         except _OF_ONE as error:
             if len(wanted) == 1:
                 ((key, (name, _)),) = wanted.items()
-                return {key: _worded(error, metric.card, name)}
+                return {key: worded(error, metric.card, name)}
             alone = (self._computed(metric, {key: each}) for key, each in wanted.items())
             return {key: score for each in alone for key, score in each.items()}
         found: dict[ScoreKey, Score | LimnerError] = {}
         for (key, (name, _)), score in zip(wanted.items(), scores, strict=True):
             try:
-                found[key] = _finite(score, metric.card, name).model_copy(update={"text": key.text})
+                found[key] = finite(score, metric.card, name).model_copy(update={"text": key.text})
             except NonFinite as error:
                 found[key] = error
         return found
@@ -227,53 +222,8 @@ class Scoring:
             library.add_scores(pairs)
 
 
-def answer(future: Future[T]) -> T:
-    """A Future's answer; Ctrl-C is heard on every system, and takes back what has not begun."""
-    try:
-        while True:
-            try:
-                return future.result(timeout=PATIENCE)
-            except NotYet:
-                if future.done():
-                    raise  # the work's own
-    except KeyboardInterrupt:
-        future.cancel()
-        raise
-
-
-def _asked(metric: Metric, pieces: Sequence[Piece], cache: ScoreCache) -> Sequence[Score]:
-    words = [piece.text for piece in pieces] if metric.card.takes == "picture and text" else []
-    scores = metric.score([piece.pixels for piece in pieces], words, cache)
-    if len(scores) != len(pieces):
-        raise GenerationError(f"{metric.card.name} gave {len(scores)} scores for {len(pieces)} pictures")
-    return scores
-
-
 def _key(card: MetricCard, pixels: str, text: str) -> ScoreKey:
     return ScoreKey(pixels, card.name, card.revision, text_hash(text) if card.takes == "picture and text" else None)
-
-
-def _finite(score: Score, card: MetricCard, name: str) -> Score:
-    if not math.isfinite(score.value):
-        raise NonFinite(
-            f"{card.name} gave {score.value} for {name}", hint="the other scores are kept; limner inspect it"
-        )
-    return score
-
-
-def _worded(error: Exception, card: MetricCard, name: str) -> LimnerError:
-    """An error of one picture, in our words."""
-    if isinstance(error, LimnerError):
-        return error
-    if isinstance(error, ValidationError) and any(each["type"] == "finite_number" for each in error.errors()):
-        return NonFinite(f"{card.name} gave no finite number for {name}", hint="the other scores are kept")
-    ours = GenerationError(f"{card.name} could not score {name}: {error}", hint="the other scores are kept")
-    ours.__cause__ = error
-    return ours
-
-
-def _flagged(score: Score, flags: Sequence[str]) -> Score:
-    return score.model_copy(update={"flags": (*score.flags, *flags)}) if flags else score
 
 
 def _names(metrics: Sequence[str]) -> Sequence[str]:
@@ -285,21 +235,27 @@ def _names(metrics: Sequence[str]) -> Sequence[str]:
     return names
 
 
-def _words(texts: str | Sequence[str], count: int, metrics: Sequence[Metric]) -> Sequence[str]:
-    """A text a picture; one text is for all. Raises ``InvalidRequest`` where they do not go together."""
+def _words(texts: str | Sequence[str] | None, found: Sequence[Subject], metrics: Sequence[Metric]) -> Sequence[str]:
+    """A text a picture; one text is for all, ``None`` for each picture's own. Raises ``InvalidRequest`` where they do
+    not go together."""
     needing = [metric.card.name for metric in metrics if metric.card.takes == "picture and text"]
-    if not needing and not texts:
-        return [""] * count
-    words = [texts] * count if isinstance(texts, str) else list(texts)
-    if len(words) != count:
+    if texts is None:
+        words = [subject.words for subject in found]
+    else:
+        words = [texts] * len(found) if isinstance(texts, str) else list(texts)
+    if not needing:
+        return [""] * len(found)
+    if len(words) != len(found):
         raise InvalidRequest(
-            f"texts: {len(words)} for {count} pictures", field="texts", hint="give one a picture, or one string for all"
+            f"texts: {len(words)} for {len(found)} pictures",
+            field="texts",
+            hint="give one a picture, or one string for all",
         )
-    empty = [k for k, text in enumerate(words, 1) if not text.strip()]
-    if needing and empty:
-        raise InvalidRequest(
-            f"texts: picture {empty[0]} has none, and {needing[0]} scores a picture against its text", field="texts"
-        )
+    for subject, text in zip(found, words, strict=True):
+        if not text.strip():
+            raise InvalidRequest(
+                f"texts: {subject.name} has none, and {needing[0]} scores a picture against its text", field="texts"
+            )
     return words
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from limner.errors import InvalidRequest, PictureNotFound
+from limner.evaluate.words import plain_words
 from limner.library.files import decode
 from limner.library.metadata import read
 from limner.library.store import Library
@@ -16,18 +17,21 @@ from limner.types import Picture, Record
 if TYPE_CHECKING:
     from limner.types import Pixels
 
-Scorable: TypeAlias = "Pixels | Picture | str | Path"
-"""Pixels [H, W, 3] uint8, an Image, a picture file's path, or a library id (also ``last`` and ``@2``)."""
-
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One picture to be scored. ``name`` is what messages call it, ``id`` the library's, where it is there."""
+    """One picture to be scored. ``name`` is what messages call it, ``id`` the library's, where it is there. ``words``
+    are its own, as a person would say them, empty where none are known."""
 
     name: str
     record: Record | None
     id: str | None
     load: Callable[[], Pixels]
+    words: str = ""
+
+
+Scorable: TypeAlias = "Pixels | Picture | str | Path | Subject"
+"""Pixels [H, W, 3] uint8, an Image, a picture file's path, or a library id (also ``last`` and ``@2``)."""
 
 
 def subjects(images: Sequence[Scorable], library: Callable[[], Library | None]) -> list[Subject]:
@@ -35,7 +39,7 @@ def subjects(images: Sequence[Scorable], library: Callable[[], Library | None]) 
 
     Raises ``InvalidRequest`` for what is no picture, ``PictureNotFound``, ``UnreadablePicture``, ``LibraryError``.
     """
-    if isinstance(images, str | Path | Picture):
+    if isinstance(images, str | Path | Picture | Subject):
         raise InvalidRequest(
             "images: one picture was given where a list is meant", hint="put it in brackets: [picture]"
         )
@@ -43,9 +47,11 @@ def subjects(images: Sequence[Scorable], library: Callable[[], Library | None]) 
 
 
 def _subject(image: Scorable, place: int, library: Callable[[], Library | None]) -> Subject:
+    if isinstance(image, Subject):
+        return image
     if isinstance(image, Picture):
-        pixels = _checked(image.pixels, place)
-        return Subject(image.id or f"picture {place}", image.record, image.id, lambda: pixels)
+        pixels, words = _checked(image.pixels, place), plain_words(image.record.prompt)
+        return Subject(image.id or f"picture {place}", image.record, image.id, lambda: pixels, words)
     if isinstance(image, str | Path):
         return _of_name(image, library)
     given = _checked(image, place)
@@ -61,12 +67,14 @@ def _of_name(name: str | Path, library: Callable[[], Library | None]) -> Subject
         except PictureNotFound:
             entry = None
         if entry is not None and entry.path.is_file() and entry.path.samefile(path):
-            return Subject(path.name, entry.record, entry.id, lambda: decode(path))
-        return Subject(path.name, read(path).record, None, lambda: decode(path))
+            return Subject(path.name, entry.record, entry.id, lambda: decode(path), plain_words(entry.prompt))
+        found = read(path)
+        words = plain_words(str(found.fields.get("prompt", "")))
+        return Subject(path.name, found.record, None, lambda: decode(path), words)
     if kept is None:
         raise PictureNotFound(f"there is no picture {str(name)!r}", hint="give a file's path, or a picture's id")
     entry = kept.get(str(name))
-    return Subject(entry.id, entry.record, entry.id, lambda: decode(entry.path))
+    return Subject(entry.id, entry.record, entry.id, lambda: decode(entry.path), plain_words(entry.prompt))
 
 
 def _checked(pixels: Pixels, place: int) -> Pixels:
