@@ -1,4 +1,4 @@
-"""What the two pocket scorers share: their folders, their words, and how they are shown a picture. Torch-free until then.
+"""What the two pocket scorers share: their folders, their words, and how they are shown a picture.
 
 A folder holds ``model.safetensors``, ``config.json`` with its ``vocab``, and ``card.json`` with what changes when
 better weights replace it: ``revision``, ``verified``, ``size_bytes``.

@@ -56,16 +56,18 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, memory: Tensor, seen: Tensor | None = None) -> Tensor:
         """``x`` [N, L, W] looks at ``memory`` [N, M, W]; ``seen`` [N, M] says which of it there is."""
-        weights, biases = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
-        q, k, v = (
-            F.linear(source, w, b).unflatten(-1, (self.heads, -1)).transpose(1, 2)
-            for source, w, b in zip((x, memory, memory), weights, biases, strict=True)
-        )
+        w, b = self.in_proj_weight.chunk(3), self.in_proj_bias.chunk(3)
+        q = self._heads(F.linear(x, w[0], b[0]))
+        k, v = self._heads(F.linear(memory, w[1], b[1])), self._heads(F.linear(memory, w[2], b[2]))
         mask = None if seen is None else seen[:, None, None, :]
         result: Tensor = self.out_proj(
             F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).flatten(2)
         )
         return result
+
+    def _heads(self, x: Tensor) -> Tensor:
+        n, length, width = x.shape
+        return x.view(n, length, self.heads, width // self.heads).transpose(1, 2)
 
 
 class Layer(nn.Module):
