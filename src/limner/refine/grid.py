@@ -40,18 +40,20 @@ class Column:
 
 
 def tile(pixels: Pixels) -> Tile:
-    """A small picture for the grid, at most 192 pixels a side."""
-    small = Image.fromarray(pixels)
-    small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return small
+    """A picture for the grid: made smaller than 192 pixels a side, or a whole number of times larger."""
+    shown = Image.fromarray(pixels)
+    if (times := SIDE // max(shown.size)) > 1:
+        return shown.resize((shown.width * times, shown.height * times), Image.Resampling.NEAREST)
+    shown.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return shown
 
 
 def columns_of(study: Study, paired: Paired, each: int = 2) -> list[Column]:
-    """Which cases are shown. Of two arms: where B loses most, the median, and where it gains most, by the first judge.
+    """Which cases are shown. Of two arms: B's worst, median and best cases beside A, by the first judge.
     Of more arms, or where nothing is scored: the first ones, which nobody chose."""
     values = paired.values.get(study.scorers.judges[0])
     if len(study.arms) > 2 or values is None or not paired.units:
-        return [_column(study, k, _name(study, k)) for k in range(min(3 * each, paired.planned))]
+        return [_column(study, k, _case(study, _name(study, k))) for k in range(min(3 * each, paired.planned))]
     gains = values.scorer.sign * (np.asarray(values.b) - np.asarray(values.a))
     order = [int(k) for k in np.argsort(gains, kind="stable")]
     middle = max(0, (len(order) - each) // 2)
@@ -62,13 +64,17 @@ def columns_of(study: Study, paired: Paired, each: int = 2) -> list[Column]:
             shown.setdefault(k, what)
     by_name = {_name(study, k): k for k in range(paired.planned)}
     return [
-        _column(study, by_name[paired.units[k]], f"{what} {gains[k]:+.3g}: {paired.units[k]}")
+        _column(study, by_name[paired.units[k]], f"{what} {gains[k]:+.3g}: {_case(study, paired.units[k])}")
         for k, what in shown.items()
     ]
 
 
 def _name(study: Study, k: int) -> str:
     return str(study.seed + k) if study.unit == "seed" else study.texts[k].words
+
+
+def _case(study: Study, unit: str) -> str:
+    return f"seed {unit}" if study.unit == "seed" else unit
 
 
 def _column(study: Study, k: int, label: str) -> Column:
@@ -80,32 +86,32 @@ def grid(
 ) -> bytes:
     """PNG bytes: ``rows`` name the arms, ``tiles`` are by (arm, text, place), what is missing stays grey."""
     font = ImageFont.load_default(TEXT)
-    head = _wrapped(title, LABEL + len(columns) * (SIDE + GAP), 12)
+    across = max((shown.width for shown in tiles.values()), default=SIDE)
+    down = max((shown.height for shown in tiles.values()), default=SIDE)
+    head = _wrapped(title, LABEL + len(columns) * (across + GAP), 12)
     line = TEXT + 4
-    top = GAP + len(head) * line + LINES * line
-    size = (LABEL + len(columns) * (SIDE + GAP) + GAP, top + len(rows) * (SIDE + GAP))
+    top = GAP + (len(head) + LINES) * line + GAP
+    size = (LABEL + len(columns) * (across + GAP) + GAP, top + len(rows) * (down + GAP))
     sheet = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(sheet)
     _write(pen, (GAP, GAP), head, font)
     for c, column in enumerate(columns):
-        x = LABEL + c * (SIDE + GAP)
-        _write(pen, (x, GAP + len(head) * line), _wrapped(column.label, SIDE, LINES), font)
+        x = LABEL + c * (across + GAP)
+        _write(pen, (x, GAP + len(head) * line), _wrapped(column.label, across, LINES), font)
         for r in range(len(rows)):
-            _place(sheet, pen, tiles.get((r, column.text, column.place)), x, top + r * (SIDE + GAP))
+            y = top + r * (down + GAP)
+            shown = tiles.get((r, column.text, column.place))
+            if shown is None:
+                pen.rectangle((x, y, x + across, y + down), fill=FAINT)
+            else:
+                sheet.paste(shown, (x + (across - shown.width) // 2, y + (down - shown.height) // 2))
     for r, name in enumerate(rows):
-        _write(pen, (GAP, top + r * (SIDE + GAP)), _wrapped(name, LABEL - GAP, SIDE // line), font)
+        _write(pen, (GAP, top + r * (down + GAP)), _wrapped(name, LABEL - GAP, down // line), font)
     chunks = PngInfo()
     chunks.add_itxt("XML:com.adobe.xmp", XMP)
     out = BytesIO()
     sheet.save(out, "PNG", pnginfo=chunks)
     return out.getvalue()
-
-
-def _place(sheet: Image.Image, pen: ImageDraw.ImageDraw, shown: Tile | None, x: int, y: int) -> None:
-    if shown is None:
-        pen.rectangle((x, y, x + SIDE, y + SIDE), fill=FAINT)
-        return
-    sheet.paste(shown, (x + (SIDE - shown.width) // 2, y + (SIDE - shown.height) // 2))
 
 
 def _wrapped(text: str, width: int, lines: int) -> list[str]:

@@ -74,7 +74,10 @@ def judge_all(
     levels = [looks.level(each.planned, alpha) for each in finalists]
     for each, level in zip(finalists, levels, strict=True):
         require_pairs(each.planned, hypotheses, level, unit=each.unit)
-    raw = [[compare_judge(each, name, level) for name in judges] for each, level in zip(finalists, levels, strict=True)]
+    raw = [
+        [compare_judge(each, name, level, hypotheses) for name in judges]
+        for each, level in zip(finalists, levels, strict=True)
+    ]
     adjusted = iter(holm([test.p for tests in raw for test in tests]))
     reasons = (*caps, *_unmeasured(alignment, diversity))
     verdicts = []

@@ -22,10 +22,12 @@ from limner.refine.verdict_types import Finding, Role, Test
 Floats = NDArray[np.float64]
 
 
-def compare_judge(paired: Paired, name: str, level: float) -> Test:
-    """A judge's test, not yet adjusted for the others."""
+def compare_judge(paired: Paired, name: str, level: float, hypotheses: int = 1) -> Test:
+    """A judge's test, not yet adjusted for the others; what it can detect is, at Holm's hardest step."""
     values = paired.values[name]
-    return _test("judge", values, sign_flip_p(gains(values)), level)
+    test = _test("judge", values, sign_flip_p(gains(values)), level)
+    detectable = _or_none(detectable_effect(test.n, level / hypotheses) * test.sd) if test.sd > 0 else None
+    return test.model_copy(update={"detectable": detectable})
 
 
 def guard(paired: Paired, name: str, role: str, margin: float, level: float, toward: int) -> Test:
@@ -94,7 +96,6 @@ def _test(role: Role, values: Values, p: float, level: float) -> Test:
         low=_finite(interval, 0),
         high=_finite(interval, 1),
         p=p,
-        detectable=_or_none(detectable_effect(len(d), level) * sd),
         correlation=_correlation(a, b),
         wins=int((d > 0).sum()),
         ties=int((d == 0).sum()),

@@ -29,7 +29,7 @@ def span(test: Test) -> str:
 
 def _why(verdict: Verdict, side: str) -> str:
     found = [test for test in verdict.judges if test.finding == side]
-    parts = ", ".join(f"{test.scorer.name} {span(test)}, {_p(test.adjusted)}" for test in found)
+    parts = ", ".join(f"{test.scorer.name} {span(test)}, {_p(verdict, test)}" for test in found)
     return f" by {parts} over {verdict.n} {_units(verdict)}"
 
 
@@ -57,7 +57,7 @@ def _none(verdict: Verdict) -> str:
     if not found:
         best = min(verdict.judges, key=lambda test: test.p)
         said = (
-            f"No evidence that {verdict.a} and {verdict.b} differ: {best.scorer.name} {span(best)}, {_p(best.adjusted)}"
+            f"No evidence that {verdict.a} and {verdict.b} differ: {best.scorer.name} {span(best)}, {_p(verdict, best)}"
         )
     else:
         winner = verdict.b if found[0].finding == "B" else verdict.a
@@ -70,12 +70,14 @@ def _none(verdict: Verdict) -> str:
 
 def _more(verdict: Verdict) -> str:
     detectable = next((t.detectable for t in verdict.judges if t.detectable is not None), None)
-    least = "" if detectable is None else f"; so many find {detectable:.3g} or more"
+    so_many = f"{verdict.n} {_units(verdict)}"
+    least = "" if detectable is None else f"; {so_many} find a difference of {detectable:.3g} in four of five cases"
     if verdict.more is None:
         return least
     if verdict.more > FAR:
         return f"{least}; what difference there may be is too small for any number of {_plural(verdict)} worth drawing"
-    return f"{least}; about {verdict.more} more {_plural(verdict)} would settle it, if it is as it looks"
+    units = verdict.unit if verdict.more == 1 else _plural(verdict)
+    return f"{least}; about {verdict.more} more {units} would settle it, if it is as large as it looks"
 
 
 def _units(verdict: Verdict) -> str:
@@ -86,7 +88,7 @@ def _plural(verdict: Verdict) -> str:
     return f"{verdict.unit}s"
 
 
-def _p(value: float | None) -> str:
-    if value is None:
-        return "p not known"
-    return "p < 0.001" if value < 0.001 else f"p = {value:.2g}"
+def _p(verdict: Verdict, test: Test) -> str:
+    p = test.p if test.adjusted is None else test.adjusted
+    shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    return shown if verdict.hypotheses == 1 else f"{shown} after Holm over {verdict.hypotheses}"
