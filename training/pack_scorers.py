@@ -128,15 +128,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("assets", type=Path)
-    parser.add_argument("--notes", type=Path, help="markdown that is added to both cards")
+    parser.add_argument("--notes", type=Path, help="folder with markdown for a card: pocket_clip.md, pocket_judge.md")
     given = parser.parse_args()
-    notes = "\n" + given.notes.read_text() if given.notes else ""
+
+    def notes(name: str) -> str:
+        found = given.notes / f"{name}.md" if given.notes else None
+        return "\n" + found.read_text() if found and found.exists() else ""
+
     judge = given.assets / JUDGE
     judge.mkdir(parents=True, exist_ok=True)
     if (given.run / "clip" / "model").exists():
-        pack_clip(given.run / "clip", given.assets / CLIP, notes)
+        pack_clip(given.run / "clip", given.assets / CLIP, notes(CLIP))
     if (given.run / "judge" / "model.safetensors").exists():
-        pack_judge(given.run / "judge", judge, notes)
+        pack_judge(given.run / "judge", judge, notes(JUDGE))
     (judge / "words.json").write_text(json.dumps(words(Atlas.load(given.run / "atlas.png").things)) + "\n")
     _write_legal(judge)
     for folder in (given.assets / CLIP, judge):
