@@ -1,7 +1,8 @@
 """Settings: a TOML file and environment variables, each value knowing where it came from.
 
 ``config.toml`` has the sections ``[defaults]`` (fields of a Request), ``[models.NAME]`` (the same, for one model, and
-``prediction``, what its network was trained to predict), ``[library]`` (``root``) and ``[network]`` (``offline``).
+``prediction``, what its network was trained to predict), ``[library]`` (``root``), ``[network]`` (``offline``) and
+``[score]`` (``default``, the scorers of new pictures: names, ``auto`` or ``none``).
 ``LIMNER_<FIELD>`` sets a field of a Request, as ``LIMNER_STEPS`` does; ``LIMNER_LIBRARY``, ``LIMNER_OFFLINE`` and
 ``LIMNER_LOCK`` set the rest, and ``HF_HUB_OFFLINE`` is respected.
 ``LIMNER_HOME`` moves all state into one folder. Only ``Session.plan`` merges these with other defaults.
@@ -28,7 +29,11 @@ Value: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
 FIELDS = frozenset(Request.model_fields) - {"prompt", "init", "mask"}
 SIZE = "size"  # the CLI's word for width and height; accepted here too
-PLAIN: Mapping[str, frozenset[str]] = {"library": frozenset({"root"}), "network": frozenset({"offline"})}
+PLAIN: Mapping[str, frozenset[str]] = {
+    "library": frozenset({"root"}),
+    "network": frozenset({"offline"}),
+    "score": frozenset({"default"}),
+}
 SECTIONS = ("defaults", "models", *PLAIN)
 RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG", "LOCK"})
 LOCK = "limner.lock"
@@ -137,9 +142,9 @@ class Settings:
         name = key.removeprefix("defaults.")
         if name in FIELDS:
             return self._environment.get(name) or self._defaults.get(name) or _unset(name)
-        plain = {"library.root": self.library_root, "network.offline": False}
+        plain = {"library.root": str(self.library_root), "network.offline": False, "score.default": "auto"}
         if key in plain:
-            return self._plain.get(key) or Sourced(str(plain[key]) if key == "library.root" else False, "built-in")
+            return self._plain.get(key) or Sourced(plain[key], "built-in")
         return _unknown(key, [*FIELDS, *plain], "setting", "")
 
     def items(self) -> Iterator[tuple[str, Sourced]]:
@@ -151,6 +156,7 @@ class Settings:
         yield from ((key, sourced) for key, sourced in self._plain.items() if key.startswith("models."))
         yield "library.root", self.value("library.root")
         yield "network.offline", self.value("network.offline")
+        yield "score.default", self.value("score.default")
         if "lock" in self._plain:
             yield "lock", self._plain["lock"]
 
@@ -229,7 +235,9 @@ class _File:
     def plain(self, key: str, value: object) -> str | bool:
         wanted = bool if key == "network.offline" else str
         if not isinstance(value, str | bool) or type(value) is not wanted or value == "":
-            right = "true or false" if wanted is bool else "a folder in quotes"
+            right = {"network.offline": "true or false", "score.default": 'names in quotes, or "auto" or "none"'}.get(
+                key, "a folder in quotes"
+            )
             raise ConfigError(f"{self.where(key)}: {key} is {value!r}", hint=f"it must be {right}")
         return value
 

@@ -25,6 +25,7 @@ RealSession = limner.session.Session
 class FakeBackend:
     """Draws a colour field that depends on the plan and seed alone. ``fail_on`` is a word that cannot be drawn.
 
+    ``scored``: as ``Session`` has it; no scorer is loaded unless a test asks.
     ``interrupt_after`` pictures of a plan, the process gets a Ctrl-C, and the plan ends when it is cancelled.
     """
 
@@ -33,6 +34,7 @@ class FakeBackend:
         self.fail_on = "unlucky"
         self.interrupt_after: int | None = None
         self.previews = False
+        self.scored = False
 
     def submit(self, plan: Plan, *, previews: bool = False) -> Ticket:
         self.plans.append(plan)
@@ -81,6 +83,10 @@ def pixels_of(key: str) -> Pixels:
 def fake_drawing(monkeypatch: pytest.MonkeyPatch) -> FakeBackend:
     """Make every Session that a command opens draw with one FakeBackend."""
     backend = FakeBackend()
-    session: Callable[..., RealSession] = lambda **words: RealSession(backend=backend, **words)  # noqa: E731
+
+    def session(**words: object) -> RealSession:
+        scored = backend.scored and bool(words.pop("scored", True))
+        return RealSession(**{"backend": backend, **words, "scored": scored})  # type: ignore[arg-type]
+
     monkeypatch.setattr(limner.session, "Session", session)
     return backend

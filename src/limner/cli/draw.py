@@ -34,6 +34,7 @@ EPILOG = "The path of each picture goes to stdout, everything else to stderr. Ct
 @click.option("--preview", is_flag=True, help="show the picture in the terminal as it forms")
 @click.option("--show/--no-show", default=None, help="show the picture in the terminal; default: where stdout is one")
 @click.option("--no-keep", is_flag=True, help="keep nothing in the library; needs -o")
+@click.option("--no-score", is_flag=True, help="do not score the new pictures (limner score does, later)")
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("--lock", metavar="FILE", help="only with the weights that this file names (limner models lock)")
 @click.option("-q", "--quiet", is_flag=True, help="only paths and warnings")
@@ -46,6 +47,7 @@ def command(
     preview: bool,
     show: bool | None,
     no_keep: bool,
+    no_score: bool,
     offline: bool,
     lock: str | None,
     quiet: bool,
@@ -69,7 +71,8 @@ def command(
     from limner.session import Session
 
     telling = Telling.of(as_json=as_json, quiet=quiet, preview=preview, show=show)
-    with Session(settings=_settings(lock), keep=not no_keep, offline=True if offline else None) as session:
+    settings, forbidden = _settings(lock), True if offline else None
+    with Session(settings=settings, keep=not no_keep, offline=forbidden, scored=not no_score) as session:
         remember(session, values)
         if file is not None and lines is not None:
             from limner.cli.promptfile import draw_file

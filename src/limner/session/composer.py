@@ -36,6 +36,7 @@ from limner.session.inputs import PICTURES, given_pictures, take_in
 from limner.session.planning import Means, load_family, plans, precheck
 from limner.session.replay import Replay, compare, compare_foreign, is_lossless, request_of
 from limner.session.scoring import Failures, Scoring
+from limner.session.scoring_new import NewPictures
 from limner.session.scoring_subjects import Scorable
 from limner.session.upscalers import upscaler_files
 from limner.session.upscaling import plan_upscaling
@@ -47,8 +48,9 @@ OTHER_WEIGHTS = "bring back the files of then, or draw with those that are here:
 class Session:
     """Plans, draws, checks, stores.
 
-    ``keep=False`` writes nothing to the library. ``offline`` forbids the network for this session. A session keeps its
-    models loaded: make one and use it often; ``close`` it, or use it in a ``with``.
+    ``keep=False`` writes nothing to the library. ``offline`` forbids the network for this session. ``scored=False``
+    leaves new pictures unscored, whatever the settings say. A session keeps its models loaded: make one and use it
+    often; ``close`` it, or use it in a ``with``.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class Session:
         keep: bool = True,
         offline: bool | None = None,
         batching: str = "alone",
+        scored: bool = True,
     ) -> None:
         self.settings = settings or Settings.load()
         self.keep = keep
@@ -66,6 +69,8 @@ class Session:
         self._batching = batching
         self._backend = backend or Local(self._locate)
         self._files = ThreadPoolExecutor(max_workers=1, thread_name_prefix="limner-files")
+        scores = scored and keep
+        self._new = NewPictures(self.settings, lambda: self.scoring, self._files) if scores else None
 
     def __enter__(self) -> Self:
         return self
@@ -167,8 +172,11 @@ class Session:
         return self.run(self.plan(request, literal=literal, parent=parent), previews=previews)
 
     def run(self, planned: Sequence[Plan], *, previews: bool = False) -> Generation:
-        """Draw Plans as they are."""
-        return Generation(planned, self._backend, self._finish, previews=previews)
+        """Draw Plans as they are. Raises ``ConfigError`` where the settings name scorers that are not to be had."""
+        if self._new is None:
+            return Generation(planned, self._backend, self._finish, previews=previews)
+        self._new.check()
+        return Generation(planned, self._backend, self._finish, previews=previews, settle=self._new.settle)
 
     def draw(self, prompt: str, **fields: object) -> Image:
         """One picture, now: ``fields`` are the Request's but ``n``; ``init`` and ``mask`` may be paths. Raises any
@@ -350,7 +358,10 @@ class Session:
         if not self.keep:
             return Image(pixels, record)
         entry = self.library.add(pixels, record, parent=plan.parent)
-        return Image(pixels, record, entry.id, str(entry.path))
+        image = Image(pixels, record, entry.id, str(entry.path))
+        if self._new is not None:
+            self._new.add(image)
+        return image
 
 
 def birth(plan: Plan, drawn: Drawn, checks: tuple[Notice, ...] = ()) -> Record:

@@ -13,7 +13,7 @@ from limner.engine.ticket import Ticket
 from limner.errors import Cancelled as CancelledError
 from limner.errors import GenerationError, LimnerError
 from limner.image import Image
-from limner.types import Cancelled, Done, Drawn, Event, Failed, Made, Plan, Queued, Warned
+from limner.types import Cancelled, Done, Drawn, Event, Failed, Made, Notice, Plan, Queued, Warned
 
 Finish: TypeAlias = "Callable[[Plan, Drawn], Future[Image]]"
 
@@ -22,15 +22,25 @@ class Generation:
     """Events of one request. ``plans`` say what will be made before anything is.
 
     Pictures are finished (checked, encoded, stored) on another thread while the next one is drawn; ``Made`` comes once
-    a picture is safely stored. The last event is exactly one of Done, Failed, Cancelled, and lists what was made.
+    a picture is safely stored. The last event is exactly one of Done, Failed, Cancelled, and lists what was made; it
+    comes when ``settle``, which says what went wrong after pictures were stored, has answered.
     """
 
-    def __init__(self, plans: Sequence[Plan], backend: Backend, finish: Finish, *, previews: bool = False) -> None:
+    def __init__(
+        self,
+        plans: Sequence[Plan],
+        backend: Backend,
+        finish: Finish,
+        *,
+        previews: bool = False,
+        settle: Callable[[], Sequence[Notice]] = tuple,
+    ) -> None:
         self.plans = tuple(plans)
         self.images: list[Image] = []
         self._backend = backend
         self._finish = finish
         self._previews = previews
+        self._settle = settle
         self._ticket: Ticket | None = None
         self._cancelling = threading.Event()
         self._finishing: list[tuple[int, Future[Image]]] = []
@@ -79,6 +89,12 @@ class Generation:
         return self.images
 
     def _run(self) -> Iterator[Event]:
+        for event in self._drawing():
+            if isinstance(event, Done | Failed | Cancelled):
+                yield from (Warned(notice) for notice in self._settle())
+            yield event
+
+    def _drawing(self) -> Iterator[Event]:
         yield Queued(sum(len(plan.seeds) for plan in self.plans))
         failed: Failed | None = None
         for plan in self.plans:

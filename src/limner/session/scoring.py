@@ -53,7 +53,7 @@ class Scoring:
     def __init__(
         self, root: Path, backend: Backend, catalog: Catalog, library: Callable[[], Library | None], *, keep: bool
     ) -> None:
-        self._backend, self._catalog, self._library, self._keep = backend, catalog, library, keep
+        self._backend, self.catalog, self._library, self._keep = backend, catalog, library, keep
         self._made: dict[str, Metric | SetMetric] = {}
         self.cache = ScoreCache(root / CACHE if keep else None)
 
@@ -131,7 +131,7 @@ class Scoring:
 
     def world_of(self, subject: Subject) -> str | None:
         """The world of a picture's model; ``None`` where that is not known."""
-        return scoring_domain.world_of(subject.record, self._catalog)
+        return scoring_domain.world_of(subject.record, self.catalog)
 
     def close(self) -> None:
         """Let go of scorers and cache."""
@@ -139,7 +139,7 @@ class Scoring:
         self.cache.close()
 
     def _admitted(self, found: Sequence[Subject], cards: Sequence[MetricCard], *, force: bool) -> list[dict[str, str]]:
-        return scoring_domain.flags(found, cards, self._catalog, force=force, instead=self._general)
+        return scoring_domain.flags(found, cards, self.catalog, force=force, instead=self._general)
 
     def _general(self) -> Metric | None:
         """The scorer of any pictures that is the default here."""
