@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from limner.library.store import Library as Library
     from limner.refine.compare import Comparison as Comparison
     from limner.refine.compare import compare as compare
+    from limner.refine.refinement import Refinement as Refinement
+    from limner.refine.refining import refine as refine
     from limner.session import Session as Session
     from limner.session import draw as draw
     from limner.session import generate as generate
@@ -36,6 +38,7 @@ _HOMES = {
     "LimnerError": "limner.errors",
     "Plan": "limner.types",
     "Record": "limner.types",
+    "Refinement": "limner.refine.refinement",
     "Request": "limner.types",
     "Session": "limner.session",
     "compare": "limner.refine.compare",
@@ -50,16 +53,20 @@ __all__ = [
     "LimnerError",
     "Plan",
     "Record",
+    "Refinement",
     "Request",
     "Session",
     "__version__",
     "compare",
     "draw",
     "generate",
+    "refine",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "refine":  # the package itself, which can be called: importing it sets the name to it in any case
+        return importlib.import_module("limner.refine")
     if name not in _HOMES:
         raise AttributeError(f"module 'limner' has no attribute {name!r}")
     value: object = getattr(importlib.import_module(_HOMES[name]), name)

@@ -24,7 +24,9 @@ MOST_PAIRS = 100
 APART = 100_000
 """Verdict seeds begin so far after the search's, which are fewer."""
 DEFAULT_BUDGET = "160images"
-_BUDGET = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(images?|pictures?|s|sec|seconds|m|min|minutes|h|hours?)?\s*", re.IGNORECASE)
+_BUDGET = re.compile(
+    r"\s*(\d+(?:\.\d+)?)\s*(images?|pictures?|s|sec|seconds|m|min|minutes|h|hours?)?\s*", re.IGNORECASE
+)
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -57,9 +59,9 @@ class Budget(Frozen):
 class Design(Frozen):
     """A refinement as it will be carried out. ``words`` are what every picture is scored against: the user's own.
 
-    ``rungs`` is the search's ladder; ``pairs`` are drawn of the user's prompt and each finalist for the verdict, from
-    seeds that the search never draws. ``floor`` is the search scorer of alignment; ``alignment`` and ``diversity``
-    are the verdict's guards.
+    ``images`` is the budget in pictures. ``rungs`` is the search's ladder; ``pairs`` are drawn of the user's prompt and
+    each finalist for the verdict, from seeds that the search never draws. ``floor`` is the search scorer of alignment;
+    ``alignment`` and ``diversity`` are the verdict's guards. ``llm`` and ``expander`` name language models.
     """
 
     request: Request
@@ -72,6 +74,7 @@ class Design(Frozen):
     diversity: str | None = None
     caps: tuple[str, ...] = ()
     budget: Budget
+    images: int
     rungs: tuple[Rung, ...]
     pairs: int
     finalists: int
@@ -79,6 +82,9 @@ class Design(Frozen):
     margin: float = MARGIN
     alpha: float = ALPHA
     interactive: bool = False
+    llm: str = ""
+    llm_model: str = ""
+    expander: str = ""
 
     @property
     def verdict_seed(self) -> int:

@@ -1,4 +1,4 @@
-"""Edits of a prompt as pure functions of text: stress a phrase, move it to the front, say it again, say it otherwise."""
+"""Edits of a prompt as pure functions of text: stress a phrase, move it, say it again, say it otherwise."""
 
 from __future__ import annotations
 
@@ -8,7 +8,15 @@ from limner.prompts.syntax import escape
 from limner.refine.atoms import Atom
 
 STRENGTHS = (1.3, 1.5)
-FRAMES = ("{}", "a picture of {}", "an image of {}", "{} in one picture", "there is {}", "a scene with {}", "showing {}")
+FRAMES = (
+    "{}",
+    "a picture of {}",
+    "an image of {}",
+    "{} in one picture",
+    "there is {}",
+    "a scene with {}",
+    "showing {}",
+)
 _ARTICLES = {"a": "one", "an": "one", "the": "a"}
 _JOINT_AT_END = re.compile(r"(?<!\w)(?:and|or|plus|&)$", re.IGNORECASE)
 _JOINT_AT_START = re.compile(r"^(?:and|or|plus|&)(?!\w)\s*", re.IGNORECASE)

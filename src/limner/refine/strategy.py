@@ -48,8 +48,9 @@ class Task:
 
     ``slots``: candidates it may propose. ``seeds``: the common seeds for probes. ``scorers``: names of the search
     scorers, with 1 or -1 for those of which more or less is better. ``emphasis``: the model heeds ``(word:1.3)``.
-    ``guidance``: the guidance that the Request is drawn with, ``None`` where the model has none. ``write`` is a
-    language model and ``continue_`` one that goes on writing a prompt, where the user named them.
+    ``guidance``: the guidance that the Request is drawn with, ``None`` where the model has none. ``negative``: it
+    takes a negative prompt. ``write`` is a language model and ``continue_`` one that goes on writing a prompt, where
+    the user named them.
     """
 
     request: Request
@@ -64,11 +65,18 @@ class Task:
     styles: Mapping[str, Style] = field(default_factory=dict)
     write: Write | None = None
     continue_: Write | None = None
+    warn: Callable[[str], None] = lambda text: None
 
     def mean(self, scored: Sequence[Scored], metric: str) -> float | None:
         """The mean of a search scorer's values, turned so that more is better; ``None`` where it gave none."""
         values = [value for each in scored if (value := each.value(metric)) is not None]
         return self.scorers[metric] * sum(values) / len(values) if values else None
+
+
+def changed(request: Request, **fields: object) -> Request:
+    """The Request with some fields changed; what was not said stays unsaid, so that the user's defaults still fill it.
+    Raises ``InvalidRequest``."""
+    return Request.of(**(request.model_dump(exclude_unset=True) | fields))
 
 
 Proposals: TypeAlias = Generator[Probe, Sequence[Scored], Sequence[Candidate]]

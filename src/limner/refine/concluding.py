@@ -1,0 +1,90 @@
+"""What a refinement comes to, in plain words; and the pictures worth showing first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from limner.refine.refinement import Outcome, Refinement, Shot
+from limner.refine.strategy import PARAPHRASE, USER
+
+SHOWN = 4
+
+
+def conclusion(found: Refinement, *, stopped: bool = False) -> Refinement:
+    """The Refinement with its outcome, winner and sentence."""
+    winner = _winner(found)
+    outcome: Outcome
+    if stopped:
+        outcome, sentence = "stopped", _stopped(found)
+    elif not found.design.judges:
+        outcome, sentence = "chosen", "The best pictures of your own words. A chosen seed says nothing of a prompt."
+    elif winner != USER:
+        outcome, sentence = "better", _better(found, winner)
+    else:
+        outcome, sentence = "kept", _kept(found)
+    return found.model_copy(update={"outcome": outcome, "winner": winner, "sentence": sentence})
+
+
+def best_pictures(found: Refinement, chosen: Sequence[str | None]) -> tuple[str, ...]:
+    """Library ids of the best pictures of the winner (or, not verified, of who is ahead): of the verdict's pictures by
+    its judges where there are some, else of the search's by its scorers."""
+    if chosen:
+        return tuple(each for each in chosen if each is not None)[:SHOWN]
+    who = found.winner if found.winner != USER or found.verdicts else found.ahead or USER
+    shots = [shot for shot in found.shots if shot.candidate == who and shot.picture is not None and shot.words is None]
+    proved = [shot for shot in shots if shot.phase == "verdict"]
+    names = found.design.judges if proved else found.design.search
+    unique = {shot.picture: shot for shot in proved or shots}
+    ranked = sorted(unique.values(), key=lambda shot: -_worth(shot, names))
+    return tuple(str(shot.picture) for shot in ranked[:SHOWN])
+
+
+def _worth(shot: Shot, names: Sequence[str]) -> float:
+    return sum(score.value for name, score in shot.scores.items() if name in names)
+
+
+def _winner(found: Refinement) -> str:
+    """The finalist that is better by its verdict; of two the one with the smaller p."""
+    better = [
+        (min(test.p for test in verdict.judges), name)
+        for name, verdict in zip(found.finalists, found.verdicts, strict=True)
+        if verdict.outcome == "better"
+    ]
+    return min(better)[1] if better else USER
+
+
+def _better(found: Refinement, winner: str) -> str:
+    verdict = found.verdicts[found.finalists.index(winner)]
+    return f"{verdict.sentence}{_beyond_paraphrase(found, winner)}"
+
+
+def _kept(found: Refinement) -> str:
+    if not found.verdicts:
+        return (
+            "Keep your words: no rewrite stood above them in the search, so there was nothing to verify"
+            f" ({_tried(found)})."
+        )
+    first = found.verdicts[0]
+    said = " ".join(verdict.sentence for verdict in found.verdicts)
+    if first.outcome == "no evidence" and len(found.verdicts) == 1:
+        return f"Keep your words. {said}"
+    return f"Keep your words: nothing better was proven. {said}"
+
+
+def _stopped(found: Refinement) -> str:
+    if found.ahead is None:
+        return "Stopped, not verified: no rewrite stands above your words so far."
+    edit = found.candidate(found.ahead).edit
+    return f"Stopped, not verified: so far the best rewrite is {found.ahead} ({edit}); that it is better is not shown."
+
+
+def _beyond_paraphrase(found: Refinement, winner: str) -> str:
+    """A strategy that cannot beat a random paraphrase has found nothing beyond one; say so."""
+    if found.candidate(winner).strategy == PARAPHRASE:
+        return " It is a mere rewording: the strategies found nothing beyond it."
+    return ""
+
+
+def _tried(found: Refinement) -> str:
+    count = len(found.candidates)
+    return f"{count} rewrites were tried" if count != 1 else "one rewrite was tried"

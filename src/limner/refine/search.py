@@ -1,0 +1,196 @@
+"""The search: strategies propose, candidates are admitted, and halving over common seeds leaves the finalists.
+
+A generator that asks for scored trials and knows nothing of pictures, so that the very code that refines is the code
+whose false-positive rate is simulated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from limner.errors import EvidenceError, GenerationError, InvalidRequest, LimnerError, ModelError
+from limner.refine.arms import Scored, Trial
+from limner.refine.asking import Ask, Asking, World
+from limner.refine.design import Design
+from limner.refine.ranking import Standing, standings
+from limner.refine.strategy import PARAPHRASE, USER, Candidate, Probe, Strategy, Task
+
+
+@dataclass(slots=True)
+class Search:
+    """A search under way; what it has found so far can be read off it at any time."""
+
+    design: Design
+    task: Task
+    strategies: Sequence[Strategy]
+    world: World
+    pool: dict[str, Candidate] = field(default_factory=dict)
+    history: list[tuple[Standing, ...]] = field(default_factory=list)
+    dropped: list[str] = field(default_factory=list)
+    _seen: dict[str, dict[int, Scored]] = field(default_factory=dict)
+
+    @property
+    def user(self) -> Candidate:
+        return Candidate(id=USER, request=self.design.request, parent="", edit="your own words")
+
+    def run(self) -> Asking[tuple[Candidate, ...]]:
+        """The finalists, best first; none where no candidate stood above the user's own words. Raises
+        ``EvidenceError`` where the search scorers value nothing, and what drawing raises."""
+        yield from self._proposed()
+        chosen = tuple(self.world.choose(tuple(self.pool.values())))
+        alive = [each.id for each in chosen]
+        for rung in self.design.rungs:
+            if not alive or self._stopped():
+                break
+            alive = yield from self._rung(alive, rung.seeds)
+        last = self.history[-1] if self.history else ()
+        ahead = [self.pool[each.candidate] for each in last if not each.out and each.ahead]
+        return tuple(ahead[: self.design.finalists])
+
+    def best(self) -> Candidate | None:
+        """The best candidate so far that stands above the user's own words."""
+        last = self.history[-1] if self.history else ()
+        return next((self.pool[each.candidate] for each in last if not each.out and each.ahead), None)
+
+    def standing(self, candidate: str) -> Standing | None:
+        """Where a candidate stood when it was last compared."""
+        found = (each for round_ in reversed(self.history) for each in round_ if each.candidate == candidate)
+        return next(found, None)
+
+    def scored(self, candidate: str) -> Mapping[int, Scored]:
+        return self._seen.get(candidate, {})
+
+    def _proposed(self) -> Asking[None]:
+        """Fill the pool: every strategy gets its share of the slots, those it leaves go to the next."""
+        known = {self.world.identify(self.design.request): USER}
+        left = self.design.slots
+        for k, strategy in enumerate(self.strategies):
+            share = -(-left // (len(self.strategies) - k))
+            rng = Random(f"{self.design.seed} {strategy.name}")
+            try:
+                proposed, shown = yield from self._asked(strategy, share, rng)
+            except (InvalidRequest, ModelError) as error:
+                if len(self.strategies) <= 2:
+                    raise
+                self._drop(f"{strategy.name} proposed nothing: {error.message}")
+                continue
+            admitted = sum(self._admit(candidate, strategy.name, known) for candidate in proposed[:share])
+            left -= max(admitted, shown)  # what was shown is drawn, taken or not
+        if not self.pool:
+            raise InvalidRequest(
+                "no strategy found another way to say this",
+                field="strategy",
+                hint="; ".join(self.dropped[:3]) or "name a language model: --llm URL",
+            )
+
+    def _asked(self, strategy: Strategy, share: int, rng: Random) -> Asking[tuple[Sequence[Candidate], int]]:
+        """One strategy's proposals, and how many Requests it looked at; its probes are answered by scores against the
+        words that it names."""
+        task = replace(self.task, slots=share)
+        proposals = strategy.propose(task, rng)
+        shown: set[str] = set()
+        try:
+            probe = next(proposals)
+            while True:
+                shown |= self._checked(probe, strategy, shown, share)
+                words = self.design.words if probe.words is None else probe.words
+                scored = yield Ask(probe.trials, self.design.search, words, why=f"{strategy.name} looks")
+                probe = proposals.send(scored)
+        except StopIteration as stop:
+            found: Sequence[Candidate] = stop.value or ()
+            return found, len(shown)
+        finally:
+            proposals.close()
+
+    def _checked(self, probe: Probe, strategy: Strategy, shown: set[str], share: int) -> set[str]:
+        """The Requests that a probe shows. Raises ``GenerationError`` where it would cost what nobody planned."""
+        if not {trial.seed for trial in probe.trials} <= set(self.task.seeds):
+            raise GenerationError(
+                f"the strategy {strategy.name} asked for seeds that are not the search's",
+                hint="this is a fault of the strategy",
+            )
+        own = self.world.identify(self.design.request)
+        new = {self.world.identify(trial.request) for trial in probe.trials} - {own}
+        if len(shown | new) > share:
+            raise GenerationError(
+                f"the strategy {strategy.name} asked to see more than its {share} candidates",
+                hint="this is a fault of the strategy",
+            )
+        return new
+
+    def _admit(self, candidate: Candidate, strategy: str, known: dict[str, str]) -> bool:
+        """Take a candidate into the pool, unless it cannot be drawn or would draw what another one draws."""
+        try:
+            identity = self.world.identify(candidate.request)
+        except LimnerError as error:
+            return self._drop(f"{strategy}: {candidate.edit}: {error.message}")
+        if identity in known:
+            which = "your own words" if known[identity] == USER else known[identity]
+            return self._drop(f"{strategy}: {candidate.edit}: draws the very same pictures as {which}")
+        name = f"r{len(self.pool) + 1}"
+        known[identity] = name
+        self.pool[name] = candidate.model_copy(update={"id": name, "strategy": strategy})
+        return True
+
+    def _drop(self, why: str) -> bool:
+        self.dropped.append(why)
+        self.world.warn(why)
+        return False
+
+    def _rung(self, alive: Sequence[str], seeds: int) -> Asking[list[str]]:
+        """Compare who is left over the first ``seeds`` seeds; who goes on, best first."""
+        self.world.tell(f"comparing {len(alive)} rewrites with your words over {seeds} seeds")
+        for name in (USER, *alive):
+            yield from self._draw(name, self.design.search_seeds[:seeds])
+        own = {seed: each for seed, each in self._seen[USER].items() if seed in self.design.search_seeds[:seeds]}
+        pool = {name: self._seen[name] for name in alive}
+        found = standings(own, pool, self.world_signs, floor=self.design.floor, margin=self.design.margin)
+        if all(each.out.startswith("no value") for each in found):
+            raise EvidenceError(
+                f"{' and '.join(self.design.search)} gave no value for any rewrite: {self._failure()}",
+                hint="the pictures are kept; choose another scorer: --scorer NAME (limner metrics)",
+            )
+        later = [rung.candidates for rung in self.design.rungs if rung.seeds > seeds]
+        kept = later[0] if later else len(found)
+        told = [
+            each if each.out or (each.place or 0) <= kept else each.model_copy(update={"out": "beaten"})
+            for each in found
+        ]
+        self.history.append(tuple(told))
+        return [each.candidate for each in told if not each.out]
+
+    def _draw(self, name: str, seeds: Sequence[int]) -> Asking[None]:
+        seen = self._seen.setdefault(name, {})
+        request = self.design.request if name == USER else self.pool[name].request
+        trials = tuple(Trial(request=request, seed=seed) for seed in seeds if seed not in seen)
+        if trials:
+            scored = yield Ask(trials, self.design.search, self.design.words, why=name)
+            seen.update({each.trial.seed: each for each in scored})
+
+    def _stopped(self) -> bool:
+        """Is the search's share of the time spent? Then the finalists are those that stand best by now."""
+        if not self.history or not self.world.over():
+            return False
+        self.world.warn("the search's share of the time is spent; it ends earlier than planned")
+        return True
+
+    def _failure(self) -> str:
+        for scored in self._seen.values():
+            for each in scored.values():
+                for why in each.failures.values():
+                    return why
+        return "no reason given"
+
+    @property
+    def world_signs(self) -> Mapping[str, int]:
+        return {name: self.world.sign(name) for name in self.design.search}
+
+    def baseline(self) -> Candidate | None:
+        """The paraphrase that went furthest: what the other strategies have to beat."""
+        for round_ in reversed(self.history):
+            for each in round_:
+                if self.pool[each.candidate].strategy == PARAPHRASE and each.place is not None:
+                    return self.pool[each.candidate]
+        return None
