@@ -63,7 +63,7 @@ def test_models_and_solvers_show_names_whole() -> None:
     assert max(map(len, shown.splitlines())) <= 80
     assert "diffusers" in command("solvers", "--all")
     shown = command("models")
-    assert {"sd-turbo", "photographs", "CreativeML"} <= set(shown.split())
+    assert {"sd-turbo", "flux-schnell", "CreativeML"} <= set(shown.split())
     assert max(map(len, shown.splitlines())) <= 80
 
 
