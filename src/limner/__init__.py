@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from limner.session import Session as Session
     from limner.session import draw as draw
     from limner.session import generate as generate
+    from limner.session import score as score
     from limner.types import Plan as Plan
     from limner.types import Record as Record
     from limner.types import Request as Request
@@ -44,6 +45,7 @@ _HOMES = {
     "compare": "limner.refine.compare",
     "draw": "limner.session",
     "generate": "limner.session",
+    "score": "limner.session",
 }
 
 __all__ = [
@@ -61,6 +63,7 @@ __all__ = [
     "draw",
     "generate",
     "refine",
+    "score",
 ]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from limner.session.composer import Session, draw, generate
+from limner.session.composer import Session, draw, generate, score
 from limner.session.generation import Generation
 from limner.session.replay import Replay
 
-__all__ = ["Generation", "Replay", "Session", "draw", "generate"]
+__all__ = ["Generation", "Replay", "Session", "draw", "generate", "score"]

@@ -405,6 +405,18 @@ def generate(prompt: str, **fields: object) -> list[Image]:
     return session.generate(session.request(prompt, **fields)).result()
 
 
+def score(
+    images: Sequence[Scorable],
+    texts: str | Sequence[str] | None,
+    metrics: Sequence[str],
+    *,
+    force: bool = False,
+    failures: Failures | None = None,
+) -> list[list[Score]]:
+    """Pictures as numbers: ``limner.score([picture], "a red fox", ["pocket-clip"])``. See ``Session.score``."""
+    return _shared().score(images, texts, metrics, force=force, failures=failures)
+
+
 _SHARED: list[Session] = []
 
 
