@@ -31,7 +31,7 @@ from limner.refine.pairs import Paired
 from limner.refine.verdict import MARGIN, Verdict
 from limner.refine.verdict_types import Looks
 from limner.session import Session
-from limner.types import Request
+from limner.types import MAX_IMAGES, MAX_SEED, Request
 
 FOLDER = "comparisons"
 STUDY, RESULT, GRID = "study.json", "comparison.json", "grid.png"
@@ -131,6 +131,14 @@ def study_of(
         raise InvalidRequest(f"looks: {looks} is not 1 or 2", field="looks", hint="1: once; 2: also at half of it")
     if len(texts) > 1 and chosen == 1:
         scorers = scorers.model_copy(update={"diversity": None})  # one seed has no other to differ from
+    if not 0 < margin <= 10:  # NaN too
+        raise InvalidRequest(f"margin: {margin} is not between 0 and 10", field="margin", hint="0.5 is usual")
+    if not 0 < alpha < 0.5:
+        raise InvalidRequest(f"alpha: {alpha} is not between 0 and 0.5", field="alpha", hint="0.05 is usual")
+    if not 1 <= chosen <= MAX_IMAGES:
+        raise InvalidRequest(f"n: {chosen} is not 1 to {MAX_IMAGES}", field="n", hint="n: seeds of each side")
+    if seed is not None and not 0 <= seed <= MAX_SEED - chosen + 1:
+        raise InvalidRequest(f"seed: {seed} is not 0 to {MAX_SEED - chosen + 1}", field="seed", hint="any number")
     preset = Looks.once(max(1, units)) if looks == 1 or units < 2 else Looks.twice(units)
     study = Study(
         arms=tuple(arms),

@@ -57,7 +57,7 @@ class Study(Frozen):
     n: int = Field(ge=1, le=MAX_IMAGES)
     seed: int = Field(ge=0, le=MAX_SEED)
     scorers: Scorers
-    margin: float = MARGIN
+    margin: float = Field(default=MARGIN, gt=0, le=10)
     alpha: float = Field(default=ALPHA, gt=0, lt=1)
     looks: Looks
     notices: tuple[str, ...] = ()
