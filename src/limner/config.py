@@ -142,7 +142,11 @@ class Settings:
         name = key.removeprefix("defaults.")
         if name in FIELDS:
             return self._environment.get(name) or self._defaults.get(name) or _unset(name)
-        plain = {"library.root": str(self.library_root), "network.offline": False, "score.default": "auto"}
+        plain: Mapping[str, Value] = {
+            "library.root": str(self.library_root),
+            "network.offline": False,
+            "score.default": "auto",
+        }
         if key in plain:
             return self._plain.get(key) or Sourced(plain[key], "built-in")
         return _unknown(key, [*FIELDS, *plain], "setting", "")

@@ -42,7 +42,7 @@ class Choice:
     def query(self, library: Library, *, sort: str = "newest", limit: int | None = None) -> Query:
         """Raises ``InvalidRequest`` for a time, an order or a score that is none."""
         scored = by_score(sort, library)
-        order, descending = ("score", scored.descending) if scored else _order(sort)
+        order, descending = _order(sort, scored)
         return Query(
             text=_utf8(self.search or ""),
             model=None if self.model is None else model_name(_utf8(self.model)),
@@ -63,7 +63,9 @@ class Choice:
         return tuple(bounds(given, option, scored, library)) if given else ()
 
 
-def _order(sort: str) -> tuple[Sort, bool]:
+def _order(sort: str, scored: ByScore | None) -> tuple[Sort, bool]:
+    if scored is not None:
+        return "score", scored.descending
     if sort not in SORTS:
         raise InvalidRequest(f"sort: {sort!r} is not an order", field="sort", hint=f"one of {WAYS}")
     return SORTS[sort]

@@ -110,10 +110,10 @@ class Scoring:
         """A metric by its registered name, made once. Raises ``UnknownName``, ``ConfigError``."""
         if name not in self._made:
             factory = registry.load("metrics", name)
-            made = factory() if callable(factory) else factory
+            made: object = factory() if callable(factory) else factory
             if not isinstance(getattr(made, "card", None), MetricCard):
                 raise ConfigError(f"{name!r} is no metric", hint="it needs a MetricCard, as its class's card")
-            self._made[name] = made
+            self._made[name] = cast(Metric, made)
         return self._made[name]
 
     def of_pictures(self, name: str) -> Metric:
