@@ -58,6 +58,7 @@ class Said(NamedTuple):
 @click.option("--category", metavar="COLUMN", help="the column of --prompts that losses are told by")
 @click.option("--csv", "csv_file", metavar="FILE", help="write a row a picture")
 @click.option("-o", "--output", metavar="FILE", help="write the grid picture here too (.png)")
+@click.option("--report", metavar="FILE", help="write the report, one HTML file, here too (.html)")
 @click.option("--blind", metavar="DIR", help="export a page on which people vote without knowing which is which")
 @click.option("--votes", is_flag=True, help="count the votes in FILES, which raters saved from such a page")
 @click.argument("files", nargs=-1, metavar="[FILES]...")
@@ -83,6 +84,7 @@ def command(
     category: str | None,
     csv_file: str | None,
     output: str | None,
+    report: str | None,
     blind: str | None,
     votes: bool,
     files: tuple[str, ...],
@@ -112,7 +114,7 @@ def command(
     from limner.prompts.files import read_prompts
     from limner.refine.compare_arms import arms_of, axis_of
 
-    wanted = Wanted.of(output=output, csv_file=csv_file, blind=blind)
+    wanted = Wanted.of(output=output, csv_file=csv_file, report=report, blind=blind)
     lines = None if file is None else read_prompts(Path(file))
     arms = arms_of(prompts, models, [axis_of(axis) for axis in axes], fields)
     _check_arms(arms)

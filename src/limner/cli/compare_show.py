@@ -18,6 +18,9 @@ from limner.library.files import write_atomic
 from limner.refine.compare import GRID, Comparison, prepare, run
 from limner.refine.compare_study import Study
 from limner.refine.compare_table import as_csv, categories, costs, versus
+from limner.refine.report import REPORT
+from limner.refine.report import write as write_report
+from limner.refine.report.compared import report_of
 from limner.refine.verdict import Test, Verdict
 from limner.refine.verdict_words import span
 from limner.refine.voting import export
@@ -27,14 +30,15 @@ from limner.types import Plan
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What is written beside the library's own: a copy of the grid, a CSV, a voting page's folder."""
+    """What is written beside the library's own: copies of grid and report, a CSV, a voting page's folder."""
 
     grid: Path | None
     csv: Path | None
+    report: Path | None
     blind: Path | None
 
     @classmethod
-    def of(cls, *, output: str | None, csv_file: str | None, blind: str | None) -> Self:
+    def of(cls, *, output: str | None, csv_file: str | None, report: str | None, blind: str | None) -> Self:
         """Checked before anything is drawn. Raises ``InvalidRequest``, ``StorageError``."""
         grid = None
         if output is not None:
@@ -43,12 +47,14 @@ class Wanted:
             if grid.suffix.lower() != ".png":
                 raise InvalidRequest("output: the grid is a PNG", field="output", hint="end it in .png, or in /")
         csv = None if csv_file is None else Path(csv_file).expanduser()
+        page = None if report is None else Path(report).expanduser()
         folder = None if blind is None else Path(blind).expanduser()
-        if csv is not None:
-            check_writable(csv.parent)
+        for path in (csv, page):
+            if path is not None:
+                check_writable(path.parent)
         if folder is not None:
             check_writable(folder if folder.is_dir() else folder.parent)
-        return cls(grid, csv, folder)
+        return cls(grid, csv, page, folder)
 
 
 def follow(study: Study, session: Session, telling: Telling) -> Comparison:
@@ -182,6 +188,10 @@ def _write(found: Comparison, session: Session, wanted: Wanted) -> dict[str, Pat
     if wanted.csv is not None:
         write_atomic(wanted.csv, as_csv(found).encode("utf-8", "replace"))
         written["csv"] = wanted.csv
+    page = report_of(found, session)
+    places = [path for path in (None if found.folder is None else found.folder / REPORT, wanted.report) if path]
+    for path in places:
+        written["report"] = write_report(page, path)
     if wanted.blind is not None:
         written["page"] = export(found, session, wanted.blind)
     return written
