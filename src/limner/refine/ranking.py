@@ -78,7 +78,7 @@ def _strays(
         return ""
     value, count = found
     allowed = margin * bound[floor] + bound[floor] * math.sqrt(2 / count)
-    return f"strays from your words: {floor} {value:+.3g}" if value < -allowed and allowed > 0 else ""
+    return "strays from your words" if value < -allowed and allowed > 0 else ""
 
 
 def _ranked(known: Sequence[Standing], scorers: Mapping[str, int]) -> list[Standing]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from limner.errors import Cancelled
+from limner.errors import Cancelled, InvalidRequest, LimnerError
 from limner.evaluate.statistics import least_pairs
 from limner.refine.answering import Answering, Vote
 from limner.refine.arms import Scored
@@ -27,6 +27,10 @@ from limner.refine.strategy import Candidate, Task, Write, load
 from limner.refine.verdict import Verdict
 from limner.session import Session
 from limner.types import Plan, Request, now
+
+
+UNKNOWN = frozenset({"unknown-words", "unknown-subject", "no-known-word"})
+"""Codes of notices that say which words a model cannot see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +62,30 @@ class Refining:
         self.created = now()
         self.notices: list[str] = list(self.journal.notices)
         self._plans: dict[str, Plan] = {}
-        draw = self.faces.draw or (lambda plans: self.session.run(plans).result())
-        score = self.faces.score or self.session.score
-        self.answering = Answering(self.session, self.journal, score=score, draw=draw, vote=self.faces.vote)
+        self.finalists: tuple[Candidate, ...] = ()
+        self.verdicts: tuple[Verdict, ...] = ()
+        self.chosen: list[Scored] = []
+        self.use(self.faces)
+
+    def use(self, faces: Faces) -> None:
+        """Let others take part; before ``run`` only."""
+        self.faces = faces
+        self.answering = Answering(
+            self.session,
+            self.journal,
+            score=faces.score or self.session.score,
+            draw=faces.draw or (lambda plans: self.session.run(plans).result()),
+            vote=faces.vote,
+        )
         self.world = World(
-            identify=lambda request: self.plan(request).identity,
+            identify=self._identity,
             choose=self._chosen,
             over=self._is_over,
-            tell=self.faces.tell,
+            tell=faces.tell,
             warn=self._warn,
             signs={name: scorer_of(name).sign for name in self.design.search},
         )
         self.search = Search(self.design, self._task(), [load(name) for name in self.design.strategies], self.world)
-        self.finalists: tuple[Candidate, ...] = ()
-        self.verdicts: tuple[Verdict, ...] = ()
-        self.chosen: list[Scored] = []
 
     def run(self) -> Refinement:
         """Search and prove. Ctrl-C (``Cancelled``, ``KeyboardInterrupt``) ends in a Refinement that says "stopped",
@@ -120,6 +133,23 @@ class Refining:
             self._plans[key] = self.session.plan(request.model_copy(update={"seed": 0, "n": 1}))[0]
         return self._plans[key]
 
+    def _identity(self, request: Request) -> str:
+        """What decides a Request's pixels. Raises ``InvalidRequest`` where it says words that the model does not know
+        and the user did not say."""
+        plan = self.plan(request)
+        own = {notice.message for notice in self.plan(self.design.request).notices}
+        for notice in plan.notices:
+            if notice.code in UNKNOWN and notice.message not in own:
+                raise InvalidRequest(notice.message, field="prompt")
+        return plan.identity
+
+    def _refused(self, request: Request) -> str | None:
+        try:
+            self._identity(request)
+        except LimnerError as error:
+            return error.message
+        return None
+
     def _prove(self, finalists: tuple[Candidate, ...]) -> None:
         self.finalists = finalists
         if not finalists:
@@ -152,13 +182,7 @@ class Refining:
         """The answer to an ask of the search, whose pictures are then known by their candidates' names."""
         for name, candidate in self.search.pool.items():
             self.answering.name(candidate.request, name)
-        if ask.why:
-            self.faces.tell(self._about(ask.why))
         return self.answering(ask)
-
-    def _about(self, why: str) -> str:
-        candidate = self.search.pool.get(why)
-        return why if candidate is None else f"{why}: {candidate.edit}"
 
     def _complete(self, request: Request) -> Request:
         """The Request with what the model chose filled in."""
@@ -182,6 +206,7 @@ class Refining:
             write=self._remembered(self._writer(), "write"),
             continue_=self._remembered(self._continuation(), "continue"),
             warn=self._warn,
+            refused=self._refused,
         )
 
     def _writer(self) -> Write | None:

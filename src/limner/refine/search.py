@@ -6,7 +6,7 @@ whose false-positive rate is simulated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -63,21 +63,26 @@ class Search:
         return self._seen.get(candidate, {})
 
     def _proposed(self) -> Asking[None]:
-        """Fill the pool: every strategy gets its share of the slots, those it leaves go to the next."""
+        """Fill the pool: every strategy gets its share of the slots; what one leaves goes to the others in turn."""
         known = {self.world.identify(self.design.request): USER}
-        left = self.design.slots
+        left, rest = self.design.slots, list[tuple[str, Iterator[Candidate]]]()
         for k, strategy in enumerate(self.strategies):
             share = -(-left // (len(self.strategies) - k))
-            rng = Random(f"{self.design.seed} {strategy.name}")
             try:
-                proposed, shown = yield from self._asked(strategy, share, rng)
+                proposed, shown = yield from self._asked(strategy, share)
             except (InvalidRequest, ModelError) as error:
                 if len(self.strategies) <= 2:
                     raise
                 self._drop(f"{strategy.name} proposed nothing: {error.message}")
                 continue
-            admitted = sum(self._admit(candidate, strategy.name, known) for candidate in proposed[:share])
-            left -= max(admitted, shown)  # what was shown is drawn, taken or not
+            waiting = iter(proposed)
+            left -= max(self._admitted(waiting, strategy.name, known, share), shown)  # what was shown is drawn
+            rest.append((strategy.name, waiting))
+        while left > 0 and rest:
+            name, waiting = rest.pop(0)
+            if self._admitted(waiting, name, known, 1):
+                left -= 1
+                rest.append((name, waiting))
         if not self.pool:
             raise InvalidRequest(
                 "no strategy found another way to say this",
@@ -85,11 +90,18 @@ class Search:
                 hint="; ".join(self.dropped[:3]) or "name a language model: --llm URL",
             )
 
-    def _asked(self, strategy: Strategy, share: int, rng: Random) -> Asking[tuple[Sequence[Candidate], int]]:
+    def _admitted(self, proposed: Iterator[Candidate], strategy: str, known: dict[str, str], most: int) -> int:
+        """How many of the next ones were taken into the pool, at most ``most``."""
+        taken = 0
+        while taken < most and (candidate := next(proposed, None)) is not None:
+            taken += self._admit(candidate, strategy, known)
+        return taken
+
+    def _asked(self, strategy: Strategy, share: int) -> Asking[tuple[Sequence[Candidate], int]]:
         """One strategy's proposals, and how many Requests it looked at; its probes are answered by scores against the
         words that it names."""
-        task = replace(self.task, slots=share)
-        proposals = strategy.propose(task, rng)
+        rng = Random(f"{self.design.seed} {strategy.name}")  # reproducible on purpose
+        proposals = strategy.propose(replace(self.task, slots=share), rng)
         shown: set[str] = set()
         try:
             probe = next(proposals)

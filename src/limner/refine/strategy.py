@@ -46,11 +46,11 @@ class Probe(Frozen):
 class Task:
     """What a strategy works on.
 
-    ``slots``: candidates it may propose. ``seeds``: the common seeds for probes. ``scorers``: names of the search
-    scorers, with 1 or -1 for those of which more or less is better. ``emphasis``: the model heeds ``(word:1.3)``.
-    ``guidance``: the guidance that the Request is drawn with, ``None`` where the model has none. ``negative``: it
-    takes a negative prompt. ``write`` is a language model and ``continue_`` one that goes on writing a prompt, where
-    the user named them.
+    ``slots``: candidates that will be taken of it. ``seeds``: the common seeds for probes. ``scorers``: names of the
+    search scorers, with 1 or -1 for those of which more or less is better. ``emphasis``: the model heeds
+    ``(word:1.3)``. ``guidance``: the guidance that the Request is drawn with, ``None`` where the model has none.
+    ``negative``: it takes a negative prompt. ``write`` is a language model and ``continue_`` one that goes on writing a
+    prompt, where the user named them. ``refused`` says why the model cannot draw a Request; ``None``: it can.
     """
 
     request: Request
@@ -66,6 +66,7 @@ class Task:
     write: Write | None = None
     continue_: Write | None = None
     warn: Callable[[str], None] = lambda text: None
+    refused: Callable[[Request], str | None] = lambda request: None
 
     def mean(self, scored: Sequence[Scored], metric: str) -> float | None:
         """The mean of a search scorer's values, turned so that more is better; ``None`` where it gave none."""
@@ -91,8 +92,9 @@ class Strategy(Protocol):
     chooses: ClassVar[Literal["prompt", "seed"]]
 
     def propose(self, task: Task, rng: Random) -> Proposals:
-        """Propose at most ``task.slots`` candidates. Deterministic but for ``rng`` and what the models write, so that
-        a run can be taken up again. Raises ``InvalidRequest`` for a task that it can do nothing with."""
+        """Propose candidates, the most promising first: the first ``task.slots`` that can be drawn are taken, more of
+        them where another strategy leaves room. Deterministic but for ``rng`` and what the models write, so that a run
+        can be taken up again. Raises ``InvalidRequest`` for a task that it can do nothing with."""
         ...
 
 

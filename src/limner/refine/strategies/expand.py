@@ -44,7 +44,7 @@ class Expand:
         rng.shuffle(details)
         rng.shuffle(styles)
         by_rule = [each for pair in zip(details, [*styles, *[None] * len(details)], strict=False) for each in pair]
-        return [*written, *(each for each in by_rule if each is not None)][: task.slots]
+        return [*written, *(each for each in by_rule if each is not None)]
 
 
 def _detailed(task: Task) -> Iterator[Candidate]:

@@ -31,7 +31,7 @@ class Guidance:
         if not found:
             raise InvalidRequest("this model has no guidance and takes no negative prompt", field="strategy")
         rng.shuffle(found)
-        return found[: task.slots]
+        return found
 
 
 def _steered(task: Task) -> list[Candidate]:

@@ -82,7 +82,7 @@ class Opt2i:
         lines = [line for line in answer.splitlines() if line.strip()] or [""]
         texts = [text for line in lines if (text := usable(line, task.words, task.warn)) is not None]
         fresh = [text for text in dict.fromkeys(texts) if text.casefold() not in known]
-        return fresh[:count]
+        return [text for text in fresh if _can_draw(task, text)][:count]
 
 
 def _means(task: Task, prompt: str) -> Generator[Probe, Sequence[Scored], dict[str, float]]:
@@ -90,6 +90,13 @@ def _means(task: Task, prompt: str) -> Generator[Probe, Sequence[Scored], dict[s
     scored = yield Probe(trials=tuple(Trial(request=request, seed=seed) for seed in task.seeds))
     means = {metric: task.mean(scored, metric) for metric in task.scorers}
     return {metric: value for metric, value in means.items() if value is not None}
+
+
+def _can_draw(task: Task, text: str) -> bool:
+    why = task.refused(changed(task.request, prompt=text))
+    if why is not None:
+        task.warn(f"language model: {text!r:.60}: {why}")
+    return why is None
 
 
 def _best_first(tried: Sequence[Tried]) -> list[Tried]:

@@ -23,7 +23,7 @@ class Paraphrase:
         reason = "random rewording: what the other rewrites have to beat"
         return [
             Candidate(request=changed(task.request, prompt=text), edit=f"said as “{text}”", reason=reason)
-            for text in ways[: task.slots]
+            for text in ways
         ]
 
 

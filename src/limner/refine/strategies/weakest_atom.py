@@ -37,7 +37,7 @@ class WeakestAtom:
         edits = _edits(task)
         # Every edit of the weakest phrase before the next phrase, and so on.
         pairs = [(atom, edit) for atom in order for edit in edits if not _idle(atom, edit[0])]
-        return [_candidate(task, atom, edit, order) for atom, edit in pairs[: task.slots]]
+        return [_candidate(task, atom, edit, order) for atom, edit in pairs]
 
 
 def _weakest_first(task: Task) -> Generator[Probe, Sequence[Scored], list[Atom]]:

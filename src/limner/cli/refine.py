@@ -1,0 +1,169 @@
+"""``limner refine``: search for a better way to say it, and prove whether it is one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from limner.cli.options import Drawing, fields_of, request_options
+from limner.errors import InvalidRequest
+from limner.types import Request
+
+if TYPE_CHECKING:
+    from limner.cli.refine_show import Wanted
+    from limner.refine.preparing import Wishes
+
+EPILOG = (
+    "Ctrl-C gives the best so far, not verified; limner refine --resume goes on from there, also after a crash. "
+    "Scorers: limner metrics. What the verdict means: docs/guide-refine.md"
+)
+
+
+@click.command(name="refine", epilog=EPILOG, cls=Drawing)
+@click.argument("words", nargs=-1, metavar="PROMPT...")
+@click.option(
+    "--budget",
+    default="160images",
+    show_default=True,
+    metavar="AMOUNT",
+    help="pictures or time: 160images, 600s, 10min",
+)
+@click.option(
+    "--strategy", "strategies", multiple=True, metavar="NAME", help="repeat for several; --strategies lists them"
+)
+@click.option("--scorer", "scorers", multiple=True, metavar="NAME", help="a scorer that searches; repeat for several")
+@click.option("--judge", "judges", multiple=True, metavar="NAME", help="a scorer that judges; repeat for several")
+@click.option("--text", metavar="TEXT", help="the words that pictures are scored against; default: the prompt's")
+@click.option("--margin", type=float, default=0.5, show_default=True, help="what may be lost, in standard deviations")
+@click.option(
+    "--llm",
+    default="",
+    metavar="URL|NAME",
+    help="a language model for opt2i: an OpenAI-compatible server's URL, a folder or repo",
+)
+@click.option("--llm-model", default="", metavar="NAME", help="the model's name on that server")
+@click.option(
+    "--expander",
+    default="",
+    metavar="NAME",
+    help="a model that goes on writing prompts (MagicPrompt, Promptist): folder or repo",
+)
+@click.option(
+    "--interactive", is_flag=True, help="you choose the rewrites to try, and judge the pictures yourself, blind"
+)
+@click.option("--force", is_flag=True, help="admit judges that are not independent of the search; indicative only")
+@click.option(
+    "--resume", is_flag=False, flag_value="last", metavar="[ID]", help="go on with the last unfinished one, or with ID"
+)
+@click.option("--strategies", "listing", is_flag=True, help="list the strategies")
+@request_options(without=("n",))
+@click.option("--report", metavar="FILE", help="write a report: one HTML file")
+@click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout, nothing else")
+@click.option("--show/--no-show", default=None, help="show the best pictures in the terminal")
+@click.option("--offline", is_flag=True, help="never touch the network")
+@click.option("-q", "--quiet", is_flag=True, help="only the result and warnings")
+def command(
+    words: tuple[str, ...],
+    budget: str,
+    strategies: tuple[str, ...],
+    scorers: tuple[str, ...],
+    judges: tuple[str, ...],
+    text: str | None,
+    margin: float,
+    llm: str,
+    llm_model: str,
+    expander: str,
+    interactive: bool,
+    force: bool,
+    resume: str | None,
+    listing: bool,
+    report: str | None,
+    as_json: bool,
+    show: bool | None,
+    offline: bool,
+    quiet: bool,
+    **values: object,
+) -> int:
+    """Search for a better way to say it, and prove whether it is one.
+
+    Rewrites are drawn over common seeds and scored against your own words; what stands best is judged, by other
+    scorers, on fresh seeds. It costs a hundred pictures and more: --budget says how many.
+
+    \b
+    limner refine "a red fox in the snow"
+    limner refine "a red fox in the snow" --budget 10min --strategy weakest-atom
+    limner refine --resume
+    """
+    if listing:
+        return _list(as_json=as_json)
+    wanted = _wanted(as_json=as_json, quiet=quiet, show=show, report=report)
+    if resume is not None:
+        if words:
+            raise InvalidRequest(
+                "both --resume and words were given", field="resume", hint="what is gone on with has its words already"
+            )
+        return _resume(None if resume == "last" else resume, wanted, offline=offline)
+    from limner.cli.draw import checked_early
+
+    request = checked_early(Request.of(prompt=" ".join(words), **fields_of(values)))
+    from limner.refine.design import Budget
+    from limner.refine.preparing import Wishes
+
+    wishes = Wishes(
+        Budget.parse(budget),
+        strategies,
+        scorers,
+        judges,
+        text,
+        margin,
+        force=force,
+        interactive=interactive,
+        llm=llm,
+        llm_model=llm_model,
+        expander=expander,
+    )
+    return _refine(request, wishes, wanted, offline=offline)
+
+
+def _wanted(*, as_json: bool, quiet: bool, show: bool | None, report: str | None) -> Wanted:
+    from limner.cli.drawing import Telling
+    from limner.cli.refine_show import Wanted
+
+    return Wanted.of(Telling.of(as_json=as_json, quiet=quiet, show=show), report)
+
+
+def _refine(request: Request, wishes: Wishes, wanted: Wanted, *, offline: bool) -> int:
+    from limner.cli.downloading import fetch
+    from limner.cli.refine_show import carry_out
+    from limner.refine.refining import begin
+    from limner.session import Session
+
+    with Session(offline=True if offline else None) as session:
+        session.precheck(request)
+        fetch(session, request.model, wanted.telling)
+        return carry_out(begin(request, session, wishes), wanted)
+
+
+def _resume(which: str | None, wanted: Wanted, *, offline: bool) -> int:
+    from limner.cli.refine_show import carry_out
+    from limner.refine.refining import resume
+    from limner.session import Session
+
+    with Session(offline=True if offline else None) as session:
+        return carry_out(resume(session, which), wanted)
+
+
+def _list(*, as_json: bool) -> int:
+    from limner import registry
+    from limner.cli.console import table
+    from limner.cli.sheet import out_json
+    from limner.refine.strategy import DEFAULT, load
+
+    found = [(name, load(name)) for name in registry.names("strategies")]
+    if as_json:
+        out_json([{"name": name, "about": each.about, "default": name in DEFAULT} for name, each in found])
+        return 0
+    rows = [(name, "yes" if name in DEFAULT else "", each.about) for name, each in found]
+    table(("strategy", "default", "what it does"), rows)
+    return 0
