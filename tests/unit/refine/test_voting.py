@@ -42,9 +42,7 @@ def ballot_of(found: Comparison) -> Ballot:
     return read_ballot(found.folder / BALLOT)
 
 
-def paper(
-    folder: Path, ballot: Ballot, rater: str, choose: Choose, items: int | None = None, **changes: object
-) -> Path:
+def paper(folder: Path, key: Ballot, rater: str, choose: Choose, items: int | None = None, **changes: object) -> Path:
     """A rater's file; ``choose(k)`` is "a", "b" or None."""
     votes = []
     for k, item in enumerate(key.items[:items]):
