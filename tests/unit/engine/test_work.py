@@ -15,7 +15,7 @@ from limner.engine.backend import Local
 from limner.errors import GenerationError, OutOfMemory
 from limner.types import Done, Step
 
-FOX = Request(prompt="a red fox", seed=1, steps=8, width=32, height=32)
+FOX = Request(prompt="a red fox", seed=1, steps=20, width=32, height=32)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def test_out_of_memory_is_said_in_our_words(backend: Local) -> None:
 def test_drawing_goes_on_between_pieces_of_work(session: Session, backend: Local) -> None:
     (plan,) = session.plan(FOX)
     ticket = backend.submit(plan)
-    seen = [backend.compute(lambda: ticket._tidings.qsize()) for _ in range(6)]
+    seen = [backend.compute(lambda: ticket._tidings.qsize()) for _ in range(12)]
     told = [future.result(60) for future in seen]  # how much the ticket had been told when each ran
     tidings = list(ticket)
     assert isinstance(tidings[-1], Done)
