@@ -16,7 +16,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple, Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias, get_args
 
 from limner.errors import ConfigError, InvalidRequest
 from limner.toml_lines import key_lines
@@ -28,6 +28,10 @@ PREDICTIONS = ("epsilon", "v_prediction", "sample")
 Value: TypeAlias = "str | int | float | bool | tuple[str, ...] | None"
 
 FIELDS = frozenset(Request.model_fields) - {"prompt", "init", "mask"}
+SEVERAL = frozenset(name for name in FIELDS if isinstance(Request.model_fields[name].default, tuple))
+YES_OR_NO = frozenset(
+    name for name in FIELDS if bool in (note := Request.model_fields[name].annotation, *get_args(note))
+)
 SIZE = "size"  # the CLI's word for width and height; accepted here too
 PLAIN: Mapping[str, frozenset[str]] = {
     "library": frozenset({"root"}),
@@ -271,7 +275,7 @@ def _read_environment(env: Mapping[str, str]) -> tuple[dict[str, Sourced], dict[
             continue
         if name not in known:
             _unknown(variable, [f"LIMNER_{each}" for each in known], "environment variable", "")
-        value = [part.strip() for part in text.split(",")] if name == "STYLES" else text
+        value = [part.strip() for part in text.split(",")] if name.lower() in SEVERAL else text
         for part, each in _check(name.lower(), value, f"environment variable {variable}").items():
             fields[part] = Sourced(each, f"environment {variable}")
     _whole_size(fields, "environment: ")
@@ -295,7 +299,7 @@ def _plain_environment(env: Mapping[str, str]) -> dict[str, Sourced]:
 
 def _check(name: str, value: object, where: str) -> dict[str, Value]:
     """A setting as Request fields of the right types: ``size`` becomes width and height. Raises ``ConfigError``."""
-    if isinstance(value, bool):  # pydantic would take true for 1
+    if isinstance(value, bool) and name not in YES_OR_NO:  # pydantic would take true for 1
         raise ConfigError(f"{where}: {name} is {str(value).lower()}", hint=f"{name} is not a yes-or-no setting")
     try:
         if name == SIZE:

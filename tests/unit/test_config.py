@@ -72,6 +72,15 @@ def test_environment_is_stronger_than_the_file(tmp_path: Path) -> None:
     assert not settings.offline
 
 
+def test_settings_are_of_their_fields_kind(tmp_path: Path) -> None:
+    settings = load(tmp_path, "[defaults]\ntiled = true\n", LIMNER_LORAS="one, two:0.5", LIMNER_TILED="false")
+    assert settings.defaults()["tiled"].value is True
+    assert settings.environment()["tiled"].value is False
+    assert settings.environment()["loras"].value == ("one", "two:0.5")
+    with pytest.raises(ConfigError, match="steps is true"):
+        load(tmp_path, "[defaults]\nsteps = true\n")
+
+
 def test_what_is_not_set_is_built_in(tmp_path: Path) -> None:
     settings = Settings.load(tmp_path / "nowhere", {})
     assert settings.value("n") == (1, "built-in")

@@ -93,7 +93,7 @@ def model_hash(model: ModelRef) -> str:
     between models. Without either, the hash over all files.
     """
     files = model.files
-    denoisers = [name for name in sorted(files) if re.search(r"unet|transformer", name)]
+    denoisers = [name for name in sorted(files) if re.search(r"unet|transformer", name) and not name.endswith(".json")]
     if len(files) == 1:
         tagged = next(iter(files.values()))
     elif denoisers:

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from limner.canonical import tagged
-from limner.errors import PictureNotFound, UnreadablePicture
+from limner.errors import PictureNotFound, UnreadablePicture, UnreadablePicture
 from limner.library.files import SUFFIX, decode, format_name, opened, read_bytes, write_atomic
 
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
@@ -49,12 +49,18 @@ class Inputs:
         return name
 
     def open_input(self, name: str) -> Path:
-        """The file of an ingested picture. Raises ``PictureNotFound``, also for what is no such name."""
+        """The file of an ingested picture, whose bytes are compared with its name. Raises ``PictureNotFound``, also for
+        what is no such name, and ``UnreadablePicture`` where the file was changed."""
         match = _HASH.fullmatch(name)
         if match is None:
             raise PictureNotFound(f"{name[:80]!r} is not the name of an input", hint="inputs are named sha256:...")
         for suffix in SUFFIX.values():
             path = self.folder / f"{match[1]}{suffix}"
             if path.is_file():
+                if tagged(read_bytes(path)) != name:
+                    raise UnreadablePicture(
+                        f"{path.name} in the store of inputs is not what was taken in: it was changed or damaged",
+                        hint="delete it and give the original file again",
+                    )
                 return path
         raise PictureNotFound(f"the input {name[:19]}... is not here", hint="give the original file again")

@@ -44,3 +44,14 @@ def test_what_is_damaged_is_refused_before_it_is_kept(tmp_path: Path) -> None:
 def test_other_names_find_nothing(tmp_path: Path, name: str) -> None:
     with pytest.raises(PictureNotFound):
         Inputs(tmp_path).open_input(name)
+
+
+def test_what_was_changed_in_the_store_is_refused(tmp_path: Path) -> None:
+    """Else a replay would draw over another picture and call it the same."""
+    store = Inputs(tmp_path / "inputs")
+    (tmp_path / "a.png").write_bytes(encode(pixels(), record()))
+    (tmp_path / "b.png").write_bytes(encode(255 - pixels(), record()))
+    name = store.ingest(tmp_path / "a.png")
+    store.open_input(name).write_bytes((tmp_path / "b.png").read_bytes())
+    with pytest.raises(UnreadablePicture, match="changed or damaged"):
+        store.open_input(name)
