@@ -74,10 +74,23 @@ def check_scorers(session: Session, names: Iterable[str], worlds: Mapping[str, s
 
 def default_scorers(session: Session, world: str | None, device: str) -> Scorers:
     """Who judges pictures of a world (``None``: of several, or not known) where nobody chose: the panel's judges, and
-    its first search scorer for alignment with the words."""
+    its first search scorer for alignment with the words.
+
+    Where none of those judges is here but a search scorer is, that one judges and the verdict is capped: a comparison
+    searches nothing, so that it has not chosen what it judges.
+    """
     chosen = panel(world, device, probe())
     caps = (chosen.reason,) if chosen.capped else ()
-    return Scorers(judges=chosen.judges, alignment=chosen.search[0], diversity=DIVERSITY, caps=caps)
+    here = [name for name in chosen.search if _is_here(session, name)]
+    judges = chosen.judges
+    if here and not any(_is_here(session, name) for name in judges):
+        caps = (f"{' and '.join(judges)} is not here, so that {here[0]} judges", *caps)
+        judges = (here[0],)
+    return Scorers(judges=judges, alignment=(here or chosen.search)[0], diversity=DIVERSITY, caps=caps)
+
+
+def _is_here(session: Session, name: str) -> bool:
+    return name in registry.names("metrics") and session.scoring.of_pictures(name).missing() is None
 
 
 def scored(
