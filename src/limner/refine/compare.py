@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from limner.disk import write_atomic
 from limner.errors import InvalidRequest
 from limner.evaluate.statistics import ALPHA
-from limner.library.files import write_atomic
 from limner.refine.arms import Arm, Scored
 from limner.refine.compare_cells import Cell, Draw, cells_of, in_library
 from limner.refine.compare_run import Taken, carry_out
@@ -117,6 +117,7 @@ def study_of(
     n: int | None = None,
     seed: int | None = None,
     margin: float = MARGIN,
+    diversity_margin: float | None = None,
     alpha: float = ALPHA,
     looks: int = 1,
     notices: Sequence[str] = (),
@@ -133,6 +134,10 @@ def study_of(
         scorers = scorers.model_copy(update={"diversity": None})  # one seed has no other to differ from
     if not 0 < margin <= 10:  # NaN too
         raise InvalidRequest(f"margin: {margin} is not between 0 and 10", field="margin", hint="0.5 is usual")
+    if diversity_margin is not None and not 0 < diversity_margin <= 100:
+        raise InvalidRequest(
+            f"diversity margin: {diversity_margin} is not between 0 and 100", field="margin", hint="0.5 is usual"
+        )
     if not 0 < alpha < 0.5:
         raise InvalidRequest(f"alpha: {alpha} is not between 0 and 0.5", field="alpha", hint="0.05 is usual")
     if not 1 <= chosen <= MAX_IMAGES:
@@ -148,6 +153,7 @@ def study_of(
         seed=default_seed(arms, texts) if seed is None else seed,
         scorers=scorers,
         margin=margin,
+        diversity_margin=diversity_margin,
         alpha=alpha,
         looks=preset,
         notices=tuple(notices),
@@ -212,6 +218,7 @@ def compare(
     n: int | None = None,
     seed: int | None = None,
     margin: float = MARGIN,
+    diversity_margin: float | None = None,
     alpha: float = ALPHA,
     looks: int = 1,
     session: Session | None = None,
@@ -230,7 +237,17 @@ def compare(
 
     def carried(session: Session) -> Comparison:
         scorers = scorers_for(session, arms, judges, alignment).model_copy(update={"diversity": diversity})
-        study = study_of(arms, texts, scorers, n=n, seed=seed, margin=margin, alpha=alpha, looks=looks)
+        study = study_of(
+            arms,
+            texts,
+            scorers,
+            n=n,
+            seed=seed,
+            margin=margin,
+            diversity_margin=diversity_margin,
+            alpha=alpha,
+            looks=looks,
+        )
         return run(prepare(study, session), session, score=score)
 
     if session is not None:

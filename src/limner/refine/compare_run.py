@@ -63,6 +63,7 @@ def carry_out(
             alignment=study.scorers.alignment,
             diversity=study.scorers.diversity,
             margin=study.margin,
+            diversity_margin=study.diversity_margin,
             alpha=study.alpha,
             looks=study.looks,
             caps=study.scorers.caps,

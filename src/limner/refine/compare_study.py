@@ -58,6 +58,7 @@ class Study(Frozen):
     seed: int = Field(ge=0, le=MAX_SEED)
     scorers: Scorers
     margin: float = Field(default=MARGIN, gt=0, le=10)
+    diversity_margin: float | None = Field(default=None, gt=0, le=100)
     alpha: float = Field(default=ALPHA, gt=0, lt=1)
     looks: Looks
     notices: tuple[str, ...] = ()

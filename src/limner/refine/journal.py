@@ -170,7 +170,7 @@ class Journal:
 
     def _mend(self, lines: Sequence[str]) -> None:
         """Rewrite the journal without its torn line, so that the next one does not continue it."""
-        from limner.library.files import write_atomic
+        from limner.disk import write_atomic
 
         assert self.path is not None
         write_atomic(self.path, "".join(f"{line}\n" for line in lines).encode())

@@ -28,7 +28,6 @@ from limner.refine.verdict import Verdict
 from limner.session import Session
 from limner.types import Plan, Request, now
 
-
 UNKNOWN = frozenset({"unknown-words", "unknown-subject", "no-known-word"})
 """Codes of notices that say which words a model cannot see."""
 

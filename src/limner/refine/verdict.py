@@ -8,7 +8,7 @@ other, is traded off. Everything else is no evidence, with how many more units w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from limner.errors import InvalidRequest
 from limner.evaluate.statistics import ALPHA, holm, least_pairs
@@ -31,13 +31,15 @@ def judge(
     alignment: str | None,
     diversity: str | None,
     margin: float = MARGIN,
+    diversity_margin: float | None = None,
     alpha: float = ALPHA,
     looks: Looks | None = None,
     caps: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on one pair of arms; names are those of ``paired.values``.
 
-    ``margin`` is in standard deviations over seeds of the arm that would lose (A, where B would be better). ``looks``
+    ``margin`` is in standard deviations over seeds of the arm that would lose (A, where B would be better);
+    ``diversity_margin`` is another one for diversity, where words may ask for pictures that are more alike. ``looks``
     are the pre-set numbers of units at which it is looked, with how alpha is split; ``None``: once. ``caps`` are
     reasons for which the verdict can be no more than indicative. Raises ``InvalidRequest`` for fewer units than the
     test needs, a number of units that is no pre-set look, and unknown scorers.
@@ -48,6 +50,7 @@ def judge(
         alignment=alignment,
         diversity=diversity,
         margin=margin,
+        diversity_margin=diversity_margin,
         alpha=alpha,
         looks=looks,
         caps=caps,
@@ -61,14 +64,17 @@ def judge_all(
     alignment: str | None,
     diversity: str | None,
     margin: float = MARGIN,
+    diversity_margin: float | None = None,
     alpha: float = ALPHA,
     looks: Looks | None = None,
     caps: Sequence[str] = (),
 ) -> tuple[Verdict, ...]:
     """Verdicts on several finalists at once: the chance of any false one of them is at most ``alpha``. As ``judge``."""
     _check(finalists, judges, (alignment, diversity))
-    if not margin > 0:
-        raise InvalidRequest(f"the margin is {margin:g}; it must be above zero", field="margin", hint="0.5 is usual")
+    margins = {"alignment": margin, "diversity": margin if diversity_margin is None else diversity_margin}
+    for each in margins.values():
+        if not each > 0:
+            raise InvalidRequest(f"the margin is {each:g}; it must be above zero", field="margin", hint="0.5 is usual")
     hypotheses = len(judges) * len(finalists)
     looks = looks or Looks(pairs=(finalists[0].planned,), shares=(1.0,))
     levels = [looks.level(each.planned, alpha) for each in finalists]
@@ -84,7 +90,7 @@ def judge_all(
     for each, tests, level in zip(finalists, raw, levels, strict=True):
         known = tuple(_decided(test, next(adjusted), level) for test in tests)
         guards = {"alignment": alignment, "diversity": diversity}
-        verdicts.append(_verdict(each, known, guards, margin, alpha, level, looks, hypotheses, reasons))
+        verdicts.append(_verdict(each, known, guards, margins, alpha, level, looks, hypotheses, reasons))
     return tuple(verdicts)
 
 
@@ -111,7 +117,7 @@ def _verdict(
     paired: Paired,
     judged: tuple[Test, ...],
     names: dict[str, str | None],
-    margin: float,
+    margins: Mapping[str, float],
     alpha: float,
     level: float,
     looks: Looks,
@@ -120,7 +126,9 @@ def _verdict(
 ) -> Verdict:
     found = {test.finding for test in judged} - {"neither"}
     toward = -1 if found == {"A"} else 1
-    guards = tuple(guard(paired, name, role, margin, level, toward) for role, name in names.items() if name is not None)
+    guards = tuple(
+        guard(paired, name, role, margins[role], level, toward) for role, name in names.items() if name is not None
+    )
     outcome = _outcome(found, guards)
     open_side = toward if found else None
     more = None if outcome != "no evidence" else missing_for(judged, guards, open_side, level / hypotheses, level)
@@ -142,7 +150,8 @@ def _verdict(
         look=looks.number(paired.planned),
         looks=looks,
         hypotheses=hypotheses,
-        margin=margin,
+        margin=margins["alignment"],
+        diversity_margin=margins["diversity"],
         more=more,
         differing=paired.differing,
         notices=paired.notices,

@@ -113,6 +113,7 @@ class Verdict(Frozen):
     looks: Looks
     hypotheses: int = 1
     margin: float
+    diversity_margin: float | None = None
     more: int | None = None
     differing: tuple[Difference, ...] = ()
     notices: tuple[Notice, ...] = ()

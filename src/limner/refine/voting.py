@@ -11,8 +11,9 @@ from pathlib import Path
 from PIL import Image as PillowImage
 from pydantic import Field, ValidationError
 
+from limner.disk import write_atomic
 from limner.errors import InvalidRequest
-from limner.library.files import decode, read_bytes, write_atomic
+from limner.library.files import decode, read_bytes
 from limner.refine.arms import Scored
 from limner.refine.compare import Comparison
 from limner.refine.grid import XMP

@@ -188,6 +188,7 @@ def _verdict(ballot: Ballot, table: Sequence[Sequence[Side]], result: Mapping[st
         alignment=scorers["alignment"],
         diversity=scorers["diversity"],
         margin=before.margin,
+        diversity_margin=before.diversity_margin,
         alpha=before.alpha,
         looks=Looks.once(judged.planned),
         caps=tuple(dict.fromkeys(caps)),

@@ -73,7 +73,9 @@ def test_judges_never_see_a_seed_of_the_search_and_search_scorers_never_one_of_t
     refined(design, gauss)
     searched = {trial.seed for ask in gauss.asked if ask.phase == "search" for trial in ask.trials}
     proved = {trial.seed for ask in gauss.asked if ask.phase == "verdict" for trial in ask.trials}
-    assert searched and proved and not searched & proved
+    assert searched
+    assert proved
+    assert not searched & proved
     assert {metric for ask in gauss.asked if ask.phase == "search" for metric in ask.metrics} == {"searcher"}
     assert all("judge" in ask.metrics for ask in gauss.asked if ask.phase == "verdict")
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from limner.library.files import write_atomic
+from limner.disk import write_atomic
 from limner.refine.report import meaning
 from limner.refine.report.cases import Case
 from limner.refine.report.changes import Piece
