@@ -111,7 +111,8 @@ class Local:
                 item.refuse(error)
 
     def _take(self, desk: Desk) -> bool:
-        """Move what arrived to the desk; waits while there is nothing to compute. False when it is time to stop."""
+        """Move what arrived to the desk, one piece of work at most; waits while there is nothing to compute. False when
+        it is time to stop."""
         while threading.main_thread().is_alive():
             try:
                 item = self._inbox.get(timeout=PATIENCE) if desk.idle else self._inbox.get_nowait()
@@ -125,6 +126,7 @@ class Local:
                 desk.cancel(item)
             elif isinstance(item, Work):
                 desk.compute(item)
+                return True  # a step comes before the next
             else:
                 desk.accept(item)
         return False
