@@ -37,6 +37,7 @@ class Said(NamedTuple):
     n: int | None
     seed: int | None
     margin: float
+    diversity_margin: float | None
     alpha: float
     looks: int
 
@@ -53,6 +54,7 @@ class Said(NamedTuple):
 @click.option("--judge", "judges", multiple=True, metavar="NAME", help="a scorer that decides; repeat for several")
 @click.option("--alignment", metavar="NAME", help="the scorer that guards alignment with the words")
 @click.option("--margin", type=float, default=0.5, show_default=True, help="what may be lost, in standard deviations")
+@click.option("--diversity-margin", type=float, help="the same of diversity, where it is another")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="the chance of a false verdict")
 @click.option("--looks", type=click.IntRange(1, 2), default=1, help="2: look also at half of it, and stop if decided")
 @click.option("--category", metavar="COLUMN", help="the column of --prompts that losses are told by")
@@ -79,6 +81,7 @@ def command(
     judges: tuple[str, ...],
     alignment: str | None,
     margin: float,
+    diversity_margin: float | None,
     alpha: float,
     looks: int,
     category: str | None,
@@ -118,7 +121,9 @@ def command(
     lines = None if file is None else read_prompts(Path(file))
     arms = arms_of(prompts, models, [axis_of(axis) for axis in axes], fields)
     _check_arms(arms)
-    said = Said(arms, lines, text, judges, alignment, category, own_settings, n, seed, margin, alpha, looks)
+    said = Said(
+        arms, lines, text, judges, alignment, category, own_settings, n, seed, margin, diversity_margin, alpha, looks
+    )
 
     from limner.cli.compare_show import follow, tell
     from limner.session import Session
@@ -181,6 +186,7 @@ def _study(session: Session, telling: Telling, said: Said) -> Study:
         n=said.n,
         seed=said.seed,
         margin=said.margin,
+        diversity_margin=said.diversity_margin,
         alpha=said.alpha,
         looks=said.looks,
         notices=notices,

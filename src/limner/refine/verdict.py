@@ -72,9 +72,11 @@ def judge_all(
     """Verdicts on several finalists at once: the chance of any false one of them is at most ``alpha``. As ``judge``."""
     _check(finalists, judges, (alignment, diversity))
     margins = {"alignment": margin, "diversity": margin if diversity_margin is None else diversity_margin}
-    for each in margins.values():
-        if not each > 0:
-            raise InvalidRequest(f"the margin is {each:g}; it must be above zero", field="margin", hint="0.5 is usual")
+    for allowed in margins.values():
+        if not allowed > 0:
+            raise InvalidRequest(
+                f"the margin is {allowed:g}; it must be above zero", field="margin", hint="0.5 is usual"
+            )
     hypotheses = len(judges) * len(finalists)
     looks = looks or Looks(pairs=(finalists[0].planned,), shares=(1.0,))
     levels = [looks.level(each.planned, alpha) for each in finalists]

@@ -253,3 +253,12 @@ def test_fewest_seeds() -> None:
         require_pairs(6, 2, 0.05)
     with pytest.raises(ValueError, match="looks"):
         Looks(pairs=(12, 24), shares=(0.6, 0.6))
+
+
+def test_diversity_may_have_a_margin_of_its_own() -> None:
+    paired = drawn(np.random.default_rng(19), 24, judge=1.5, diversity=-1.2)
+    assert verdict(paired).outcome == "traded off"
+    wide = verdict(paired, diversity_margin=2.5)
+    assert wide.outcome == "better"
+    assert (wide.margin, wide.diversity_margin) == (0.5, 2.5)
+    assert verdict(paired, margin=2.5, diversity_margin=0.5).outcome == "traded off"
