@@ -35,7 +35,7 @@ class Cmmd(ClipMetric):
         title="CLIP maximum mean discrepancy",
         revision=f"1:{L336[1][:10]}",
         takes="set",
-        scale="1,000 times the squared discrepancy, 0 to 2000",
+        scale="1,000 times the squared discrepancy, 0 to 40",
         better="lower",
         source="Jayasumana et al. 2024, arXiv:2401.09603; preprocessing of cmmd-pytorch",
         backbone="CLIP ViT-L/14-336 (OpenAI)",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from limner.canonical import tagged
 from limner.evaluate.metric import Embedding, Embeddings, MetricCard
-from limner.evaluate.pocket_files import WORLD, Folder, facts, shown
+from limner.evaluate.pocket_files import WORLD, Folder, as_many, facts, shown
 from limner.types import Pixels, Score
 
 if TYPE_CHECKING:
@@ -46,7 +46,8 @@ class PocketClip:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = Folder.of(NAME, folder)
-        self._revision = self.card.revision if folder is None else facts(folder).revision
+        if folder is not None:  # other weights are another scorer, that no cache may confuse with this
+            self.__dict__["card"] = type(self).card.model_copy(update=facts(folder)._asdict())
 
     def missing(self) -> str | None:
         """The command that makes its weights, where they are not there."""
@@ -57,12 +58,13 @@ class PocketClip:
 
         Raises ``InvalidRequest``, ``ModelNotFound``, ``CorruptFile``, ``MismatchedWeights``.
         """
+        as_many(images, texts)
         seen = self.embed(images, cache)
         read = [self._read(text, cache) for text in texts]
         return [
             Score(
                 scorer=NAME,
-                revision=self._revision,
+                revision=self.card.revision,
                 value=float(a @ b),
                 scale=self.card.scale,
                 domain=WORLD,
@@ -78,7 +80,7 @@ class PocketClip:
 
         found: list[Embedding] = []
         for image in images:
-            key = f"{NAME}/{self._revision}/{tagged(repr(image.shape).encode() + image.tobytes())}"
+            key = f"{NAME}/{self.card.revision}/{tagged(repr(image.shape).encode() + image.tobytes())}"
             known = cache.get(key)
             if known is None:
                 # One by one: a picture's embedding does not depend on its neighbours, to the bit.
@@ -92,7 +94,7 @@ class PocketClip:
         import torch
 
         tokens = self._folder.tokens(text, LENGTH)
-        key = f"{NAME}/{self._revision}/text/{tagged(repr(tokens.ids).encode())}"
+        key = f"{NAME}/{self.card.revision}/text/{tagged(repr(tokens.ids).encode())}"
         known = cache.get(key)
         if known is None:
             with torch.inference_mode():

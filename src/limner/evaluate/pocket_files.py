@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from limner.errors import CorruptFile, InvalidRequest, ModelNotFound
+from limner.evaluate.model_free import checked
 from limner.evaluate.pocket_words import ASSETS
 
 if TYPE_CHECKING:
@@ -112,6 +113,12 @@ class Folder:
         return Tokens(ids + [self.vocab["<pad>"]] * (length - len(ids)), tuple(flags))
 
 
+def as_many(images: Sequence[Pixels], texts: Sequence[str]) -> None:
+    """Raises ``InvalidRequest`` where pictures and texts are not as many."""
+    if len(images) != len(texts):
+        raise InvalidRequest(f"{len(images)} pictures and {len(texts)} texts", hint="give one text a picture")
+
+
 def shown(images: Sequence[Pixels]) -> Tensor:
     """Pictures [H, W, 3] as the scorers see them: float32 [N, 3, 256, 256] in [-1, 1].
 
@@ -124,9 +131,7 @@ def shown(images: Sequence[Pixels]) -> Tensor:
 
     rows = []
     for image in images:
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or 0 in image.shape:
-            raise InvalidRequest(f"no picture: {'x'.join(map(str, image.shape))} {image.dtype}")
-        height, width = image.shape[:2]
+        height, width = checked(image).shape[:2]
         scale = SIDE / max(height, width)
         size = max(1, round(width * scale)), max(1, round(height * scale))
         pixels = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC))

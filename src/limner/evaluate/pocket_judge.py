@@ -15,7 +15,7 @@ from limner.canonical import tagged
 from limner.errors import ScorerOutOfDomain
 from limner.evaluate.metric import Embeddings, MetricCard
 from limner.evaluate.pocket_atoms import Atom, read
-from limner.evaluate.pocket_files import WORLD, Folder, facts, shown
+from limner.evaluate.pocket_files import WORLD, Folder, as_many, facts, shown
 from limner.types import Pixels, Score
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ class PocketJudge:
 
     def __init__(self, folder: Path | None = None) -> None:
         self._folder = Folder.of(NAME, folder)
-        self._revision = self.card.revision if folder is None else facts(folder).revision
+        if folder is not None:  # other weights are another scorer, that no cache may confuse with this
+            self.__dict__["card"] = type(self).card.model_copy(update=facts(folder)._asdict())
 
     def missing(self) -> str | None:
         """The command that makes its weights, where they are not there."""
@@ -66,6 +67,7 @@ class PocketJudge:
 
         Raises ``ScorerOutOfDomain`` for a text that names nothing of the pocket world, and as ``answers``.
         """
+        as_many(images, texts)
         return [self._score(image, text) for image, text in zip(images, texts, strict=True)]
 
     def answers(self, image: Pixels, text: str) -> tuple[Answer, ...]:
@@ -94,7 +96,7 @@ class PocketJudge:
         unasked = read(text).unasked
         return Score(
             scorer=NAME,
-            revision=self._revision,
+            revision=self.card.revision,
             value=sum(answer.yes for answer in answers) / len(answers),
             scale=self.card.scale,
             domain=WORLD,

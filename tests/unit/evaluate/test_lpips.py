@@ -18,31 +18,8 @@ from limner.evaluate.lpips import Lpips
 from limner.evaluate.nets.inception import Inception
 from limner.evaluate.nets.lpips import SCALE, SHIFT
 from limner.types import Pixels
+from tests.pocket_scorers import ALEXNET, lpips_weights, write_lpips
 from tests.unit.evaluate.test_model_free import CACHE, scene
-
-LAYERS = (
-    (0, 3, 64, 11, 4, 2),
-    (3, 64, 192, 5, 1, 2),
-    (6, 192, 384, 3, 1, 1),
-    (8, 384, 256, 3, 1, 1),
-    (10, 256, 256, 3, 1, 1),
-)
-
-
-def write_lpips(folder: Path, *, source: str = "") -> dict[str, Tensor]:
-    """AlexNet as torchvision publishes it, and the channels' weights as the authors do."""
-    generator = torch.Generator().manual_seed(0)
-    alex, channels = {}, {}
-    for k, (at, before, after, kernel, _, _) in enumerate(LAYERS):
-        spread = (2 / (before * kernel * kernel)) ** 0.5
-        alex[f"features.{at}.weight"] = spread * torch.randn((after, before, kernel, kernel), generator=generator)
-        alex[f"features.{at}.bias"] = 0.1 * torch.randn(after, generator=generator)
-        channels[f"lin{k}.model.1.weight"] = torch.rand((1, after, 1, 1), generator=generator)
-    alex["classifier.1.weight"] = torch.zeros(2, 2)
-    folder.mkdir(exist_ok=True)
-    save_file(alex, folder / "alexnet.safetensors", {"limner.source": source})
-    save_file(channels, folder / "channels.safetensors")
-    return {**alex, **channels}
 
 
 def formula(a: Pixels, b: Pixels, weights: dict[str, Tensor]) -> float:
@@ -50,7 +27,7 @@ def formula(a: Pixels, b: Pixels, weights: dict[str, Tensor]) -> float:
     total = 0.0
     x = torch.from_numpy(np.stack([a, b]).copy()).permute(0, 3, 1, 2) / 127.5 - 1
     x = (x - torch.tensor(SHIFT).view(1, 3, 1, 1)) / torch.tensor(SCALE).view(1, 3, 1, 1)
-    for k, (at, _, _, _, stride, padding) in enumerate(LAYERS):
+    for k, (at, _, _, _, stride, padding) in enumerate(ALEXNET):
         if at in (3, 6):
             x = F.max_pool2d(x, 3, 2)
         x = F.conv2d(x, weights[f"features.{at}.weight"], weights[f"features.{at}.bias"], stride, padding).relu()
@@ -61,7 +38,8 @@ def formula(a: Pixels, b: Pixels, weights: dict[str, Tensor]) -> float:
 
 
 def test_the_distance_of_pairs_is_the_formula(tmp_path: Path) -> None:
-    weights = write_lpips(tmp_path)
+    weights = {name: tensor for part in lpips_weights() for name, tensor in part.items()}
+    write_lpips(tmp_path)
     metric = Lpips(tmp_path)
     a, b, c = (scene(k, 64) for k in range(3))
     expected = [formula(x, y, weights) for x, y in ((a, b), (a, c), (b, c))]
