@@ -20,7 +20,7 @@ from limner.errors import LibraryError, LimnerError
 from limner.image import Image
 from limner.refine.asking import YOU
 from limner.refine.design import Design
-from limner.refine.journal import stored
+from limner.refine.journal import FOLDER, stored
 from limner.refine.ranking import Standing
 from limner.refine.refinement import Refinement
 from limner.refine.refining import Faces, Refining
@@ -242,12 +242,16 @@ def _paths(found: Refinement, session: Session) -> Iterator[Path]:
 
 
 def _report(found: Refinement, session: Session, path: Path | None) -> Path | None:
-    if path is None:
+    """The report's place: where it is wanted, else beside the journal; ``None`` where nothing is kept."""
+    kept = session.settings.library_root / FOLDER / f"{found.id}.html" if session.keep else None
+    places = [place for place in (kept, path) if place is not None]
+    if not places:
         return None
     from limner.refine.report.page import write
     from limner.refine.report.refined import report_of
 
-    return write(report_of(found, session), path)
+    page = report_of(found, session)
+    return [write(page, place) for place in places][-1]
 
 
 def _cost(found: Refinement) -> str:
