@@ -1,4 +1,4 @@
-"""Small folders of random weights in the layouts that scorers read, written by transformers or under published names."""
+"""Small folders of random weights in the layouts that scorers read, by transformers or under published names."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ BLIP = BlipConfig(
 SPECIAL = ("<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>")
 CHAT = (
     "{% for m in messages %}<|im_start|> {{ m['role'] }}\n{% for c in m['content'] %}"
-    "{% if c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c['text'] }}{% endif %}{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if c['type'] == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ c['text'] }}{% endif %}"
+    "{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|> assistant\n{% endif %}"
 )
 WORDS = (
@@ -64,8 +65,8 @@ def clip_words(folder: Path) -> None:
     (folder / "merges.txt").write_text("#version: 0.2\nf o\nfo x</w>\n", "utf-8")
 
 
-def clip(folder: Path, *, open_clip: bool = False, seed: int = 0) -> Path:
-    """A CLIP as transformers writes it, or with its weights under open_clip's names."""
+def clip(folder: Path, *, open_clip: bool = False, seed: int = 2) -> Path:
+    """A CLIP as transformers writes it, or with its weights under open_clip's names. Seed 2: cosines above 0."""
     from transformers import CLIPConfig, CLIPModel
 
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""CLIPScore, PickScore, HPS and the aesthetic score against transformers' own CLIP and tokenizer, and plain formulas."""
+"""CLIPScore, PickScore, HPS and the aesthetic score against transformers' CLIP and tokenizer, and plain formulas."""
 
 from __future__ import annotations
 
@@ -44,8 +44,16 @@ def test_clip_score_is_the_published_formula(folder: Path) -> None:
     expected = 2.5 * (pictures * words).sum(-1).clamp(min=0)
     made = ClipB32(folder).score(scorers.pictures(), texts, ScoreCache(None))
     np.testing.assert_allclose([score.value for score in made], expected.numpy(), atol=2e-6)
-    assert all(score.scorer == "clip-b32" and not score.flags for score in made)
+    assert all(score.scorer == "clip-b32" and not score.flags and score.value > 0.1 for score in made)
     assert len({score.text for score in made}) == 3
+
+
+def test_a_negative_cosine_is_zero(tmp_path: Path) -> None:
+    folder = scorers.clip(tmp_path, seed=0)
+    pictures, words, _ = reference(folder, ["A photo depicts grass"], "torchvision-crop")
+    assert float((pictures * words).sum(-1).max()) < 0
+    made = ClipB32(folder).score(scorers.pictures(), ["grass"] * 3, ScoreCache(None))
+    assert [score.value for score in made] == [0.0] * 3
 
 
 def test_pick_score_is_the_published_formula(folder: Path) -> None:
