@@ -29,7 +29,7 @@ class Image(Picture):
 
     def save(self, path: str | Path) -> Path:
         """Write PNG, JPEG or WebP by the name's ending, with the Record inside. Raises ``StorageError``."""
-        from limner.library.files import write_atomic
+        from limner.disk import write_atomic
 
         target = Path(path)
         write_atomic(target, self.encode(target.suffix.lower()))

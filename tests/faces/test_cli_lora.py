@@ -179,3 +179,9 @@ def test_lines_of_a_file_have_loras_of_their_own(limner: Limner, home: Path, tmp
     assert result.exit_code == 0, result.stderr
     first, second = (json.loads(line) for line in result.stdout.splitlines())
     assert first["pixel_hash"] == second["pixel_hash"]
+
+
+def test_a_refused_file_changes_no_link(limner: Limner, lora: Path) -> None:
+    picture = str(drawn(limner, "a red fox", "--lora", str(lora))["id"])
+    assert_refused(limner("a red fox", "--vae", str(lora), *SMALL), 2, "a LoRA, not a VAE", "--lora")
+    assert limner("replay", picture).stdout == "identical: the same pixels\n"

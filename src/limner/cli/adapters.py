@@ -7,8 +7,9 @@ from pathlib import Path
 
 from limner.cli.console import say
 from limner.config import Settings
-from limner.errors import ModelNotFound
+from limner.errors import InvalidRequest, ModelNotFound
 from limner.models.adapters.vae import WEIGHTS
+from limner.models.link_contents import kind_of_file
 from limner.models.link_layouts import Kind
 from limner.models.link_scan import SUFFIXES
 from limner.models.links import Links
@@ -16,6 +17,20 @@ from limner.prompts.extra_networks import Named, named
 
 PEFT = "adapter_model.safetensors"
 DIFFUSERS_LORA = "pytorch_lora_weights.safetensors"
+WHAT: Mapping[Kind, str] = {
+    "checkpoint": "a whole model",
+    "lora": "a LoRA",
+    "embedding": "a textual inversion",
+    "vae": "a VAE",
+    "upscaler": "an upscaler",
+}
+HOW: Mapping[Kind, str] = {
+    "checkpoint": "-m takes it",
+    "lora": "--lora takes it",
+    "embedding": "limner models link it, and write its name in the prompt",
+    "vae": "--vae takes it",
+    "upscaler": "limner models link it, and name it with --upscale",
+}
 
 
 def by_name(fields: Mapping[str, object]) -> dict[str, object]:
@@ -66,9 +81,15 @@ def _file(kind: Kind, path: Path, inside: Iterable[str]) -> Path | None:
 
 
 def _linked(kind: Kind, path: Path) -> str:
-    """The file's name among the links; it is linked now where it has none."""
+    """The file's name among the links; it is linked now where it has none. A link of another kind is left as it is.
+
+    Raises ``InvalidRequest`` for a file that is something else.
+    """
     links, path = Links(Settings.load()), path.resolve()
     if (name := _name(links, kind, path)) is None:
+        found = next((link.kind for link in links.links() if link.path == path), None) or kind_of_file(path)
+        if found is not None and found != kind:
+            raise InvalidRequest(f"{path.name} is {WHAT[found]}, not {WHAT[kind]}", field=kind, hint=HOW[found])
         links.add(path, kind)
         name = _name(links, kind, path)
         assert name is not None

@@ -12,9 +12,9 @@ from limner.cli.draw import prepare as room
 from limner.cli.drawing import Follower, Telling
 from limner.cli.sheet import count, duration, out_json, size
 from limner.cli.targets import Target, check_writable
+from limner.disk import write_atomic
 from limner.errors import Cancelled, InvalidRequest
 from limner.image import Image
-from limner.library.files import write_atomic
 from limner.refine.compare import GRID, Comparison, prepare, run
 from limner.refine.compare_study import Study
 from limner.refine.compare_table import as_csv, categories, costs, versus

@@ -115,7 +115,7 @@ def _in_library(session: Session, pictures: Sequence[Picture]) -> Path:
 def _write(made: Sequence[Picture], telling: Telling, base: Path) -> None:
     from limner.cli.console import out
     from limner.cli.strips import animation, strip
-    from limner.library.files import write_atomic
+    from limner.disk import write_atomic
 
     pictures = [picture.pixels for picture in made]
     strip_path, animation_path = base.with_name(base.name + ".png"), base.with_name(base.name + ".webp")

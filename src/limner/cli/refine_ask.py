@@ -12,9 +12,9 @@ import numpy as np
 
 from limner.cli.console import one_line, say
 from limner.cli.drawing import Follower
+from limner.disk import write_atomic
 from limner.errors import Cancelled
 from limner.image import Image
-from limner.library.files import write_atomic
 from limner.refine.design import Design
 from limner.refine.strategy import Candidate
 from limner.types import Pixels

@@ -77,7 +77,7 @@ def import_styles(file: Path, replace: bool) -> None:
     from limner.cli.console import out, say
     from limner.cli.sheet import count
     from limner.config import Settings
-    from limner.library.files import write_atomic
+    from limner.disk import write_atomic
     from limner.prompts.styles import import_a1111
 
     settings = Settings.load()

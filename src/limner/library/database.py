@@ -8,8 +8,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from limner.disk import storage_error
 from limner.errors import LibraryError, LimnerError, StorageError
-from limner.library.files import storage_error
 from limner.library.migrations import migrate, version
 
 Cell = str | int | float | None

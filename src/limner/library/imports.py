@@ -15,10 +15,11 @@ from itertools import islice
 from pathlib import Path
 from sqlite3 import Row
 
+from limner.disk import write_atomic
 from limner.errors import LimnerError, PictureNotFound
 from limner.library.database import Cell, Database
 from limner.library.entries import COLUMNS, INSERT, Entry, IdClock, stored_path, to_row
-from limner.library.files import SUFFIXES, format_name, opened, pixel_hash, read_bytes, to_pixels, write_atomic
+from limner.library.files import SUFFIXES, format_name, opened, pixel_hash, read_bytes, to_pixels
 from limner.library.metadata import Found, Source, fields_of, of_image
 from limner.types import Record
 

@@ -9,8 +9,9 @@ import re
 from pathlib import Path
 
 from limner.canonical import tagged
-from limner.errors import PictureNotFound, UnreadablePicture, UnreadablePicture
-from limner.library.files import SUFFIX, decode, format_name, opened, read_bytes, write_atomic
+from limner.disk import write_atomic
+from limner.errors import PictureNotFound, UnreadablePicture
+from limner.library.files import SUFFIX, decode, format_name, opened, read_bytes
 
 _HASH = re.compile(r"sha256:([0-9a-f]{64})")
 

@@ -18,12 +18,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from limner.disk import storage_error, write_atomic
 from limner.errors import InvalidRequest, LibraryError, PictureNotFound, StorageError
 from limner.library import entries, queries
 from limner.library.a1111 import NO_NAMES
 from limner.library.database import Database
 from limner.library.entries import COLUMNS, Entry, IdClock, Query
-from limner.library.files import SUFFIX, SUFFIXES, Format, encode, storage_error, write_atomic
+from limner.library.files import SUFFIX, SUFFIXES, Format, encode
 from limner.library.imports import Importer, ImportReport, OnProgress
 from limner.library.inputs import Inputs
 from limner.library.lookup import Lookup

@@ -8,14 +8,16 @@ Torch-free.
 from __future__ import annotations
 
 import json
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from filelock import FileLock
+
 from limner.config import Settings
-from limner.errors import ConfigError, InvalidRequest, ModelNotFound, StorageError
+from limner.disk import storage_error, write_atomic
+from limner.errors import ConfigError, InvalidRequest, ModelNotFound
 from limner.models.hashes import Hashes
 from limner.models.link_layouts import KINDS, OWN, TITLES, Kind, Layout, layout_of
 from limner.models.link_names import asked, has_hash
@@ -24,6 +26,7 @@ from limner.models.link_scan import MAX_FILES, Entry, entries_of
 __all__ = ["KINDS", "Entry", "Kind", "Layout", "Link", "Links"]
 
 FILE = "links.toml"
+PATIENCE = 10.0  # seconds for another program that writes the list
 _HEAD = "# Models that Limner uses where they lie. Written by `limner models link` and `limner models unlink`.\n"
 
 
@@ -79,28 +82,31 @@ class Links:
         link = Link(path, layout_of(path), kind)
         if next(entries_of(*link), None) is None:
             raise InvalidRequest(_nothing(link), hint=_NOTHING_HINT)
-        self._write([*(each for each in self.links() if each.path != path), link])
+        with self._changing():
+            self._write([*(each for each in self.links() if each.path != path), link])
         return link
 
     def remove(self, path: Path) -> Link:
         """Forget a link; its files stay. Raises ``ModelNotFound`` where it is not linked."""
         wanted = path.expanduser().resolve()
-        links = self.links()
-        found = next((each for each in links if each.path == wanted), None)
-        if found is None:
-            raise ModelNotFound(f"{str(wanted)!r} is not linked", hint="limner models link --list shows what is")
-        self._write([each for each in links if each != found])
+        with self._changing():
+            links = self.links()
+            found = next((each for each in links if each.path == wanted), None)
+            if found is None:
+                raise ModelNotFound(f"{str(wanted)!r} is not linked", hint="limner models link --list shows what is")
+            self._write([each for each in links if each != found])
         return found
 
     def _write(self, links: list[Link]) -> None:
-        text = _HEAD + "".join(_toml(each) for each in links)
+        write_atomic(self.file, (_HEAD + "".join(_toml(each) for each in links)).encode())
+
+    def _changing(self) -> FileLock:
+        """Held while the list is read and written: two programs that link at once both find their link in it."""
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=self.file.parent, encoding="utf-8", delete=False) as new:
-                new.write(text)
-            Path(new.name).replace(self.file)
         except OSError as error:
-            raise StorageError(f"{self.file} cannot be written: {error.strerror}", hint="check its folder") from None
+            raise storage_error(error, self.file) from error
+        return FileLock(self.file.with_suffix(".lock"), timeout=PATIENCE)
 
     def own(self, kind: Kind) -> Path:
         """Limner's own folder for files of a kind; it may not exist yet."""

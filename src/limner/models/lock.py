@@ -8,7 +8,6 @@ standing for the family. A lock binds what it names, by name or by repo; others 
 from __future__ import annotations
 
 import json
-import tempfile
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from typing import Self
 from pydantic import ValidationError
 
 from limner.config import LOCK, Settings
-from limner.errors import ConfigError, MismatchedWeights, StorageError
+from limner.disk import write_atomic
+from limner.errors import ConfigError, MismatchedWeights
 from limner.models.link_layouts import KINDS
 from limner.models.link_names import asked
 from limner.types import Adapter, ModelRef
@@ -61,16 +61,7 @@ class Lock:
 
     def write(self, path: Path) -> None:
         """Raises ``StorageError``."""
-        text = _HEAD + f"version = {VERSION}\n" + "".join(map(_table, self.models))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, encoding="utf-8", delete=False) as new:
-                new.write(text)
-            Path(new.name).replace(path)
-        except OSError as error:
-            raise StorageError(
-                f"{path} cannot be written: {error.strerror}", hint="choose another place: --out"
-            ) from None
+        write_atomic(path, (_HEAD + f"version = {VERSION}\n" + "".join(map(_table, self.models))).encode())
 
     def find(self, name: str, repo: str | None = None) -> ModelRef | None:
         """The locked model of that name, else of that repo; a revision behind the name (``@``) does not matter."""

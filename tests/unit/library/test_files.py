@@ -14,9 +14,10 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from limner import disk
+from limner.disk import write_atomic
 from limner.errors import InvalidRequest, PictureNotFound, StorageError, UnreadablePicture
-from limner.library import files
-from limner.library.files import decode, encode, format_name, format_of, opened, pixel_hash, write_atomic
+from limner.library.files import decode, encode, format_name, format_of, opened, pixel_hash
 from limner.library.metadata import read
 from tests.unit.library.making import pixels, record
 
@@ -73,11 +74,11 @@ def test_a_failing_disk_leaves_no_torn_file(
         raise OSError(number, os.strerror(number))
 
     if stage == "mkstemp":
-        monkeypatch.setattr(files.tempfile, "mkstemp", fail)
+        monkeypatch.setattr(disk.tempfile, "mkstemp", fail)
     elif stage == "folder_fsync":
-        monkeypatch.setattr(files, "_sync_folder", fail)
+        monkeypatch.setattr(disk, "_sync_folder", fail)
     else:
-        monkeypatch.setattr(files.os, stage, fail)
+        monkeypatch.setattr(disk.os, stage, fail)
     with pytest.raises(StorageError, match=words) as caught:
         write_atomic(path, b"new")
     monkeypatch.undo()
@@ -89,7 +90,7 @@ def test_a_failing_disk_leaves_no_torn_file(
 
 def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
-    monkeypatch.setattr(files.os, "write", lambda handle, data: write(handle, bytes(data[:7])))
+    monkeypatch.setattr(disk.os, "write", lambda handle, data: write(handle, bytes(data[:7])))
     data = bytes(range(100))
     write_atomic(tmp_path / "a.bin", data)
     assert (tmp_path / "a.bin").read_bytes() == data
@@ -106,7 +107,7 @@ def test_a_disk_that_fills_up_half_way_leaves_nothing(tmp_path: Path, monkeypatc
             raise OSError(errno.ENOSPC, "full")
         return write(handle, bytes(data[:10]))
 
-    monkeypatch.setattr(files.os, "write", fills)
+    monkeypatch.setattr(disk.os, "write", fills)
     with pytest.raises(StorageError, match="full"):
         write_atomic(tmp_path / "a.bin", bytes(100))
     assert list(tmp_path.iterdir()) == []
@@ -118,7 +119,7 @@ def test_the_bytes_are_on_disk_before_the_name_and_the_name_before_the_return(
     order: list[str] = []
     for name in ("fsync", "replace"):
         real = getattr(os, name)
-        monkeypatch.setattr(files.os, name, lambda *a, real=real, name=name: (order.append(name), real(*a))[1])
+        monkeypatch.setattr(disk.os, name, lambda *a, real=real, name=name: (order.append(name), real(*a))[1])
     write_atomic(tmp_path / "new" / "a.png", b"x")
     assert order == ["fsync", "replace", "fsync"]
 

@@ -262,7 +262,7 @@ def test_a_full_disk_while_writing_the_file_leaves_no_row(library: Library, monk
     def full(_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(disk.os, "fsync", full)
     with pytest.raises(StorageError, match="full"):
         add(library)
     monkeypatch.undo()

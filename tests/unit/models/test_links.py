@@ -326,3 +326,15 @@ def test_a_hash_is_split_off_and_nothing_else(name: str, suffix: str) -> None:
 
 def test_an_own_folder_is_no_program(tmp_path: Path) -> None:
     assert layout_of(lay(tmp_path, {"x.safetensors": LORA})) == "folder"
+
+
+def test_programs_that_link_at_once_all_find_their_link(tmp_path: Path) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    settings = Settings.load(tmp_path / "home", {})
+    files = [tmp_path / f"{k}.safetensors" for k in range(12)]
+    for file in files:
+        file.write_bytes(LORA)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda file: Links(settings).add(file), files))
+    assert {link.path for link in Links(settings).links()} == {file.resolve() for file in files}
