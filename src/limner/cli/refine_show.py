@@ -157,7 +157,7 @@ def _tell_tests(verdict: Verdict) -> None:
     names = {"A": "yours", "B": "the rewrite", "neither": "no difference shown"}
     rows = [
         (
-            "you" if test.scorer.name == YOU else test.scorer.name,
+            test.scorer.name,
             test.role,
             f"{test.mean_a:.4g}",
             f"{test.mean_b:.4g}",

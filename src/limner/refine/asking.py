@@ -10,7 +10,7 @@ from limner.refine.arms import Scored, Trial
 from limner.refine.strategy import Candidate
 from limner.types import Request
 
-YOU = "you"
+YOU = "your-votes"
 """The scorer's name where a person votes."""
 Phase = Literal["search", "verdict", "vote"]
 Result = TypeVar("Result")

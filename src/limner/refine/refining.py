@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from limner.errors import Cancelled, InvalidRequest, LimnerError
 from limner.evaluate.statistics import least_pairs
-from limner.refine.answering import Answering, Vote
+from limner.refine.answering import VOTES, Answering, Vote
 from limner.refine.arms import Scored
-from limner.refine.asking import Ask, Choose, World, answered
+from limner.refine.asking import YOU, Ask, Choose, World, answered
 from limner.refine.atoms import atoms, plain
 from limner.refine.compare_cells import Draw
 from limner.refine.compare_scoring import ScoreCall, scorer_of
@@ -18,6 +18,7 @@ from limner.refine.concluding import best_pictures, conclusion
 from limner.refine.design import DEFAULT_BUDGET, LEAST_PAIRS, SEARCH_SHARE, Budget, Design
 from limner.refine.journal import Journal
 from limner.refine.language_model import writer
+from limner.refine.pairs import Scorer
 from limner.refine.preparing import Wishes, design_of, honours, weighs
 from limner.refine.proving import prove
 from limner.refine.refinement import Refinement
@@ -156,7 +157,7 @@ class Refining:
         design = self.design = self._fitting(len(finalists))
         judges = " and ".join(design.judges)
         self.faces.tell(f"the verdict: {design.pairs} fresh seeds for each, judged by {judges}")
-        self.verdicts = answered(prove(design, finalists, scorer_of, self._complete), self.answering)
+        self.verdicts = answered(prove(design, finalists, _scorer_of, self._complete), self.answering)
 
     def _fitting(self, finalists: int) -> Design:
         """The Design with as many pairs as the rest of the time allows, where the budget is time. Set before a judge
@@ -252,6 +253,10 @@ class Refining:
         if text not in self.notices:
             self.notices.append(text)
             self.faces.warn(text)
+
+
+def _scorer_of(name: str) -> Scorer:
+    return Scorer(name=YOU, revision="1", scale=VOTES) if name == YOU else scorer_of(name)
 
 
 def begin(request: Request, session: Session, wishes: Wishes, faces: Faces | None = None) -> Refining:
