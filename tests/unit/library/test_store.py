@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from limner import disk
 from limner.errors import InvalidRequest, LibraryError, PictureNotFound, StorageError
-from limner.library import files
 from limner.library.entries import ID, Entry, IdClock, Query
-from limner.library.files import decode, encode
+from limner.library.files import Format, decode, encode
 from limner.library.metadata import read
 from limner.library.store import Library
 from limner.types import Score
@@ -47,7 +47,7 @@ def test_nothing_is_made_before_the_first_use(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("format", "suffix"), [("png", ".png"), ("jpeg", ".jpg"), ("webp", ".webp")])
-def test_add_and_get(library: Library, format: files.Format, suffix: str) -> None:
+def test_add_and_get(library: Library, format: Format, suffix: str) -> None:
     image = pixels()
     made = record("a fox", "blur", image=image)
     entry = library.add(image, made, format=format, parent="p")
