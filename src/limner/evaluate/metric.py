@@ -21,7 +21,7 @@ ANY = "any"
 class MetricCard(Frozen):
     """What is known of a metric before it is run.
 
-    ``takes`` says what one score is of: a picture with a text, a picture alone, or several pictures (a set). ``backbone``
+    ``takes`` says what one score is of: a picture with a text, a picture alone, or several (a set). ``backbone``
     names the network whose knowledge it stands on and ``training_data`` what taught its judgement: two metrics that
     share either are no independent witnesses. ``domain`` is the world of pictures it may judge (``any``, or a card's
     ``world``). ``token_limit`` counts text tokens; longer texts are refused or flagged, never cut silently.
