@@ -151,8 +151,7 @@ def _tell_many(verdicts: Sequence[Verdict]) -> None:
 def _tell_prompts(found: Comparison) -> None:
     for each in versus(found):
         won = each.won
-        bounds = "" if won.low is None or won.high is None else f" ({won.low:.0%} to {won.high:.0%}, by prompt)"
-        told(f"{each.arm} wins {won.rate:.0%}{bounds} against {each.reference}")
+        told(f"{each.arm} wins {won.rate:.0%} ({won.low:.0%} to {won.high:.0%}, by prompt) against {each.reference}")
     if rows := categories(found):
         columns = ("category", "side", "prompts", "lost", "wins", "gain")
         shown = [(r.name, r.arm, r.prompts, r.lost, f"{r.rate:.0%}", f"{r.gain:+.3g}") for r in rows]

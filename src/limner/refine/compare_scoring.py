@@ -81,15 +81,21 @@ def default_scorers(session: Session, world: str | None, device: str) -> Scorers
     """
     chosen = panel(world, device, probe())
     caps = (chosen.reason,) if chosen.capped else ()
-    here = [name for name in chosen.search if _is_here(session, name)]
+    here = [name for name in chosen.search if is_here(session, name)]
     judges = chosen.judges
-    if here and not any(_is_here(session, name) for name in judges):
+    if here and not any(is_here(session, name) for name in judges):
         caps = (f"{' and '.join(judges)} is not here, so that {here[0]} judges", *caps)
         judges = (here[0],)
     return Scorers(judges=judges, alignment=(here or chosen.search)[0], diversity=DIVERSITY, caps=caps)
 
 
-def _is_here(session: Session, name: str) -> bool:
+def reads_words(session: Session, name: str) -> bool:
+    """True for a metric that scores pictures against a text. Raises ``UnknownName``."""
+    return session.scoring.of_pictures(name).card.takes == "picture and text"
+
+
+def is_here(session: Session, name: str) -> bool:
+    """True where a metric is known and its weights are here."""
     return name in registry.names("metrics") and session.scoring.of_pictures(name).missing() is None
 
 

@@ -6,24 +6,22 @@ import csv
 import io
 import math
 from collections.abc import Sequence
-from statistics import fmean
+from statistics import NormalDist, fmean
 from typing import NamedTuple
 
-from limner.evaluate.statistics import cluster_bootstrap, sign_flip_interval
 from limner.refine.compare import Comparison
 from limner.refine.pairs import Paired
 
-FEW_CLUSTERS = 15
-"""Below so many prompts the bootstrap's interval is too narrow."""
+Z = NormalDist().inv_cdf(0.975)
 
 
 class Won(NamedTuple):
     """How often an arm's pictures score above the other's, ties counting half. ``low`` and ``high`` bound it at 95 %,
-    ``None`` where the units are too few."""
+    by unit: the prompt, where there are several."""
 
     rate: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
 
 
 class Versus(NamedTuple):
@@ -62,7 +60,7 @@ def versus(found: Comparison) -> list[Versus]:
     rows = []
     for k, paired in enumerate(found.pairs, 1):
         rates = _rates(found, paired, k)
-        rows.append(Versus(paired.b, paired.a, _won(found, rates), fmean(_gains(found, paired)) if rates else math.nan))
+        rows.append(Versus(paired.b, paired.a, _won(rates), fmean(_gains(found, paired))))
     return rows
 
 
@@ -164,16 +162,10 @@ def _won_by(gain: float) -> float:
     return 0.5 if gain == 0 else float(gain > 0)
 
 
-def _won(found: Comparison, rates: Sequence[Sequence[float]]) -> Won:
-    if not rates:
-        return Won(math.nan, None, None)
-    means = [fmean(each) for each in rates]
-    if found.study.unit == "prompt" and len(rates) >= FEW_CLUSTERS:
-        low, high = cluster_bootstrap(rates)
-    else:
-        low, high = (end + 0.5 for end in sign_flip_interval([mean - 0.5 for mean in means]))
-    return Won(fmean(means), _inside(low), _inside(high))
-
-
-def _inside(value: float) -> float | None:
-    return min(1.0, max(0.0, value)) if math.isfinite(value) else None
+def _won(rates: Sequence[Sequence[float]]) -> Won:
+    """The mean over units, with Wilson's interval for as many trials as there are units: no unit's rate varies more
+    than a yes or no would, so that it is wide enough, and it does not shrink to nothing where one side always wins."""
+    n, p = len(rates), fmean(fmean(each) for each in rates)
+    middle, wide = (p + Z**2 / (2 * n)) / (1 + Z**2 / n), Z**2 / (4 * n * n)
+    half = Z * math.sqrt(p * (1 - p) / n + wide) / (1 + Z**2 / n)
+    return Won(p, max(0.0, middle - half), min(1.0, middle + half))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from limner.errors import InvalidRequest
+from limner.errors import EvidenceError, InvalidRequest
 from limner.evaluate.statistics import ALPHA, holm, least_pairs
 from limner.refine.pairs import Paired
 from limner.refine.verdict_tests import compare_judge, guard, missing_for
@@ -42,7 +42,8 @@ def judge(
     ``diversity_margin`` is another one for diversity, where words may ask for pictures that are more alike. ``looks``
     are the pre-set numbers of units at which it is looked, with how alpha is split; ``None``: once. ``caps`` are
     reasons for which the verdict can be no more than indicative. Raises ``InvalidRequest`` for fewer units than the
-    test needs, a number of units that is no pre-set look, and unknown scorers.
+    test needs, a number of units that is no pre-set look, and unknown scorers; ``EvidenceError`` where no unit has a
+    value.
     """
     return judge_all(
         [paired],
@@ -183,6 +184,12 @@ def _check(finalists: Sequence[Paired], judges: Sequence[str], guards: Sequence[
     if len(set(judges)) != len(judges):
         raise InvalidRequest("a judge is named twice", field="judges", hint="each judge counts once")
     for paired in finalists:
+        if not paired.units:
+            why = paired.notices[-1].message if paired.notices else "see its scores"
+            raise EvidenceError(
+                f"no {paired.unit} has a value by every scorer: {why}",
+                hint="the pictures are kept; choose other scorers (limner metrics), and only scoring is done anew",
+            )
         for name in (*judges, *(each for each in guards if each is not None)):
             if name not in paired.values:
                 known = ", ".join(sorted(paired.values)) or "none"

@@ -44,8 +44,7 @@ def guard(paired: Paired, name: str, role: str, margin: float, level: float, tow
     if p <= level:
         finding: Finding = "kept"
     else:
-        lost = d.mean() <= -allowed or (d.mean() < 0 and sign_flip_p(d) <= level)
-        finding = "lost" if lost and d.mean() < 0 else "open"
+        finding = "lost" if d.mean() < 0 and sign_flip_p(d) <= level else "open"
     kind: Role = "alignment" if role == "alignment" else "diversity"
     return _test(kind, values, p, level).model_copy(update={"margin": allowed, "finding": finding})
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import limner
-from limner.errors import Cancelled, InvalidRequest, ScorerOutOfDomain
+from limner.errors import Cancelled, EvidenceError, InvalidRequest, ScorerOutOfDomain
 from limner.refine.arms import Arm, differing
-from limner.refine.compare import Comparison, compare, prepare, run, study_of
+from limner.refine.compare import Comparison, compare, prepare, run, scorers_for, study_of
 from limner.refine.compare_study import Scorers, Study, Text
 from limner.refine.compare_table import as_csv, categories, costs, versus
 from limner.session import Session
@@ -111,6 +111,37 @@ def test_lost_diversity_is_a_trade(session: Session) -> None:
     found = compared(session, b="the same red red red fox")
     assert found.verdict.outcome == "traded off"
     assert [test.role for test in found.verdict.guards if test.finding == "lost"] == ["diversity"]
+
+
+def test_alignment_is_guarded_by_a_scorer_that_reads_words(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch, "looks", redness, takes="picture")
+    assert compared(session, judges=["looks", "redness"]).study.scorers.alignment == "redness"
+    monkeypatch.setattr("limner.refine.compare_scoring.is_here", lambda session, name: False)
+    monkeypatch.setattr("limner.refine.compare.is_here", lambda session, name: False)
+    unguarded = compared(session, judges=["looks"])
+    assert unguarded.study.scorers.alignment is None
+    assert "alignment with the words was not measured" in unguarded.verdict.caps
+
+
+def test_where_the_default_judge_is_not_here_a_search_scorer_judges_and_it_is_said(session: Session) -> None:
+    found = scorers_for(session, [Arm.of("A", Request(prompt=PLAIN))], (), None)
+    assert found.alignment == "pocket-clip"
+    if found.judges != ("pocket-judge",):
+        assert found.judges == ("pocket-clip",)
+        assert "pocket-judge is not here" in found.caps[0]
+
+
+def test_values_for_no_prompt_at_all_are_an_error_that_keeps_the_pictures(
+    session: Session, painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch, "broken", lambda pixels, text: float("nan"))
+    low, high = Request(prompt="-", guidance=1.0), Request(prompt="-", guidance=50.0)
+    with pytest.raises(EvidenceError, match="no prompt has a value") as caught:
+        compared(session, low, high, prompts=PROMPTS, n=2, judges=["broken"])
+    assert "kept" in caught.value.hint
+    drawn = len(painter.painted)
+    assert compared(session, low, high, prompts=PROMPTS, n=2).verdict.outcome == "better"
+    assert len(painter.painted) == drawn
 
 
 def test_two_looks_stop_early_where_it_is_decided(session: Session, painter: Painter) -> None:
@@ -219,9 +250,8 @@ def test_prompts_are_the_unit_where_there_are_several(session: Session, painter:
     assert [(each.field, each.a, each.b) for each in verdict.differing] == [("guidance", "1.0", "50.0")]
     assert len(painter.painted) <= 32  # words that the model does not know are the same to it, and drawn once
     (row,) = versus(found)
-    assert row.won.rate == 1
-    assert row.won.low is not None
-    assert row.won.low > 0.5
+    # Wilson's interval for 8 of 8, the prompts; 16 of 16 pairs of pictures would claim more.
+    assert row.won == (1, pytest.approx(0.6756, abs=1e-4), pytest.approx(1))
 
 
 def test_fewer_prompts_than_the_test_needs_are_refused(session: Session, painter: Painter) -> None:

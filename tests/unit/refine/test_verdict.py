@@ -151,6 +151,18 @@ def test_an_open_guard_is_no_evidence_and_says_how_many_more() -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_loss_that_is_not_shown_is_open_however_large_it_looks() -> None:
+    """A mean beyond the margin with an interval over zero: nothing is lost yet, and nothing is kept."""
+    rng = np.random.default_rng(20)
+    base, scattered = rng.normal(size=8), np.array([-9.0, 6, -7, 5, -8, 4, -9, 5])
+    found = verdict(paired_by(judge=(base, base + 2), alignment=(base, base + scattered), diversity=(base, base)))
+    loss = found.guards[0]
+    assert loss.margin is not None
+    assert loss.gain < -loss.margin
+    assert loss.finding == "open"
+    assert found.outcome == "no evidence"
+
+
 def test_more_seeds_are_about_as_many_as_are_needed() -> None:
     """With the number that a verdict asks for, the difference that it saw is found in about four of five cases."""
     rng = np.random.default_rng(14)
