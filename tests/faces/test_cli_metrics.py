@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -210,3 +212,15 @@ def test_the_published_anchors_are_whole() -> None:
         assert len(anchor.published) in (1, len(anchor.texts))
         assert len(anchor.pictures) >= len(anchor.texts)
     assert {anchor.metric for anchor in selftest.ANCHORS} == {"clip-b32", "hps", "imagereward"}
+
+
+def test_listing_loads_no_torch(tmp_path: Path) -> None:
+    told = (
+        "import sys; from limner.cli.main import cli\n"
+        "try: cli.main(['metrics', 'list'])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "sys.exit(', '.join({'torch', 'transformers', 'diffusers'} & set(sys.modules)) or 0)"
+    )
+    home = {"LIMNER_HOME": str(tmp_path), "PATH": "", "HF_HUB_CACHE": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, env=home, check=False)
+    assert done.returncode == 0, done.stderr

@@ -45,6 +45,9 @@ class Asking(Weighted):
         machine = probe()
         self.placed = choose_device(device, machine)
         super().__init__(folder, device=device, dtype=dtype or choose_dtype(None, self.placed, machine).dtype)
+        half = self.card.memory_bytes
+        if self.dtype == "float32" and half is not None:  # the card's figure is that of half precision
+            self.__dict__["card"] = self.card.model_copy(update={"memory_bytes": half + SIZE})
 
     def seer(self) -> Seer:
         """The model, loaded at the first call, once for all metrics that ask it. Raises ``ModelError``."""
