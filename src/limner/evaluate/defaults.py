@@ -68,20 +68,26 @@ def card_of(name: str) -> MetricCard | None:
 def panel(world: str | None, device: str, machine: Machine, *, beside: int = 0, card_of: CardOf = card_of) -> Panel:
     """The scorers for pictures of a world (a model card's ``world``; ``None``: not known) on a device.
 
-    ``beside`` are the bytes that drawing holds on it meanwhile.
+    ``beside`` are the bytes that drawing holds on it meanwhile. Those that search and those that judge need not be held
+    at once; the first of those that search is, as the alignment that no verdict may cost.
     """
     if world == POCKET_WORLD:
         return Panel((POCKET_SEARCH,), (POCKET_JUDGE,), False, "the built-in models' own scorers")
     if device == "cpu":
         reason = f"on a CPU {CPU_JUDGE} judges what its smaller sister {CPU_SEARCH} chose: indicative at most"
         return Panel((CPU_SEARCH,), (CPU_JUDGE,), True, reason)
-    cards = [card_of(name) for name in (*GPU_SEARCH, GPU_JUDGE, GPU_SECOND_JUDGE)]
-    needed = beside + sum((card.memory_bytes or 0) for card in cards if card is not None)
-    second, usable = cards[-1], usable_memory(device, machine)
+    judging = (GPU_SEARCH[0], GPU_JUDGE, GPU_SECOND_JUDGE)
+    needed = beside + max(_memory(names, card_of) for names in (GPU_SEARCH, judging))
+    second, usable = card_of(GPU_SECOND_JUDGE), usable_memory(device, machine)
     if second is not None and second.memory_bytes is not None and needed <= usable:
         return Panel(GPU_SEARCH, (GPU_JUDGE, GPU_SECOND_JUDGE), False, f"all fit into {gigabytes(usable)} of {device}")
     why = f"with it {gigabytes(needed)} would be needed of {gigabytes(usable)}" if second else "it is not installed"
     return Panel(GPU_SEARCH, (GPU_JUDGE,), False, f"{GPU_SECOND_JUDGE} is left out: {why}")
+
+
+def _memory(names: Sequence[str], card_of: CardOf) -> int:
+    cards = [card_of(name) for name in names]
+    return sum(card.memory_bytes or 0 for card in cards if card is not None)
 
 
 def for_new(world: str | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
@@ -17,6 +18,7 @@ from limner.errors import (
     LimnerError,
     ModelNotFound,
     NonFinite,
+    OutOfMemory,
 )
 from limner.evaluate.cache import ScoreCache, ScoreKey
 from limner.evaluate.defaults import panel
@@ -55,6 +57,7 @@ class Scoring:
     ) -> None:
         self._backend, self.catalog, self._library, self._keep = backend, catalog, library, keep
         self._made: dict[str, Metric | SetMetric] = {}
+        self._asking: frozenset[str] = frozenset()
         self.cache = ScoreCache(root / CACHE if keep else None)
 
     def score(
@@ -68,7 +71,8 @@ class Scoring:
         progress: Callable[[int], None] | None = None,
     ) -> list[list[Score]]:
         """See ``Session.score``."""
-        chosen = [self.of_pictures(name) for name in _names(metrics)]
+        self._asking = frozenset(names := _names(metrics))
+        chosen = [self.of_pictures(name) for name in names]
         found = self.subjects(images)
         words = _words(texts, found, chosen)
         flags = self._admitted(found, [each.card for each in chosen], force=force)
@@ -196,7 +200,7 @@ class Scoring:
             return {}
         pieces = [piece for _, piece in wanted.values()]
         try:
-            scores = self._run(lambda: asked(metric, pieces, self.cache))
+            scores = self._asked(metric, pieces)
         except _OF_ONE as error:
             if len(wanted) == 1:
                 ((key, (name, _)),) = wanted.items()
@@ -210,6 +214,19 @@ class Scoring:
             except NonFinite as error:
                 found[key] = error
         return found
+
+    def _asked(self, metric: Metric, pieces: Sequence[Piece]) -> Sequence[Score]:
+        """Where memory does not suffice, once more without the scorers of earlier calls; they load again when asked."""
+        try:
+            return self._run(lambda: asked(metric, pieces, self.cache))
+        except OutOfMemory:
+            idle = [name for name in list(self._made) if name not in self._asking]
+            if not idle:
+                raise
+        for name in idle:
+            self._made.pop(name, None)
+        self._run(gc.collect)  # beyond the except block, whose traceback held what was being computed
+        return self._run(lambda: asked(metric, pieces, self.cache))
 
     def _run(self, call: Callable[[], T]) -> T:
         """Its answer, computed where torch may be called."""

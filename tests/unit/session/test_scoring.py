@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,6 +21,7 @@ from limner.errors import (
     LimnerError,
     ModelNotFound,
     NonFinite,
+    OutOfMemory,
     PictureNotFound,
     ScorerOutOfDomain,
     UnknownName,
@@ -255,6 +257,35 @@ def test_sets_are_measured_once_and_reference_and_order_count(session: Session) 
         session.measure([RED], "spread")
     with pytest.raises(InvalidRequest, match="one by one"):
         session.measure([RED, BLUE], "redness")
+
+
+def test_where_memory_does_not_suffice_the_scorers_of_earlier_calls_are_let_go(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.score([RED], "a fox", ["redness"])
+    earlier = weakref.ref(session.scoring.metric("redness"))
+    score = standins.Greenness.score
+
+    def hungry(self: standins.Greenness, *asked: object) -> object:
+        if earlier() is not None:
+            raise OutOfMemory("does not fit")
+        return score(self, *asked)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(standins.Greenness, "score", hungry)
+    assert session.score([RED], "a fox", ["greenness"])[0][0].scorer == "greenness"
+    again = session.score([BLUE], "a fox", ["redness"])  # made anew
+    assert again[0][0].scorer == "redness"
+
+
+def test_scorers_of_one_call_that_do_not_fit_together_are_out_of_memory(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def starve(self: object, *asked: object) -> None:
+        raise OutOfMemory("does not fit")
+
+    monkeypatch.setattr(standins.Greenness, "score", starve)
+    with pytest.raises(OutOfMemory):
+        session.score([RED], "a fox", ["redness", "greenness"])
 
 
 def test_a_thousand_pictures_leave_memory_as_it_was(session: Session, tmp_path: Path) -> None:
