@@ -22,7 +22,9 @@ def conclusion(found: Refinement, *, stopped: bool = False) -> Refinement:
         outcome, sentence = "better", _better(found, winner)
     else:
         outcome, sentence = "kept", _kept(found)
-    return found.model_copy(update={"outcome": outcome, "winner": winner, "sentence": sentence})
+    return found.model_copy(
+        update={"outcome": outcome, "winner": winner, "sentence": sentence[0].upper() + sentence[1:]}
+    )
 
 
 def best_pictures(found: Refinement, chosen: Sequence[str | None]) -> tuple[str, ...]:

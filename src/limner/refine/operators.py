@@ -38,8 +38,11 @@ def emphasised(text: str, atom: Atom, weight: float) -> str:
     return f"{escape(text[: atom.start])}{stressed}{escape(text[atom.end :])}"
 
 
-def moved_first(text: str, atom: Atom) -> str:
-    """The phrase before all others: ``the snow, a red fox``."""
+def said_first(text: str, atom: Atom) -> str:
+    """The phrase before all others. One with a preposition says how things stand to each other, so its place stays,
+    too: ``the snow, a red fox in the snow``."""
+    if atom.lead:
+        return f"{atom.text}, {text}"
     rest = without(text, atom)
     return f"{atom.text}, {rest}" if rest else atom.text
 

@@ -121,7 +121,7 @@ class Refining:
             baseline=None if baseline is None else baseline.id,
             shots=tuple(self.answering.shots),
             spent=self.answering.spent,
-            notices=tuple(dict.fromkeys(self.notices)),
+            notices=tuple(dict.fromkeys([*self.notices, *self.search.dropped])),
         )
         concluded = conclusion(found, stopped=stopped)
         return concluded.model_copy(update={"best": best_pictures(concluded, [each.picture for each in self.chosen])})

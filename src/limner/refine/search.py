@@ -30,6 +30,7 @@ class Search:
     history: list[tuple[Standing, ...]] = field(default_factory=list)
     dropped: list[str] = field(default_factory=list)
     _seen: dict[str, dict[int, Scored]] = field(default_factory=dict)
+    _refused: list[str] = field(default_factory=list)
 
     @property
     def user(self) -> Candidate:
@@ -83,12 +84,20 @@ class Search:
             if self._admitted(waiting, name, known, 1):
                 left -= 1
                 rest.append((name, waiting))
+        self._tell_left_out()
         if not self.pool:
             raise InvalidRequest(
                 "no strategy found another way to say this",
                 field="strategy",
                 hint="; ".join(self.dropped[:3]) or "name a language model: --llm URL",
             )
+
+    def _tell_left_out(self) -> None:
+        """How many rewrites were left out, and why the first one was; all of them are in ``dropped``."""
+        if self._refused:
+            first = self._refused[0]
+            more = "" if len(self._refused) == 1 else f", and {len(self._refused) - 1} more like it"
+            self.world.tell(f"left out: {first}{more}")
 
     def _admitted(self, proposed: Iterator[Candidate], strategy: str, known: dict[str, str], most: int) -> int:
         """How many of the next ones were taken into the pool, at most ``most``."""
@@ -137,19 +146,23 @@ class Search:
         try:
             identity = self.world.identify(candidate.request)
         except LimnerError as error:
-            return self._drop(f"{strategy}: {candidate.edit}: {error.message}")
+            return self._leave_out(f"{strategy}: {candidate.edit}: {error.message}")
         if identity in known:
             which = "your own words" if known[identity] == USER else known[identity]
-            return self._drop(f"{strategy}: {candidate.edit}: draws the very same pictures as {which}")
+            return self._leave_out(f"{strategy}: {candidate.edit}: draws the very same pictures as {which}")
         name = f"r{len(self.pool) + 1}"
         known[identity] = name
         self.pool[name] = candidate.model_copy(update={"id": name, "strategy": strategy})
         return True
 
-    def _drop(self, why: str) -> bool:
+    def _leave_out(self, why: str) -> bool:
+        self._refused.append(why)
+        self.dropped.append(why)
+        return False
+
+    def _drop(self, why: str) -> None:
         self.dropped.append(why)
         self.world.warn(why)
-        return False
 
     def _rung(self, alive: Sequence[str], seeds: int) -> Asking[list[str]]:
         """Compare who is left over the first ``seeds`` seeds; who goes on, best first."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from limner.prompts.syntax import parse_weights
 from limner.refine.atoms import atoms, plain
 from limner.refine.nonsense import cleaned, fault, usable
-from limner.refine.operators import emphasised, moved_first, reordered, said_again, swapped, without
+from limner.refine.operators import emphasised, reordered, said_again, said_first, swapped, without
 
 SCENE = "two cats and a blue dog on the beach at night, watercolor"
 
@@ -55,7 +55,8 @@ def test_edits() -> None:
     own = "a red fox in the snow"
     snow = atoms(own)[1]
     assert emphasised(own, snow, 1.3) == "a red fox in (the snow:1.3)"
-    assert moved_first(own, snow) == "the snow, a red fox"
+    assert said_first(own, snow) == "the snow, a red fox in the snow"
+    assert said_first(SCENE, atoms(SCENE)[1]) == "a blue dog, two cats on the beach at night, watercolor"
     assert said_again(own, snow) == "a red fox in the snow, the snow"
     assert without(own, snow) == "a red fox"
     assert reordered(own, atoms(own)) == ["in the snow, a red fox"]

@@ -30,7 +30,15 @@ class Paraphrase:
 def _ways(task: Task) -> list[str]:
     """Other ways to say it, none twice. A prompt with weights keeps them: it is only framed."""
     prompt = task.request.prompt
-    marked = prompt.strip() != task.words
-    others = [prompt] if marked else [prompt, *swapped(prompt), *reordered(prompt, task.atoms)]
-    found = dict.fromkeys(framed(text, frame) for text in others for frame in FRAMES)
+    framed_ones = [framed(text, frame) for text in (prompt, *_plain_swaps(task)) for frame in FRAMES]
+    moved = [] if _is_marked(task) else reordered(prompt, task.atoms)
+    found = dict.fromkeys([*framed_ones, *moved])
     return [text for text in found if text != prompt]
+
+
+def _plain_swaps(task: Task) -> list[str]:
+    return [] if _is_marked(task) else swapped(task.request.prompt)
+
+
+def _is_marked(task: Task) -> bool:
+    return task.request.prompt.strip() != task.words

@@ -15,17 +15,17 @@ from limner.errors import InvalidRequest
 from limner.evaluate.statistics import mean_ranks
 from limner.refine.arms import Scored, Trial
 from limner.refine.atoms import Atom
-from limner.refine.operators import STRENGTHS, emphasised, moved_first, said_again
+from limner.refine.operators import STRENGTHS, emphasised, said_again, said_first
 from limner.refine.strategy import Candidate, Probe, Proposals, Task, changed
 
 Edit = tuple[str, Callable[[str, Atom], str]]
 
 
 class WeakestAtom:
-    """Strengthens the weakest phrase, moves it to the front, or says it again; then the next weakest."""
+    """Strengthens the weakest phrase, says it first, or says it again; then the next weakest."""
 
     name: ClassVar[str] = "weakest-atom"
-    about: ClassVar[str] = "the phrase that your pictures honour least: stressed, moved to the front, or said again"
+    about: ClassVar[str] = "the phrase that your pictures honour least: stressed, said first, or said again"
     chooses: ClassVar[Literal["prompt", "seed"]] = "prompt"
 
     def propose(self, task: Task, rng: Random) -> Proposals:
@@ -63,12 +63,12 @@ def _edits(task: Task) -> list[Edit]:
         for weight in (gentle, strong)
         if task.emphasis
     ]
-    placed: list[Edit] = [("moved “{}” to the front", moved_first), ("said “{}” again", said_again)]
+    placed: list[Edit] = [("said “{}” first", said_first), ("said “{}” again", said_again)]
     return [*stressed[:1], *placed, *stressed[1:]]
 
 
 def _idle(atom: Atom, edit: str) -> bool:
-    return atom.start == 0 and "front" in edit
+    return atom.start == 0 and "first" in edit
 
 
 def _candidate(task: Task, atom: Atom, edit: Edit, order: Sequence[Atom]) -> Candidate:
