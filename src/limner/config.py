@@ -32,6 +32,7 @@ SEVERAL = frozenset(name for name in FIELDS if isinstance(Request.model_fields[n
 YES_OR_NO = frozenset(
     name for name in FIELDS if bool in (note := Request.model_fields[name].annotation, *get_args(note))
 )
+MACHINE = frozenset({"device", "dtype"})  # fields that say what to draw on, not what
 SIZE = "size"  # the CLI's word for width and height; accepted here too
 PLAIN: Mapping[str, frozenset[str]] = {
     "library": frozenset({"root"}),
@@ -109,6 +110,16 @@ class Settings:
     def locked_by(self, path: Path, origin: str = "--lock") -> Self:
         """These settings with a lock of one's own in force."""
         return replace(self, _plain={**self._plain, "lock": Sourced(str(path.expanduser().absolute()), origin)})
+
+    def of_this_machine(self) -> Self:
+        """These settings without what they say of pictures; of the fields of a Request, only ``device`` and ``dtype``
+        are left. What was recorded of a picture is drawn again with these."""
+
+        def kept(values: Mapping[str, Sourced]) -> dict[str, Sourced]:
+            return {name: each for name, each in values.items() if name in MACHINE}
+
+        models = {name: kept(values) for name, values in self._models.items()}
+        return replace(self, _defaults=kept(self._defaults), _models=models, _environment=kept(self._environment))
 
     @property
     def offline(self) -> bool:

@@ -65,7 +65,8 @@ def command(
         request = near(record, amount, seed, fields)
         target = Target.of(output, several=request.n > 1) if output is not None else None
         fetch(session, request.model, telling)
-        planned = session.plan(request, literal=True, parent=parent_id(session, picture))
+        parent = parent_id(session, picture)
+        planned = session.plan(request, literal=True, parent=parent, pinned=record.adapters)
         prepare(session, telling)
         follower = Follower(telling, total=request.n, target=target)
         with follower.watching():

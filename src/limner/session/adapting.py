@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,9 +28,12 @@ class Laid:
     notices: tuple[Notice, ...] = ()
 
 
-def lay_over(request: Request, settings: Settings, honours: Collection[str]) -> Laid:
+def lay_over(
+    request: Request, settings: Settings, honours: Collection[str], pinned: Sequence[Adapter] | None = None
+) -> Laid:
     """Find the adapters that a request names: ``loras``, ``vae``, ``<lora:...>`` in the prompt, and words that are
-    textual inversions. ``honours`` are the fields that the model's family can carry out.
+    textual inversions. ``honours`` are the fields that the model's family can carry out. With ``pinned`` adapters, a
+    Record's, the words that are textual inversions are the ones among them, and no others.
 
     Raises ``UnknownName``, ``UnsupportedField``, ``InvalidRequest``, ``ModelError``.
     """
@@ -44,10 +47,12 @@ def lay_over(request: Request, settings: Settings, honours: Collection[str]) -> 
             )
         return Laid(request)
     shelf = Shelf(settings)
-    found = [*_loras(request, parsed.named, shelf), *_vae(request, shelf), *_words(request, parsed.text, shelf)]
+    words = [*(_words(request, parsed.text, shelf) if pinned is None else _same_words(pinned, shelf))]
+    found = [*_loras(request, parsed.named, shelf), *_vae(request, shelf), *words]
     extras = {adapter.hash: path for adapter, path in found}
     worded = request if parsed.text == request.prompt else request.but(prompt=parsed.text)
-    return Laid(worded, tuple(adapter for adapter, _ in found), extras, tuple(_notices(request)))
+    notices = (*_notices(request), *(_used(adapter) for adapter, _ in words))
+    return Laid(worded, tuple(adapter for adapter, _ in found), extras, notices)
 
 
 def files_of(adapters: tuple[Adapter, ...], settings: Settings) -> Mapping[str, Path]:
@@ -115,6 +120,17 @@ def _words(request: Request, prompt: str, shelf: Shelf) -> Iterator[tuple[Adapte
         word = by_word[found]
         path = shelf.find("embedding", known[word], field="prompt")
         yield Adapter(kind="embedding", name=known[word], hash=shelf.hash_of(path), word=word), path
+
+
+def _same_words(pinned: Sequence[Adapter], shelf: Shelf) -> Iterator[tuple[Adapter, Path]]:
+    for each in pinned:
+        if each.kind == "embedding":
+            yield each, shelf.of_hash("embedding", each.name, each.hash)
+
+
+def _used(adapter: Adapter) -> Notice:
+    file = "" if adapter.word == adapter.name else f" {adapter.name!r}"
+    return Notice(code="embedding", message=f"the word {adapter.word!r} stands for the textual inversion{file} here")
 
 
 def _plain(name: str) -> str:

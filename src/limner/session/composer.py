@@ -40,7 +40,7 @@ from limner.session.scoring_new import NewPictures
 from limner.session.scoring_subjects import Scorable
 from limner.session.upscalers import upscaler_files
 from limner.session.upscaling import plan_upscaling
-from limner.types import Drawn, Notice, Plan, Record, Request, Score, now
+from limner.types import Adapter, Drawn, Notice, Plan, Record, Request, Score, now
 
 OTHER_WEIGHTS = "bring back the files of then, or draw with those that are here: limner replay IMAGE --any-weights"
 
@@ -114,10 +114,21 @@ class Session:
             batching=self._batching,
         )
 
-    def plan(self, request: Request, *, literal: bool = False, parent: str | None = None) -> tuple[Plan, ...]:
+    def plan(
+        self,
+        request: Request,
+        *,
+        literal: bool = False,
+        parent: str | None = None,
+        pinned: Sequence[Adapter] | None = None,
+    ) -> tuple[Plan, ...]:
         """Resolve everything, load nothing: one Plan for each run of images with the same words (one, unless the
-        prompt has variants or wildcards). Torch-free. Raises ``InvalidRequest``, ``ModelError``, ``ConfigError``."""
-        made = plans(request, self._means, literal=literal, parent=parent)
+        prompt has variants or wildcards). Torch-free.
+
+        ``literal`` takes the request as it is: braces are words, and the user's settings add nothing but a device and a
+        dtype. ``pinned``, a Record's adapters, says which words and upscalers are which files. Raises
+        ``InvalidRequest``, ``ModelError``, ``ConfigError``."""
+        made = plans(request, self._means, literal=literal, parent=parent, pinned=pinned)
         return self._weighed(made)
 
     def foresee(self, request: Request) -> tuple[Plan, ...]:
@@ -285,12 +296,13 @@ class Session:
 
     def _planned_again(self, record: Record) -> tuple[Plan, ...]:
         if record.recipe.family == Upscaling.name:
-            return (plan_upscaling(record.request, self.settings, self._means.machine, self._means.extras),)
+            extras, pinned = self._means.extras, record.adapters
+            return (plan_upscaling(record.request, self.settings, self._means.machine, extras, pinned=pinned),)
         asked = request_of(record)
         try:
-            return self.plan(asked, literal=True)
+            return self.plan(asked, literal=True, pinned=record.adapters)
         except DeviceError as error:
-            (plan,) = self.plan(asked.but(device=None, dtype=None), literal=True)
+            (plan,) = self.plan(asked.but(device=None, dtype=None), literal=True, pinned=record.adapters)
             notice = Notice(code="other-device", message=f"{error.message}; drawn on {plan.device} instead")
             return (plan.model_copy(update={"notices": (*plan.notices, notice)}),)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,7 @@ from limner.models.pipeline_memory import InMemory
 from limner.models.resolve import Resolved
 from limner.session.composer import Session
 from limner.session.planning import Means
-from limner.types import Plan, Request
+from limner.types import Adapter, Plan, Request
 
 __all__ = ["PipelineSession"]
 
@@ -39,7 +40,14 @@ class PipelineSession(Session):
     def _means(self) -> Means:
         return replace(super()._means, resolver=self._resolved, family=self.family, fixed=self._fixed)
 
-    def plan(self, request: Request, *, literal: bool = False, parent: str | None = None) -> tuple[Plan, ...]:
+    def plan(
+        self,
+        request: Request,
+        *,
+        literal: bool = False,
+        parent: str | None = None,
+        pinned: Sequence[Adapter] | None = None,
+    ) -> tuple[Plan, ...]:
         """As ``Session.plan``. Raises ``InvalidRequest`` where another model is asked for, ``DeviceError`` where
         another device or dtype is: the pipeline stays as it is."""
         if request.model not in (None, self.family.model):
@@ -54,7 +62,7 @@ class PipelineSession(Session):
                     f"{name}: the pipeline of this session is in {is_}, not {asked}",
                     hint="move the pipeline itself: pipe.to(...)",
                 )
-        return super().plan(request.but(model=self.family.model), literal=literal, parent=parent)
+        return super().plan(request.but(model=self.family.model), literal=literal, parent=parent, pinned=pinned)
 
     def _unkept(self) -> Session:
         return PipelineSession(self.family, settings=self.settings, backend=self._backend, keep=False)

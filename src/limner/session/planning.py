@@ -1,24 +1,23 @@
-"""From a Request to Plans: the only place where values merge.
+"""From a Request to Plans: the only place where values merge (``merging.py`` has the order).
 
-Order, weakest first: built-in default < user ``[defaults]`` < family < card < user ``[models.NAME]`` < environment <
-flag or body. Every value that was not said remembers where it came from (``Plan.origins``).
+Every value that was not said remembers where it came from (``Plan.origins``).
 """
 
 from __future__ import annotations
 
 import random
 import secrets
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
 
-from limner import registry
-from limner.config import Settings, Sourced
-from limner.errors import ConfigError, ModelNotFound, UnsupportedField
+from limner.config import Settings
+from limner.errors import ModelNotFound
 from limner.models.catalog import Card, Catalog
 from limner.models.estimate_plan import estimate_of
-from limner.models.family import Family, Files, Particular
+from limner.models.families import load as load_family
+from limner.models.family import Family, Files
 from limner.models.lock import in_force
 from limner.models.machine import Machine, choose_device, choose_dtype
 from limner.models.pipeline_plan import IN_MEMORY
@@ -28,10 +27,12 @@ from limner.prompts.lint import lint
 from limner.prompts.styles import Style, apply, choose
 from limner.session.adapting import lay_over, without_words
 from limner.session.inputs import given_pictures, refuse_idle
+from limner.session.merging import BUILT_IN_MODEL, honoured, merge, refuse_unsupported, weak_defaults
 from limner.session.upscalers import named_upscalers
-from limner.types import Notice, Numerics, Plan, Request, Seed
+from limner.types import Adapter, Notice, Numerics, Plan, Request, Seed
 
-BUILT_IN_MODEL = "pocket"
+__all__ = ["BUILT_IN_MODEL", "Means", "load_family", "merge", "plans", "precheck"]
+
 QUIET_FIELDS = frozenset({"prompt", "n", "styles", "variation", "morph"})  # set on every Request; never "not said"
 
 
@@ -59,7 +60,7 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What all Plans of one Request stand on."""
+    """What all Plans of one Request stand on. ``pinned`` are the adapters of a Record that is drawn again."""
 
     asked: Request
     merged: Request
@@ -68,22 +69,37 @@ class Ground:
     family: Family
     means: Means
     parent: str | None
+    pinned: Sequence[Adapter] | None
+    notices: tuple[Notice, ...]
 
 
-def plans(asked: Request, means: Means, *, literal: bool = False, parent: str | None = None) -> tuple[Plan, ...]:
-    """One Plan for each run of images with the same words. ``literal`` takes braces as they are (replay).
+def plans(
+    asked: Request,
+    means: Means,
+    *,
+    literal: bool = False,
+    parent: str | None = None,
+    pinned: Sequence[Adapter] | None = None,
+) -> tuple[Plan, ...]:
+    """One Plan for each run of images with the same words. ``literal`` takes what is asked as it is (replay): braces
+    are words, and the user's settings add nothing to it but a device and a dtype. ``pinned`` are the adapters of the
+    Record that is drawn again: words and upscalers are these, whatever goes by their names now.
 
     Raises ``InvalidRequest``, ``ModelError``, ``ConfigError``.
     """
+    if literal:
+        means = replace(means, settings=means.settings.of_this_machine())
     merged, origins = merge(asked, means.settings, means.catalog)
     precheck(asked, means)
     resolved = _resolve(merged.model or BUILT_IN_MODEL, means)
     means.found[resolved.ref.weights_hash()] = resolved.files
     family = means.family or load_family(resolved.card.family)
-    merged = _seeded(_weak_defaults(merged, resolved.card, means.settings, origins))
-    _refuse_unsupported(asked, family, resolved.card)
-    refuse_idle(asked)
-    ground = Ground(asked, merged, origins, resolved, family, means, parent)
+    refuse_unsupported(asked, family, resolved.card)
+    merged = weak_defaults(merged, resolved.card, means.settings, origins)
+    refuse_idle(asked, merged)
+    merged, notices = honoured(asked, merged, origins, family, resolved.card)
+    merged = _seeded(merged)
+    ground = Ground(asked, merged, origins, resolved, family, means, parent, pinned, notices)
     return tuple(_plan(ground, words, indexes) for words, indexes in _worded(merged, means, literal))
 
 
@@ -102,40 +118,7 @@ def precheck(asked: Request, means: Means) -> None:
     """Refuse what a catalog's model cannot honour, before a byte of it is fetched. Raises ``UnsupportedField``."""
     merged, _origins = merge(asked, means.settings, means.catalog)
     if card := means.catalog.find(merged.model or BUILT_IN_MODEL):
-        _refuse_unsupported(asked, load_family(card.family), card)
-
-
-def merge(asked: Request, settings: Settings, catalog: Catalog) -> tuple[Request, dict[str, str]]:
-    """Fill unset fields from the environment and from ``[models.NAME]``; say where each came from."""
-    said = {name for name in asked.model_fields_set if getattr(asked, name) is not None}
-    origins = dict.fromkeys(said, "request")
-    environment = settings.environment()
-    merged = _fill(asked, environment, said, origins)
-    name = merged.model
-    if name is None:
-        merged = _fill(merged, _only(settings.defaults(), "model"), said, origins)
-        name = merged.model or BUILT_IN_MODEL
-    card = catalog.find(name)
-    own = {**settings.model_defaults(card.name if card else name), **settings.model_defaults(name)}
-    return _fill(merged, own, {*said, *environment}, origins), origins
-
-
-def _fill(request: Request, values: Mapping[str, Sourced], said: set[str], origins: dict[str, str]) -> Request:
-    new = {name: value for name, value in values.items() if name not in said and name != "prompt"}
-    origins.update({name: sourced.origin for name, sourced in new.items()})
-    return request.but(**{name: sourced.value for name, sourced in new.items()}) if new else request
-
-
-def _only(values: Mapping[str, Sourced], name: str) -> Mapping[str, Sourced]:
-    return {name: values[name]} if name in values else {}
-
-
-def _weak_defaults(request: Request, card: Card, settings: Settings, origins: dict[str, str]) -> Request:
-    """The user's ``[defaults]`` are weaker than the card: they fill what neither request nor card says."""
-    said = {name for name in origins if origins[name] != "card"}
-    told = {name for name in Request.model_fields if getattr(card, name, None) is not None}
-    origins.update(dict.fromkeys(told - said, "card"))
-    return _fill(request, settings.defaults(), said | told, origins)
+        refuse_unsupported(asked, load_family(card.family), card)
 
 
 def _seeded(request: Request) -> Request:
@@ -146,18 +129,6 @@ def _seeded(request: Request) -> Request:
     if request.variation > 0 and request.variation_seed is None:
         changes["variation_seed"] = secrets.randbelow(2**32 - request.n)
     return request.but(**changes) if changes else request
-
-
-def _refuse_unsupported(asked: Request, family: Family, card: Card) -> None:
-    if isinstance(family, Particular):
-        family.refuse(asked, card)
-    for name in sorted(asked.model_fields_set - family.honours):
-        if getattr(asked, name) != Request.model_fields[name].default:
-            raise UnsupportedField(
-                f"{card.name} cannot honour {name!r}",
-                field=name,
-                hint=f"leave it out, or use another model than {card.name}",
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,9 +168,9 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
         n=len(indexes),
         seed=(merged.seed or 0) + indexes[0],
     )
-    laid = lay_over(worded, ground.means.settings, ground.family.honours)
+    laid = lay_over(worded, ground.means.settings, ground.family.honours, ground.pinned)
     given = given_pictures(worded, ground.means.settings, ground.means.extras)
-    upscalers, networks = named_upscalers(worded, ground.means.settings)
+    upscalers, networks = named_upscalers(worded, ground.means.settings, ground.pinned)
     adapters, extras = (*laid.adapters, *upscalers), {**laid.extras, **given, **networks}
     if (lock := in_force(ground.means.settings)) is not None:
         lock.check_adapters(adapters)
@@ -210,7 +181,7 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
     lint_notices = [
         notice
         for text in dict.fromkeys((laid.request.prompt, words.morph_to or laid.request.prompt))
-        for notice in _lint(without_words(text, laid.adapters), ground.family, resolved.files, resolved.card)
+        for notice in _lint(text, laid.adapters, ground.family, resolved.files, resolved.card)
     ]
     return Plan(
         asked=ground.asked,
@@ -236,7 +207,14 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
         first=indexes[0],
         origins={"dtype": why, **ground.origins},
         estimate=estimate_of(planned, files, ground.means.machine),
-        notices=(*laid.notices, *planned.notices, *lint_notices, *resolved.notices),
+        notices=(
+            *ground.notices,
+            *laid.notices,
+            *_of_styles(words, ground),
+            *planned.notices,
+            *lint_notices,
+            *resolved.notices,
+        ),
         parent=ground.parent,
     )
 
@@ -267,12 +245,21 @@ def _seed(request: Request, k: int) -> Seed:
     return Seed(seed=seed + k)
 
 
-def _lint(prompt: str, family: Family, files: Files, card: Card) -> tuple[Notice, ...]:
-    """Warn, before drawing, of words a closed vocabulary cannot see."""
+def _of_styles(words: Words, ground: Ground) -> tuple[Notice, ...]:
+    """What a style adds to the negative prompt is lost on a model that takes none."""
+    if not words.negative or "negative" in ground.family.honours:
+        return ()
+    message = f"{ground.resolved.card.name} takes no negative prompt: what a style adds to it has no effect"
+    return (Notice(code="negative-unused", message=message),)
+
+
+def _lint(text: str, adapters: tuple[Adapter, ...], family: Family, files: Files, card: Card) -> tuple[Notice, ...]:
+    """Warn, before drawing, of words a closed vocabulary cannot see. Those that stand for vectors are known."""
     vocabulary = family.vocabulary(files)
     if vocabulary is None or vocabulary.open:
         return ()
-    found = lint(prompt, vocabulary)
+    rest = without_words(text, adapters)
+    found = lint(rest, vocabulary)
     if found.main_noun_unknown and found.main_noun:
         return (
             Notice(
@@ -280,19 +267,9 @@ def _lint(prompt: str, family: Family, files: Files, card: Card) -> tuple[Notice
                 message=f"{card.name} does not know {found.main_noun!r}: it will draw something else",
             ),
         )
-    if found.blind:
+    if found.blind and rest == text:
         return (Notice(code="no-known-word", message=f"{card.name} knows no word of this: it draws what it likes"),)
     if found.unknown:
         unknown = ", ".join(repr(word) for word in found.unknown)
         return (Notice(code="unknown-words", message=f"{card.name} cannot see the words {unknown}"),)
     return ()
-
-
-def load_family(name: str) -> Family:
-    """The family of that name, made anew: families hold no state. Raises ``UnknownName``."""
-    made = registry.load("families", name)
-    family = made() if callable(made) else None
-    if family is None or not hasattr(family, "course"):
-        raise ConfigError(f"the family {name!r} is not one", hint="it needs the methods of limner.models.family.Family")
-    result: Family = family
-    return result

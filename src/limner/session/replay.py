@@ -11,10 +11,12 @@ import numpy as np
 
 from limner.image import Image
 from limner.library.files import pixel_hash
+from limner.models.families import load
 from limner.models.resolve import pinned
 from limner.session.adapting import asked_again
 from limner.session.foreign import Restored
 from limner.session.ledger import Told
+from limner.session.merging import known_to
 from limner.types import Adapter, Pixels, Record, Request
 
 Verdict: TypeAlias = Literal["identical", "near", "different"]
@@ -40,17 +42,19 @@ class Replay:
 
 
 def request_of(record: Record) -> Request:
-    """A Request that asks for the Record's one image again: its words as they were drawn, its seeds, its numerics."""
+    """A Request that asks for the Record's one image again: its words as they were drawn, its seeds, its numerics. To
+    be planned ``literal``, with the Record's adapters ``pinned``. Raises ``UnknownName`` for a family that is not
+    here."""
     fields: dict[str, object] = {
         "prompt": record.prompt,
-        "negative": record.negative or None,
+        "negative": record.negative or ("" if record.request.negative is not None else None),
         "styles": (),
         "n": 1,
         "seed": record.seed.seed,
         "variation_seed": record.seed.variation_seed,
         "model": pinned(record.model),
     }
-    return record.request.but(**(fields | asked_again(record)))
+    return known_to(record.request.but(**(fields | asked_again(record))), load(record.recipe.family))
 
 
 def compare(before: Pixels, record: Record, after: Image, *, lossless: bool) -> Replay:

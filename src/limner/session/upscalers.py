@@ -17,12 +17,18 @@ from limner.types import Adapter, Request
 KIND: Literal["upscaler"] = "upscaler"
 
 
-def named_upscalers(request: Request, settings: Settings) -> tuple[tuple[Adapter, ...], Mapping[str, Path]]:
-    """The networks a request names, and their files by hash.
+def named_upscalers(
+    request: Request, settings: Settings, pinned: Sequence[Adapter] | None = None
+) -> tuple[tuple[Adapter, ...], Mapping[str, Path]]:
+    """The networks a request names, and their files by hash. With ``pinned`` adapters, a Record's, they are the ones
+    among them.
 
     Raises ``UnknownName``, ``UnsafeFile`` for a pickle, ``MismatchedWeights`` for what is no upscaler.
     """
     names = dict.fromkeys(_names(request))
+    same = [each for each in pinned or () if each.kind == KIND and each.name in names]
+    if len(same) == len(names):
+        return tuple(same), upscaler_files(same, settings)
     found = {name: find_upscaler(name, settings) for name in names}
     for path in found.values():
         recognise(path)

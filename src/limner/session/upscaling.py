@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from limner.config import Settings
@@ -13,15 +13,21 @@ from limner.models.upscale_family import Upscaling
 from limner.models.upscale_run import DTYPE
 from limner.session.inputs import given_pictures
 from limner.session.upscalers import named_upscalers
-from limner.types import ModelRef, Numerics, Plan, Request, Seed
+from limner.types import Adapter, ModelRef, Numerics, Plan, Request, Seed
 
 
 def plan_upscaling(
-    request: Request, settings: Settings, machine: Machine, extras: dict[str, Path], parent: str | None = None
+    request: Request,
+    settings: Settings,
+    machine: Machine,
+    extras: dict[str, Path],
+    parent: str | None = None,
+    pinned: Sequence[Adapter] | None = None,
 ) -> Plan:
     """The Plan that enlarges ``request.init`` by ``request.upscale``; its ``prompt`` is the picture's own.
-    ``extras`` remembers where files lie. Raises ``InvalidRequest``, ``ModelError``, ``LibraryError``."""
-    adapters, networks = named_upscalers(request, settings)
+    ``extras`` remembers where files lie; ``pinned`` are the adapters of a Record that is made again. Raises
+    ``InvalidRequest``, ``ModelError``, ``LibraryError``."""
+    adapters, networks = named_upscalers(request, settings, pinned)
     extras.update({**networks, **given_pictures(request, settings, extras)})
     family = Upscaling()
     planned = family.plan(request, None, Files(Path(), {}, extras), machine, adapters)
