@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+import limner
 import limner.session
 from limner.session import Session
 from tests.faces.calling import Limner, assert_refused, limner_in, said
@@ -165,3 +167,51 @@ def test_blind_votes_there_and_back(limner_: Limner, own_home: Path, tmp_path: P
     assert isinstance(whole, dict)
     assert whole["verdict"]["outcome"] == "better"
     assert [test["scorer"]["name"] for test in whole["verdict"]["tests"][:2]] == ["redness", "votes"]
+
+
+@pytest.fixture
+def twin(tmp_path: Path) -> Path:
+    """Another model: the built-in one with one number of its weights changed, and without a card."""
+    folder = tmp_path / "twin"
+    shutil.copytree(Path(limner.__file__).parent / "assets" / "pocket", folder)
+    weights = next((folder / "unet").glob("*.safetensors"))
+    data = bytearray(weights.read_bytes())
+    data[-4:] = bytes(4)
+    weights.write_bytes(data)
+    return folder
+
+
+def test_two_models_over_prompts_with_what_they_cost(
+    limner_: Limner, painter: Painter, twin: Path, tmp_path: Path
+) -> None:
+    args = ("compare", "--prompts", str(prompts(tmp_path, 7)), "-m", "pocket", "-m", str(twin), "--judge", "redness")
+    result = limner_(*args, "-n", "2", "--steps", "3")
+    assert result.exit_code == 0, result.stderr
+    assert "all models draw with pocket's settings: steps 3" in result.stderr
+    assert "  model: pocket -> /" in result.stdout
+    assert "over 7 prompts" in result.stdout
+    rows = [line.split("  ") for line in result.stdout.splitlines() if line.startswith(("pocket  ", str(twin)))]
+    assert any("Apache-2.0" in row for row in rows)
+    assert any("not known" in row for row in rows)
+    models = [plan.model.name for plan in painter.plans]
+    assert models == sorted(models, key=models.index)  # each is loaded once
+
+
+def test_own_settings_are_each_models_own(limner_: Limner, twin: Path, tmp_path: Path) -> None:
+    args = ("compare", "--prompts", str(prompts(tmp_path, 7)), "-m", "pocket", "-m", str(twin), "--judge", "redness")
+    result = limner_(*args, "-n", "1", "--own-settings", "--json")
+    assert result.exit_code == 0, result.stderr
+    (verdict,) = json.loads(result.stdout)["verdicts"]
+    fields = {each["field"]: (each["a"], each["b"]) for each in verdict["differing"]}
+    assert fields["model"] == ("pocket", str(twin))
+    assert "all models draw" not in result.stderr
+    assert verdict["strength"] == "indicative"  # one seed a prompt has no diversity
+
+
+def test_one_prompt_on_two_models_speaks_of_that_prompt_only(limner_: Limner, twin: Path) -> None:
+    result = limner_(
+        "compare", "--prompt", "a red fox", "-m", "pocket", "-m", str(twin), "--judge", "redness", "-n", "6"
+    )
+    assert result.exit_code == 0, result.stderr
+    assert "over 6 seeds" in result.stdout
+    assert "of other words it says nothing" in result.stderr

@@ -175,6 +175,8 @@ def _study(session: Session, telling: Telling, said: Said) -> Study:
     models = list(dict.fromkeys(arm.request.model for arm in arms))
     for model in models:
         fetch(session, model, telling)
+    if len(models) > 1 and len(texts) == 1:
+        notices.append("models on one prompt: the verdict is on these words, and of other words it says nothing")
     if len(models) > 1 and not said.own_settings:
         arms, what = common_settings(session, arms, texts[0].words)
         notices.append(what)

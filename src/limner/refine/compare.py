@@ -157,7 +157,7 @@ def study_of(
         references=references_of(arms),
         texts=tuple(texts),
         n=chosen,
-        seed=default_seed(arms, texts) if seed is None else seed,
+        seed=default_seed(arms) if seed is None else seed,
         scorers=scorers,
         margin=margin,
         diversity_margin=diversity_margin,

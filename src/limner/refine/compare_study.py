@@ -128,10 +128,11 @@ def check_size(study: Study) -> None:
         )
 
 
-def default_seed(arms: Sequence[Arm], texts: Sequence[Text]) -> int:
-    """The first seed where none is given: a hash of what is compared, so that nobody chose it and a rerun finds it."""
-    words = [[arm.name, said(arm.request)] for arm in arms], [text.model_dump(mode="json") for text in texts]
-    return int(content_hash(list(words)).removeprefix("sha256:")[:8], 16) % (2**32 - MAX_IMAGES)
+def default_seed(arms: Sequence[Arm]) -> int:
+    """The first seed where none is given: a hash of the arms, so that nobody chose it and a rerun finds it. Other words
+    to score against, or more prompts, use the same pictures; another B has fresh seeds."""
+    words = [[arm.name, said(arm.request)] for arm in arms]
+    return int(content_hash(words).removeprefix("sha256:")[:8], 16) % (2**32 - MAX_IMAGES)
 
 
 def references_of(arms: Sequence[Arm]) -> tuple[int, ...]:
