@@ -141,6 +141,7 @@ def test_a_downloaded_head_is_known_by_its_hash(
     found = said(limner("metrics", "selftest", "aesthetic", "--json"))
     assert isinstance(found, list)
     assert [each["status"] for each in found] == ["passed"]
+    assert "random weights only" in limner("metrics", "show", "aesthetic").stdout, "no score was compared"
 
 
 def test_list_says_what_each_needs_and_who_is_kin(limner: Limner) -> None:
@@ -185,7 +186,7 @@ def outcome(folder: Path, pictures: Path | None, published: float, doubt: str = 
     anchor = Anchor("pickscore", "a/b", ("example/one.png", "two.png"), ("a fox", "a dog"), (published,), doubt)
     before, selftest.ANCHORS = selftest.ANCHORS, (anchor,)
     try:
-        (found,) = selftest.run("pickscore", lambda: Here(folder), pictures, Settings.load())
+        (found,) = selftest.run(Here(folder), pictures, Settings.load())
     finally:
         selftest.ANCHORS = before
     return found
@@ -205,6 +206,17 @@ def test_selftest_compares_means_within_one_percent(folder: Path, tmp_path: Path
     assert outcome(folder, tmp_path, true * 1.02).status == "differs"
     assert outcome(folder, tmp_path, true * 1.02, "nobody knows").status == "not run"
     assert outcome(folder, None, true).status == "not run"
+
+
+def test_a_metric_that_passed_is_verified_until_its_revision_changes(limner: Limner, folder: Path) -> None:
+    settings, metric = Settings.load(), ClipB32()
+    passed = selftest.Outcome("clip-b32", "passed", "", published=True)
+    selftest.remember(metric, [passed], settings)
+    assert "published numbers (20" in limner("metrics", "show", "clip-b32").stdout
+    assert selftest.verified(ClipB32(folder).card, settings) == "weights of a folder"
+    assert selftest.verified(metric.card.model_copy(update={"revision": "2"}), settings) == "random weights only"
+    selftest.remember(metric, [passed, selftest.Outcome("clip-b32", "differs", "")], settings)
+    assert "random weights only" in limner("metrics", "show", "clip-b32").stdout
 
 
 def test_the_published_anchors_are_whole() -> None:

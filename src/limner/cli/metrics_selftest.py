@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 import click
@@ -30,7 +29,7 @@ def command(names: tuple[str, ...], *, pictures: Path | None, json_: bool) -> No
     Without NAME: all scorers that fetch weights. Exits with 8 where a number differs, with 3 where none could be run.
     """
     from limner.cli.metrics_state import package
-    from limner.evaluate.selftest import run
+    from limner.evaluate.selftest import remember, run
 
     known = registry.names("metrics")
     for name in names:
@@ -38,7 +37,12 @@ def command(names: tuple[str, ...], *, pictures: Path | None, json_: bool) -> No
             raise UnknownName("metric", name, known)
     chosen = names or tuple(name for name in known if package(name) is not None)
     settings = Settings.load()
-    found = [outcome for name in chosen for outcome in run(name, partial(made, name), pictures, settings)]
+    found = []
+    for name in chosen:
+        metric = made(name)
+        mine = list(run(metric, pictures, settings))
+        remember(metric, mine, settings)
+        found += mine
     if json_:
         out_json([{"metric": each.metric, "status": each.status, "said": each.said} for each in found])
     else:

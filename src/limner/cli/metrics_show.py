@@ -8,6 +8,8 @@ import click
 
 from limner.cli.metrics_state import State, state, states
 from limner.cli.sheet import out_json, sheet, size
+from limner.config import Settings
+from limner.evaluate.selftest import verified
 
 
 @click.command("show")
@@ -43,7 +45,7 @@ def command(name: str, *, json_: bool) -> None:
             ("size", size(card.size_bytes)),
             ("memory", ", ".join(filter(None, (size(card.memory_bytes), fit, t4)))),
             ("revision", card.revision),
-            ("verified", card.verified),
+            ("verified", verified(card, Settings.load())),
             ("here", "yes" if found.missing is None else f"no: {found.missing}"),
         ]
     )
@@ -71,6 +73,7 @@ def as_json(found: State, others: Sequence[State]) -> dict[str, object]:
     independent = [each.name for each in others if found.card.independent_of(each.card)]
     return {
         **found.card.model_dump(),
+        "verified": verified(found.card, Settings.load()),
         "here": found.missing is None,
         "missing": found.missing,
         "fetch_bytes": found.fetch,

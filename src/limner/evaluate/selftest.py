@@ -5,7 +5,8 @@ Torch-free until one is run. What cannot be run is said, never passed over.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from limner.config import Settings
-from limner.errors import LimnerError, UnreadablePicture
-from limner.evaluate.metric import Metric
+from limner.errors import LimnerError, StorageError, UnreadablePicture
+from limner.evaluate.metric import Metric, MetricCard
 from limner.evaluate.weights import opened
+from limner.models.machine import choose_device, probe
+from limner.types import now
 
 if TYPE_CHECKING:
     from limner.types import Pixels
@@ -81,17 +84,64 @@ ANCHORS = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """``passed``, ``differs`` or ``not run``; ``said`` is the figure, or what was lacking."""
+    """``passed``, ``differs`` or ``not run``; ``said`` is the figure, or what was lacking. ``published`` is false for a
+    test of the weights alone, which says nothing of a score."""
 
     metric: str
     status: Literal["passed", "differs", "not run"]
     said: str
+    published: bool = False
 
 
-def run(name: str, make: Callable[[], Metric], pictures: Path | None, settings: Settings) -> Iterator[Outcome]:
+def remember(metric: Metric, outcomes: Sequence[Outcome], settings: Settings) -> None:
+    """Note that a metric at its revision gave the published numbers here, or forget it where one differs.
+
+    Raises ``StorageError``.
+    """
+    told, name = _notes(settings), metric.card.name
+    statuses = {outcome.status for outcome in outcomes if outcome.metric == name}
+    if "differs" in statuses:
+        told.pop(name, None)
+    elif any(outcome.status == "passed" and outcome.published for outcome in outcomes if outcome.metric == name):
+        machine = probe()
+        gpu = machine.gpu(choose_device(None, machine))
+        where = gpu.name if gpu is not None else machine.cpu or machine.arch
+        told[name] = {"revision": metric.card.revision, "date": now()[:10], "machine": where}
+    else:
+        return
+    path = _file(settings)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(told, indent=2), "utf-8")
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}", hint="check the folder") from None
+
+
+def verified(card: MetricCard, settings: Settings) -> str:
+    """What is known of a metric's numbers: the card's word, or when and where its self-test passed at this revision."""
+    note = _notes(settings).get(card.name, {})
+    if note.get("revision") != card.revision:
+        return card.verified
+    return f"published numbers ({note.get('date')}, {note.get('machine')})"
+
+
+def _file(settings: Settings) -> Path:
+    return settings.data / "metrics" / "selftest.json"
+
+
+def _notes(settings: Settings) -> dict[str, dict[str, str]]:
+    try:
+        told: object = json.loads(_file(settings).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    entries = told.items() if isinstance(told, dict) else ()
+    return {str(name): note for name, note in entries if isinstance(note, dict)}
+
+
+def run(metric: Metric, pictures: Path | None, settings: Settings) -> Iterator[Outcome]:
     """All self-tests of a metric. ``pictures`` is a folder with the example pictures: a copy of the authors'
     repository, or the bare files."""
-    metric = make()
+    name = metric.card.name
     if (command := metric.missing()) is not None:
         yield Outcome(name, "not run", f"its weights are not here: {command}")
         return
@@ -140,7 +190,7 @@ def _anchored(anchor: Anchor, metric: Metric, folder: Path | None) -> Outcome:
 def _compared(anchor: Anchor, got: Sequence[float]) -> Outcome:
     shown = ", ".join(f"{a:.4f} (published {b:.4f})" for a, b in zip(got, anchor.published, strict=True))
     if all(abs(a - b) <= TOLERANCE * abs(b) for a, b in zip(got, anchor.published, strict=True)):
-        return Outcome(anchor.metric, "passed", shown)
+        return Outcome(anchor.metric, "passed", shown, published=True)
     if anchor.doubt:
         return Outcome(anchor.metric, "not run", f"{shown}: proves nothing, {anchor.doubt}")
     return Outcome(anchor.metric, "differs", shown)
