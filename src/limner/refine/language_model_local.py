@@ -28,7 +28,7 @@ class _Causal:
         only = {"local_files_only": self._offline}
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.name, **only)
-            model = AutoModelForCausalLM.from_pretrained(self.name, use_safetensors=True, **only)
+            model: Any = AutoModelForCausalLM.from_pretrained(self.name, use_safetensors=True, **only)
         except (OSError, ValueError) as error:
             kind = OfflineError if self._offline else ModelNotFound
             first = str(error).splitlines()[0] if str(error) else type(error).__name__
