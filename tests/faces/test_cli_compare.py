@@ -103,6 +103,7 @@ def test_ctrl_c_keeps_what_is_drawn_and_the_same_command_goes_on(limner_: Limner
         ((*TWO, "--margin", "0"), ("margin",)),
         (("--prompts", "missing.txt", "--axis", "steps=1,2"), ("missing.txt",)),
         (("--prompts", "x.txt", "--prompt", "a fox"), ("both",)),
+        (("--prompt", "a fox", "--axis", "steps=1,2,3", "--blind", "x"), ("two sides", "there are 3")),
         (("a", "fox"), ("what is 'a' for",)),
         (("--votes",), ("raters",)),
         ((*TWO, "-m", "poket"), ("poket", "pocket")),

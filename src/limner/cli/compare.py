@@ -120,7 +120,7 @@ def command(
     wanted = Wanted.of(output=output, csv_file=csv_file, report=report, blind=blind)
     lines = None if file is None else read_prompts(Path(file))
     arms = arms_of(prompts, models, [axis_of(axis) for axis in axes], fields)
-    _check_arms(arms)
+    _check_arms(arms, blind)
     said = Said(
         arms, lines, text, judges, alignment, category, own_settings, n, seed, margin, diversity_margin, alpha, looks
     )
@@ -148,12 +148,16 @@ def _check_sides(prompts: tuple[str, ...], file: str | None, text: str | None) -
         )
 
 
-def _check_arms(arms: Sequence[Arm]) -> None:
+def _check_arms(arms: Sequence[Arm], blind: str | None) -> None:
     if len(arms) < 2:
         raise InvalidRequest(
             "there is only one side to compare",
             field="prompt",
             hint="give a second --prompt, a second -m, or an --axis such as --axis steps=10,20",
+        )
+    if blind is not None and len(arms) > 2:
+        raise InvalidRequest(
+            f"blind votes are on two sides, and there are {len(arms)}", field="blind", hint="leave out all but two"
         )
     from limner.cli.draw import checked_early
 
@@ -164,8 +168,9 @@ def _check_arms(arms: Sequence[Arm]) -> None:
 def _study(session: Session, telling: Telling, said: Said) -> Study:
     """The comparison, fixed. Models are fetched before it can be known whether their pictures can be judged."""
     from limner.cli.downloading import fetch
-    from limner.refine.compare import scorers_for, study_of
+    from limner.refine.compare import study_of
     from limner.refine.compare_arms import common_settings, texts_of
+    from limner.refine.compare_scoring import scorers_for
     from limner.refine.compare_study import Text
 
     arms, notices = said.arms, list[str]()

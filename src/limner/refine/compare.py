@@ -15,14 +15,7 @@ from limner.evaluate.statistics import ALPHA
 from limner.refine.arms import Arm, Scored
 from limner.refine.compare_cells import Cell, Draw, cells_of, in_library
 from limner.refine.compare_run import Taken, carry_out
-from limner.refine.compare_scoring import (
-    DIVERSITY,
-    ScoreCall,
-    check_scorers,
-    default_scorers,
-    is_here,
-    reads_words,
-)
+from limner.refine.compare_scoring import DIVERSITY, ScoreCall, check_scorers, scorers_for
 from limner.refine.compare_study import (
     SEEDS,
     SEEDS_PER_PROMPT,
@@ -261,24 +254,6 @@ def compare(
         return carried(session)
     with Session() as own:
         return carried(own)
-
-
-def scorers_for(session: Session, arms: Sequence[Arm], judges: Sequence[str], alignment: str | None) -> Scorers:
-    """The scorers that are named, and for those that are not what fits the arms' models and this machine. Alignment is
-    guarded by the first named judge that reads words, where none is named for it. Raises what ``Session.plan`` raises.
-    """
-    guard = alignment or next((name for name in judges if reads_words(session, name)), None)
-    if judges and guard is not None:
-        return Scorers(judges=tuple(judges), alignment=guard, diversity=DIVERSITY)
-    requests = {arm.request.model: arm.request for arm in arms}
-    planned = [session.plan(request.model_copy(update={"seed": 0, "n": 1}))[0] for request in requests.values()]
-    cards = [session.catalog.find(plan.model.name) for plan in planned]
-    worlds = {None if card is None or card.world == "not known" else card.world for card in cards}
-    chosen = default_scorers(session, worlds.pop() if len(worlds) == 1 else None, planned[0].device)
-    if not judges:
-        return chosen if alignment is None else chosen.model_copy(update={"alignment": alignment})
-    here = chosen.alignment if chosen.alignment is not None and is_here(session, chosen.alignment) else None
-    return Scorers(judges=tuple(judges), alignment=here, diversity=DIVERSITY)
 
 
 def folder_of(study: Study, session: Session) -> Path | None:

@@ -15,7 +15,7 @@ from limner.evaluate.defaults import panel
 from limner.evaluate.metric import ANY, MetricCard
 from limner.image import Image
 from limner.models.machine import probe
-from limner.refine.arms import Scored, Trial
+from limner.refine.arms import Arm, Scored, Trial
 from limner.refine.compare_study import Scorers
 from limner.refine.pairs import Scorer
 from limner.session import Session
@@ -70,6 +70,24 @@ def check_scorers(session: Session, names: Iterable[str], worlds: Mapping[str, s
                 )
         if (command := metric.missing()) is not None:
             raise ModelNotFound(f"the weights of {name} are not here", hint=f"fetch them: {command}")
+
+
+def scorers_for(session: Session, arms: Sequence[Arm], judges: Sequence[str], alignment: str | None) -> Scorers:
+    """The scorers that are named, and for those that are not what fits the arms' models and this machine. Alignment is
+    guarded by the first named judge that reads words, where none is named for it. Raises what ``Session.plan`` raises.
+    """
+    guard = alignment or next((name for name in judges if reads_words(session, name)), None)
+    if judges and guard is not None:
+        return Scorers(judges=tuple(judges), alignment=guard, diversity=DIVERSITY)
+    requests = {arm.request.model: arm.request for arm in arms}
+    planned = [session.plan(request.model_copy(update={"seed": 0, "n": 1}))[0] for request in requests.values()]
+    cards = [session.catalog.find(plan.model.name) for plan in planned]
+    worlds = {None if card is None or card.world == "not known" else card.world for card in cards}
+    chosen = default_scorers(session, worlds.pop() if len(worlds) == 1 else None, planned[0].device)
+    if not judges:
+        return chosen if alignment is None else chosen.model_copy(update={"alignment": alignment})
+    here = chosen.alignment if chosen.alignment is not None and is_here(session, chosen.alignment) else None
+    return Scorers(judges=tuple(judges), alignment=here, diversity=DIVERSITY)
 
 
 def default_scorers(session: Session, world: str | None, device: str) -> Scorers:

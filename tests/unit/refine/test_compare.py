@@ -11,7 +11,8 @@ import pytest
 import limner
 from limner.errors import Cancelled, EvidenceError, InvalidRequest, ScorerOutOfDomain
 from limner.refine.arms import Arm, differing
-from limner.refine.compare import Comparison, compare, prepare, run, scorers_for, study_of
+from limner.refine.compare import Comparison, compare, prepare, run, study_of
+from limner.refine.compare_scoring import scorers_for
 from limner.refine.compare_study import Scorers, Study, Text
 from limner.refine.compare_table import as_csv, categories, costs, versus
 from limner.session import Session
@@ -117,7 +118,6 @@ def test_alignment_is_guarded_by_a_scorer_that_reads_words(session: Session, mon
     register(monkeypatch, "looks", redness, takes="picture")
     assert compared(session, judges=["looks", "redness"]).study.scorers.alignment == "redness"
     monkeypatch.setattr("limner.refine.compare_scoring.is_here", lambda session, name: False)
-    monkeypatch.setattr("limner.refine.compare.is_here", lambda session, name: False)
     unguarded = compared(session, judges=["looks"])
     assert unguarded.study.scorers.alignment is None
     assert "alignment with the words was not measured" in unguarded.verdict.caps
