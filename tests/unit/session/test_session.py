@@ -16,10 +16,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from limner import Request, Session
+from limner import Request, Session, disk
 from limner.config import Settings
 from limner.errors import GenerationError, InvalidRequest, MismatchedWeights, NonFinite, PictureNotFound, StorageError
-from limner.library import files
 from limner.library.metadata import read
 from limner.session import hooks
 from limner.types import Cancelled, Done, Event, Failed, Made, Notice, Pixels, Plan, Queued, Record, Step
@@ -114,7 +113,7 @@ def test_a_full_disk_fails_with_its_reason_and_the_next_request_works(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "fsync", full)
+        patch.setattr(disk.os, "fsync", full)
         events = list(session.generate(FOX.but(n=3, steps=20)))
     assert isinstance(events[-1], Failed)
     assert isinstance(events[-1].error, StorageError)
