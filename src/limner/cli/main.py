@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "gallery": ("limner.cli.gallery", "list, show, search, rate, delete, export and import pictures"),
     "score": ("limner.cli.score", "how well pictures fit words, as numbers"),
     "compare": ("limner.cli.compare", "which prompt, setting or model is better, with evidence"),
+    "bench": ("limner.cli.bench", "measure a model over a set of prompts"),
     "inspect": ("limner.cli.inspect", "what a picture's file says of how it was made"),
     "lint": ("limner.cli.lint", "what a model sees in a prompt, and what it does not"),
     "styles": ("limner.cli.styles", "list and import presets added to prompts"),
