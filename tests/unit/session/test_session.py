@@ -19,6 +19,7 @@ import pytest
 from limner import Request, Session, disk
 from limner.config import Settings
 from limner.errors import GenerationError, InvalidRequest, MismatchedWeights, NonFinite, PictureNotFound, StorageError
+from limner.library import files
 from limner.library.metadata import read
 from limner.session import hooks
 from limner.types import Cancelled, Done, Event, Failed, Made, Notice, Pixels, Plan, Queued, Record, Step
