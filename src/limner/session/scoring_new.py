@@ -37,7 +37,13 @@ class NewPictures:
                 raise ConfigError(
                     f"{said.origin}: [score] default: there is no metric {name!r}", hint=f"known: {known}"
                 )
-            if (command := self._scoring().of_pictures(name).missing()) is not None:
+            metric = self._scoring().metric(name)
+            if metric.card.takes == "set":
+                raise ConfigError(
+                    f"{said.origin}: [score] default: {name} is of several pictures at once, not of each",
+                    hint="limner metrics lists what each scorer scores",
+                )
+            if (command := metric.missing()) is not None:
                 raise ConfigError(
                     f"{said.origin}: [score] default: the weights of {name} are not here",
                     hint=f"fetch them: {command}; or draw with --no-score",

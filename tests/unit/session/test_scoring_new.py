@@ -85,7 +85,11 @@ def test_a_picture_that_cannot_be_scored_is_kept_and_told(session: Session) -> N
 
 @pytest.mark.parametrize(
     ("session", "words"),
-    [("rednes", "there is no metric 'rednes'"), ("absent", "the weights of absent are not here")],
+    [
+        ("spread", "of several pictures at once"),
+        ("rednes", "there is no metric 'rednes'"),
+        ("absent", "the weights of absent are not here"),
+    ],
     indirect=["session"],
 )
 def test_scorers_that_are_not_to_be_had_are_said_before_anything_is_drawn(session: Session, words: str) -> None:
