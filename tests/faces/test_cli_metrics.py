@@ -72,7 +72,9 @@ def pickled(state: object) -> bytes:
     return stream.getvalue()
 
 
-def test_a_pickle_is_fetched_converted_and_scores_as_the_safetensors(limner: Limner, folder: Path) -> None:
+def test_a_pickle_is_fetched_converted_and_scores_as_the_safetensors(
+    limner: Limner, folder: Path, tmp_path: Path
+) -> None:
     assert ClipB32().missing() == "limner metrics pull clip-b32"
     result = limner("metrics", "pull", "clip-b32")
     assert result.exit_code == 0, result.stderr
@@ -83,6 +85,10 @@ def test_a_pickle_is_fetched_converted_and_scores_as_the_safetensors(limner: Lim
     (theirs,) = ClipB32(folder).score(scorers.pictures(1), ["a fox"], ScoreCache(None))
     assert ours.value == theirs.value
     assert ours.revision == ClipB32.card.revision != theirs.revision
+    Image.fromarray(scorers.pictures(1)[0]).save(tmp_path / "one.png")
+    told = said(limner("score", str(tmp_path / "one.png"), "--metric", "clip-b32", "--text", "a fox", "--json"))
+    assert isinstance(told, dict)
+    assert told["pictures"][0]["scores"][0]["value"] == pytest.approx(ours.value)
     again = limner("metrics", "pull", "clip-b32")
     assert "all were here" in again.stdout
     state = said(limner("metrics", "show", "clip-b32", "--json"))
