@@ -19,6 +19,7 @@ from training.world import COLOURS, COUNTS, PLACES, RELATIONS, SIZES, TIMES, Thi
 
 CLIP = "pocket_clip"
 JUDGE = "pocket_judge"
+CHANCE = 0.6  # of two answers; below it a kind of fact counts as guessed
 _TABLE_HEAD = "| on held-out scenes of the training's own renderer | share right |\n|---|---|\n"
 _MEANINGS = {
     "r1_text": "own caption found among 256",
@@ -74,11 +75,12 @@ def measured(log: Path) -> str:
 
 
 def verified(log: Path) -> str:
-    """The last evaluation in one line."""
+    """The last evaluation in one line, with the kinds of facts at which it is hardly better than chance."""
     last = json.loads(log.read_text().splitlines()[-1])
-    share = last.get("atom_all", last.get("near_all"))
-    what = "yes-or-no questions right" if "atom_all" in last else "captions told from one wrong in one fact"
-    return f"{share:.0%} of {what} (chance: 50%) on held-out scenes of its training's renderer, by its own training"
+    kind, what = ("atom_", "yes-or-no questions") if "atom_all" in last else ("near_", "captions wrong in one fact")
+    weak = [k.removeprefix(kind) for k, v in sorted(last.items()) if k.startswith(kind) and v < CHANCE]
+    told = f"; little better than chance at: {', '.join(weak)}" if weak else ""
+    return f"{last[f'{kind}all']:.0%} of {what} told right on held-out scenes of the training's renderer{told}"
 
 
 def pack_clip(run: Path, out: Path, notes: str = "") -> None:

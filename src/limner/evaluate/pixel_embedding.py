@@ -31,5 +31,5 @@ class PixelEmbedding:
 def _small(pixels: Pixels) -> Embedding:
     """A grey floor is added so that a black picture, too, has a direction."""
     small = Image.fromarray(checked(pixels)).resize((SIDE, SIDE), Image.Resampling.BOX)
-    vector: Embedding = (np.asarray(small, dtype=np.float32).ravel() + 1) / 256
+    vector: Embedding = ((np.asarray(small).ravel().astype(np.float32) + 1) / 256).astype(np.float32)
     return vector

@@ -45,12 +45,12 @@ def test_packed_clip_gives_the_cosines_of_what_was_trained(atlas: Atlas, tmp_pat
     card = (tmp_path / "pocket_clip" / "README.md").read_text()
     assert "| colour alone | 80.0% |" in card
     assert "Seen by eye." in card
-    assert "75% of captions" in scorer.card.verified
+    assert "75% of captions wrong in one fact told right" in scorer.card.verified
     assert (tmp_path / "pocket_clip" / "NOTICE").read_text().startswith("pocket_clip: a built-in scorer")
 
 
 def test_packed_judge_gives_the_answers_of_what_was_trained(atlas: Atlas, tmp_path: Path) -> None:
-    run = written(tmp_path / "judge", {"atom_all": 0.9, "atom_time": 1.0})
+    run = written(tmp_path / "judge", {"atom_all": 0.9, "atom_colour": 0.5, "atom_time": 1.0})
     vocab = train_judge.vocabulary(atlas.things)
     torch.manual_seed(0)
     model = train_judge.Judge(len(vocab), 48).half().float().eval()
@@ -63,7 +63,8 @@ def test_packed_judge_gives_the_answers_of_what_was_trained(atlas: Atlas, tmp_pa
     with torch.no_grad():
         expected = model(shown(PICTURES[:1]), torch.tensor([ids]))[0].sigmoid().tolist()
     assert [answer.yes for answer in found] == pytest.approx(expected, abs=1e-5)
-    assert "90% of yes-or-no questions right" in scorer.card.verified
+    assert "90% of yes-or-no questions told right" in scorer.card.verified
+    assert scorer.card.verified.endswith("little better than chance at: colour")
 
 
 def test_the_revision_follows_the_weights(atlas: Atlas, tmp_path: Path) -> None:
