@@ -36,6 +36,7 @@ EPILOG = (
 @click.option("--judge", "judges", multiple=True, metavar="NAME", help="a scorer that judges; repeat for several")
 @click.option("--text", metavar="TEXT", help="the words that pictures are scored against; default: the prompt's")
 @click.option("--margin", type=float, default=0.5, show_default=True, help="what may be lost, in standard deviations")
+@click.option("--diversity-margin", type=float, metavar="NUMBER", help="another margin for diversity over seeds")
 @click.option(
     "--llm",
     default="",
@@ -71,6 +72,7 @@ def command(
     judges: tuple[str, ...],
     text: str | None,
     margin: float,
+    diversity_margin: float | None,
     llm: str,
     llm_model: str,
     expander: str,
@@ -119,6 +121,7 @@ def command(
         margin,
         force=force,
         interactive=interactive,
+        diversity_margin=diversity_margin,
         llm=llm,
         llm_model=llm_model,
         expander=expander,

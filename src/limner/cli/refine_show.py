@@ -129,11 +129,11 @@ def _tell(found: Refinement, session: Session, wanted: Wanted) -> None:
     if telling.to_people:
         for verdict in found.verdicts:
             _tell_tests(verdict)
-        out("")
         for line in tree(found):
             out(line)
-        out("")
-        told(_next(found))
+        if (after := _next(found)) != "":
+            out("")
+            told(after)
     for path in paths:
         out(str(path))
     if report is not None:
@@ -176,7 +176,9 @@ def tree(found: Refinement) -> list[str]:
     for candidate in found.candidates:
         by_parent.setdefault(candidate.parent, []).append(candidate)
     own = Candidate(id=USER, request=found.design.request, parent="", edit="your words")
-    return [f"{own.edit}: {one_line(own.request.prompt, 80)}", *_below(own, by_parent, found, "")] if by_parent else []
+    return (
+        ["", f"{own.edit}: {one_line(own.request.prompt, 80)}", *_below(own, by_parent, found, "")] if by_parent else []
+    )
 
 
 def _below(own: Candidate, by_parent: dict[str, list[Candidate]], found: Refinement, indent: str) -> Iterator[str]:

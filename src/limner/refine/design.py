@@ -80,6 +80,7 @@ class Design(Frozen):
     finalists: int
     seed: int
     margin: float = MARGIN
+    diversity_margin: float | None = None
     alpha: float = ALPHA
     interactive: bool = False
     llm: str = ""

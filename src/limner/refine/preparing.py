@@ -23,6 +23,7 @@ from limner.session.planning import load_family
 from limner.types import Plan, Request
 
 LEAST_CHOSEN = 2
+LARGEST_MARGIN = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Wishes:
     alpha: float = ALPHA
     force: bool = False
     interactive: bool = False
+    diversity_margin: float | None = None
     llm: str = ""
     llm_model: str = ""
     expander: str = ""
@@ -50,6 +52,7 @@ class Wishes:
 def design_of(request: Request, session: Session, wishes: Wishes) -> Design:
     """The Design of a refinement. Draws nothing. Raises ``InvalidRequest`` (a budget too small for a verdict, a prompt
     that is several, identical scorers), ``NotIndependent``, ``ScorerOutOfDomain``, and what planning raises."""
+    _check_numbers(wishes)
     plan = _planned(request, session)
     words = plain(without_tags(request.prompt).text) if wishes.text is None else " ".join(wishes.text.split())
     if not words:
@@ -83,10 +86,22 @@ def design_of(request: Request, session: Session, wishes: Wishes) -> Design:
         margin=wishes.margin,
         alpha=wishes.alpha,
         interactive=wishes.interactive,
+        diversity_margin=wishes.diversity_margin,
         llm=wishes.llm,
         llm_model=wishes.llm_model,
         expander=wishes.expander,
     )
+
+
+def _check_numbers(wishes: Wishes) -> None:
+    margins = [wishes.margin, *([] if wishes.diversity_margin is None else [wishes.diversity_margin])]
+    for margin in margins:
+        if not 0 < margin <= LARGEST_MARGIN:  # NaN too
+            raise InvalidRequest(
+                f"margin: {margin} is not between 0 and {LARGEST_MARGIN}", field="margin", hint="0.5 is usual"
+            )
+    if not 0 < wishes.alpha < 1:
+        raise InvalidRequest(f"alpha: {wishes.alpha} is no chance", field="alpha", hint="0.05 is usual")
 
 
 def _check_models(wishes: Wishes, strategies: Sequence[str], *, offline: bool) -> None:

@@ -43,6 +43,7 @@ def prove(
         alignment=design.alignment,
         diversity=design.diversity,
         margin=design.margin,
+        diversity_margin=design.diversity_margin,
         alpha=design.alpha,
         caps=design.caps,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,15 +16,15 @@ from limner.refine.compare_scoring import ScoreCall, scorer_of
 from limner.refine.concluding import best_pictures, conclusion
 from limner.refine.design import DEFAULT_BUDGET, LEAST_PAIRS, SEARCH_SHARE, Budget, Design
 from limner.refine.journal import Journal
-from limner.refine.language_model import writer
 from limner.refine.pairs import Scorer
 from limner.refine.preparing import Wishes, design_of, honours, weighs
 from limner.refine.proving import prove
 from limner.refine.refinement import Refinement
+from limner.refine.remembering import continuation, remembered, writing
 from limner.refine.search import Search
 from limner.refine.strategies.seeds import best_of
 from limner.refine.strategy import Candidate, Task, Write, load
-from limner.refine.verdict import Verdict
+from limner.refine.verdict import MARGIN, Verdict
 from limner.session import Session
 from limner.types import Plan, Request, now
 
@@ -191,7 +190,7 @@ class Refining:
 
     def _task(self) -> Task:
         design = self.design
-        plan = self.plan(design.request)
+        plan, offline = self.plan(design.request), self.session.offline
         return Task(
             request=design.request,
             words=plain(design.request.prompt),
@@ -203,41 +202,13 @@ class Refining:
             guidance=plan.recipe.guidance,
             negative=honours(plan, "negative"),
             styles=self.session.styles,
-            write=self._remembered(self._writer(), "write"),
-            continue_=self._remembered(self._continuation(), "continue"),
+            write=remembered(
+                self.faces.write or writing(self.design, offline=self.session.offline), "write", self.journal
+            ),
+            continue_=remembered(continuation(self.design, offline=self.session.offline), "continue", self.journal),
             warn=self._warn,
             refused=self._refused,
         )
-
-    def _writer(self) -> Write | None:
-        design = self.design
-        if self.faces.write is not None or not design.llm:
-            return self.faces.write
-        return writer(design.llm, design.llm_model, offline=self.session.offline, seed=design.seed)
-
-    def _continuation(self) -> Write | None:
-        if not self.design.expander:
-            return None
-        from limner.refine.language_model_local import Continuation
-
-        return Continuation(self.design.expander, offline=self.session.offline, seed=self.design.seed)
-
-    def _remembered(self, write: Write | None, kind: str) -> Write | None:
-        """A language model whose answers are kept, so that a run taken up again finds them as they were."""
-        if write is None:
-            return None
-        times: Counter[str] = Counter()
-
-        def ask(text: str) -> str:
-            asked = f"{kind} {text}"
-            answer = self.journal.answer(asked, times[asked])
-            times[asked] += 1
-            if answer is None:
-                answer = write(text)
-                self.journal.add_answer(asked, answer)
-            return answer
-
-        return ask
 
     def _chosen(self, pool: Sequence[Candidate]) -> Sequence[Candidate]:
         if self.journal.chosen is None and self.faces.choose is not None:
@@ -281,6 +252,8 @@ def refine(
     scorers: Sequence[str] = (),
     judges: Sequence[str] = (),
     text: str | None = None,
+    margin: float = MARGIN,
+    diversity_margin: float | None = None,
     llm: str = "",
     llm_model: str = "",
     force: bool = False,
@@ -301,7 +274,9 @@ def refine(
         tuple(scorers),
         tuple(judges),
         text,
+        margin,
         force=force,
+        diversity_margin=diversity_margin,
         llm=llm,
         llm_model=llm_model,
     )

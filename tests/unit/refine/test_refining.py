@@ -163,6 +163,8 @@ def test_without_a_library_nothing_is_written(painter: Painter, own_home: Path) 
         ({"judges": (SISTER,)}, NotIndependent, "share left eye"),
         ({"judges": (FOREIGN,)}, ScorerOutOfDomain, "other pictures"),
         ({"judges": ("nobody",)}, InvalidRequest, "nobody"),
+        ({"margin": 0.0}, InvalidRequest, "margin"),
+        ({"diversity_margin": float("nan")}, InvalidRequest, "margin"),
         ({"strategies": ("opt2i",)}, InvalidRequest, "language model"),
         ({"llm": "http://localhost:1/v1"}, InvalidRequest, "no strategy asks"),
     ],
