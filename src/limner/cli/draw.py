@@ -35,6 +35,9 @@ EPILOG = "The path of each picture goes to stdout, everything else to stderr. Ct
 @click.option("--show/--no-show", default=None, help="show the picture in the terminal; default: where stdout is one")
 @click.option("--no-keep", is_flag=True, help="keep nothing in the library; needs -o")
 @click.option("--no-score", is_flag=True, help="do not score the new pictures (limner score does, later)")
+@click.option(
+    "--rank", metavar="SCORER", help="order the pictures by a scorer of words (auto: the one for such pictures)"
+)
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("--lock", metavar="FILE", help="only with the weights that this file names (limner models lock)")
 @click.option("-q", "--quiet", is_flag=True, help="only paths and warnings")
@@ -48,6 +51,7 @@ def command(
     show: bool | None,
     no_keep: bool,
     no_score: bool,
+    rank: str | None,
     offline: bool,
     lock: str | None,
     quiet: bool,
@@ -61,6 +65,8 @@ def command(
         request = checked_early(Request.of(prompt=" ".join(words), **fields))
     else:
         _check_file_words(words, fields)
+        if rank is not None:
+            raise InvalidRequest("--rank orders the pictures of one prompt, and --from brings many", field="rank")
         from limner.prompts.files import read_prompts
 
         lines = read_prompts(Path(file))
@@ -79,7 +85,7 @@ def command(
 
             return draw_file(session, Path(file), lines, fields, target, telling, again=again)
         assert request is not None
-        return draw_one(session, request, target, telling)
+        return draw_one(session, request, target, telling, rank=rank)
 
 
 def _settings(lock: str | None) -> Settings | None:
@@ -89,8 +95,12 @@ def _settings(lock: str | None) -> Settings | None:
     return None if lock is None else Settings.load().locked_by(Path(lock))
 
 
-def draw_one(session: Session, request: Request, target: Target | None, telling: Telling) -> int:
-    """Draw one request and tell of it. Raises any ``LimnerError``."""
+def draw_one(
+    session: Session, request: Request, target: Target | None, telling: Telling, *, rank: str | None = None
+) -> int:
+    """Draw one request and tell of it, at last in the order that the scorer ``rank`` gives. Raises any
+    ``LimnerError``."""
+    from limner.cli import ranking
     from limner.cli.downloading import fetch
     from limner.cli.drawing import Follower
 
@@ -100,8 +110,13 @@ def draw_one(session: Session, request: Request, target: Target | None, telling:
     prepare(session, telling, welcome=all(plan.model.name == "pocket" for plan in planned))
     total = sum(len(plan.seeds) for plan in planned)  # request.n may be left to the settings
     follower = Follower(telling, total=total, target=None if target is None else target.numbered(total > 1))
+    card = session.catalog.find(planned[0].model.name)
+    scorer = None if rank is None else ranking.scorer_for(session, rank, "not known" if card is None else card.world)
     with follower.watching():
-        follower.follow(session.run(planned, previews=telling.preview))
+        pictures = follower.follow(session.run(planned, previews=telling.preview))
+    if scorer is not None:
+        ranked = ranking.rank(session, pictures, request.prompt, scorer)
+        ranking.tell(ranked, scorer, as_json=telling.json)
     return 0
 
 
