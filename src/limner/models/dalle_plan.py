@@ -9,6 +9,7 @@ from limner.models.dalle_files import FAMILY, MODEL, VQGAN, WORDS
 from limner.models.family import Files, Planned
 from limner.models.inspect import read_json
 from limner.models.nets.dalle_configs import DalleConfig, VqganConfig, check_pair
+from limner.prompts.plain import as_words
 from limner.prompts.vocabulary import OpenVocabulary
 from limner.types import Estimate, Notice, Prompted, Recipe, Request
 
@@ -44,6 +45,7 @@ def plan(request: Request, card: Card, files: Files) -> Planned:
         },
     )
     size = sum(path.stat().st_size for name, path in files.paths.items() if name.endswith((".msgpack", ".safetensors")))
+    notices = (*notices, *as_words(card.name, (request.prompt,)))
     return Planned(recipe, filled, notices, Estimate(weights_bytes=size))
 
 

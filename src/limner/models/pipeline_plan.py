@@ -11,7 +11,7 @@ from limner.models.family import Files, Planned
 from limner.models.inspect import read_json
 from limner.models.layout import INDEX
 from limner.models.pipeline_kinds import Kind, kind_of
-from limner.prompts import syntax
+from limner.prompts.plain import as_words
 from limner.types import Estimate, Notice, Recipe, Request
 
 __all__ = ["CHECKER", "FAMILY", "IN_MEMORY", "Described", "checker_in", "describe", "extra", "plan", "refuse_negative"]
@@ -72,7 +72,13 @@ def plan(request: Request, described: Described, size: tuple[int | None, int | N
     steps = request.steps or kind.steps
     guidance, unused = _guidance(request, described)
     negative, dropped = _negative(request, described, guidance)
-    notices = (*_manner(described), *unused, *dropped, *_syntax_notices(request, described), *described.notices)
+    notices = (
+        *_manner(described),
+        *unused,
+        *dropped,
+        *as_words(described.name, (request.prompt, request.negative or "")),
+        *described.notices,
+    )
     options: dict[str, str | int | float | bool] = {"class": kind.name, "prompt": request.prompt}
     for name, value in (("negative", negative), ("steps", steps), ("guidance", guidance)):
         if value is not None:
@@ -199,21 +205,6 @@ def _manner(described: Described) -> tuple[Notice, ...]:
     if kind.progress == "none":
         said += "; it tells no progress, and can be cancelled between pictures only"
     return (Notice(code="foreign-pipeline", message=said),)
-
-
-def _syntax_notices(request: Request, described: Described) -> tuple[Notice, ...]:
-    """Weights, breaks and schedules are Limner's and A1111's notation; a foreign pipeline reads them as words."""
-    texts = [request.prompt, *([request.negative] if request.negative else [])]
-    if not any(_has_syntax(text) for text in texts):
-        return ()
-    message = f"{described.name} does not know (word:1.2), [a:b:0.5] or BREAK: they are read as words"
-    return (Notice(code="syntax-as-words", message=message),)
-
-
-def _has_syntax(text: str) -> bool:
-    staged = syntax.schedule(text, 20)
-    pieces = syntax.parse_weights(staged[0].text)
-    return len(staged) > 1 or "".join(getattr(piece, "text", "") for piece in pieces) != text
 
 
 def _checker_notices(name: str, index: Config) -> tuple[Notice, ...]:

@@ -69,7 +69,9 @@ def named(text: str) -> Named:
         weights.insert(0, _weight(text, parts.pop()))
     name = ":".join(parts).strip()
     if not name:
-        raise InvalidRequest(f"loras: {text!r:.80} names no LoRA", field="loras", hint="write NAME or NAME:WEIGHT")
+        raise InvalidRequest(
+            f"loras (--lora): {text!r:.80} names no LoRA", field="loras", hint="write NAME or NAME:WEIGHT"
+        )
     return _named(name, weights)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from limner import Request, Session
+from limner.config import Settings
 from limner.errors import InvalidRequest, LimnerError, MismatchedWeights, NonFinite, UnsupportedField
 from limner.types import Cancelled, Done, Made, Step
 from tests.dalle import FIXTURES, OTHER_CONFIG, dalle_tree, write_other
@@ -159,3 +160,23 @@ def test_logits_that_are_not_finite_end_the_job(session: Session, tmp_path: Path
     root = write_other(tmp_path / "m", tree)
     with pytest.raises((NonFinite, LimnerError), match=r"NaN or infinity|not finite"):
         session.generate(asked(model=str(root))).result()
+
+
+def test_notation_it_reads_as_words_is_said(session: Session) -> None:
+    for prompt, said in (("a (red:1.3) fox", True), ("a [red|blue] fox", True), ("a red fox", False)):
+        (plan,) = session.plan(asked(prompt=prompt))
+        assert ("syntax-as-words" in [notice.code for notice in plan.notices]) is said
+
+
+def test_settings_and_styles_it_cannot_honour_are_named_and_left_out(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[defaults]\nnegative = "rain"\nsteps = 7\nclip_skip = 2\n')
+    (tmp_path / "styles.toml").write_text("[sunny]\nprompt = '{prompt} in the sun'\nnegative = 'clouds'\n")
+    with Session(settings=Settings.load(tmp_path, {}), offline=True, scored=False) as made:
+        image = made.generate(asked(styles=("sunny",))).result()[0]
+        messages = {notice.code: notice.message for notice in image.record.notices}
+        for name in ("negative", "steps", "clip_skip"):
+            assert name in messages["settings-unused"]
+        assert "takes no negative prompt" in messages["negative-unused"]
+        request = image.record.request
+        assert (request.negative, request.steps, request.clip_skip) == (None, None, None)
+        assert made.replay(image.path or "").verdict == "identical"

@@ -49,6 +49,7 @@ def adapt(adapters: Sequence[Adapter], files: Files, model: str, vae: Autoencode
             words.append((adapter.word or adapter.name, embedding.count))
         elif adapter.kind == VAE:
             file = read_vae(_path(adapter, files), vae, adapter.name, model)
+            notices.extend(filter(None, [file.other_family(adapter.name, model, vae)]))
             vae = file.config
             if not file.own_scaling:
                 notices.append(file.notice(adapter.name))

@@ -6,6 +6,7 @@ A diffusers file with its ``config.json`` beside it, the same alone, or CompVis'
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,17 @@ class VaeFile:
     path: Path
     config: AutoencoderConfig
     own_scaling: bool
+
+    def other_family(self, name: str, model: str, base: AutoencoderConfig) -> Notice | None:
+        """What to say of one that fits by its shapes and is made for other latents: Stable Diffusion 1 and XL are like
+        that. Only its own config tells."""
+        if math.isclose(self.config.scaling_factor, base.scaling_factor, rel_tol=0.02):
+            return None
+        message = (
+            f"VAE {name!r} fits {model} by its shapes, and is of another family: its latents are scaled by "
+            f"{self.config.scaling_factor:g}, the model's own by {base.scaling_factor:g}; expect a wrong picture"
+        )
+        return Notice(code="vae-of-another-family", message=message)
 
     def notice(self, name: str) -> Notice:
         scaling = f"latents are scaled by {self.config.scaling_factor:g}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,17 @@ def test_other_latents_and_other_factors_are_refused_by_name(base: Path, other: 
 def test_what_is_no_autoencoder(base: Path) -> None:
     with pytest.raises(MismatchedWeights, match="is no autoencoder"):
         read_vae(base / "unet" / "diffusion_pytorch_model.safetensors", own(base), "unet", "tiny")
+
+
+def test_one_of_another_family_is_told_by_its_scaling(base: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "vae"
+    shutil.copytree(base / "vae", folder)
+    config = json.loads((folder / "config.json").read_text())
+    for scaling, other in ((config["scaling_factor"], False), (0.13025, True)):
+        (folder / "config.json").write_text(json.dumps(config | {"scaling_factor": scaling}))
+        found = read_vae(folder / "diffusion_pytorch_model.safetensors", own(base), "theirs", "tiny")
+        notice = found.other_family("theirs", "tiny", own(base))
+        assert (notice is not None) is other
+    assert notice is not None
+    assert "another family" in notice.message
+    assert "0.13025" in notice.message
