@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,10 +48,11 @@ def lay_over(
         return Laid(request)
     shelf = Shelf(settings)
     words = [*(_words(request, parsed.text, shelf) if pinned is None else _same_words(pinned, shelf))]
-    found = [*_loras(request, parsed.named, shelf), *_vae(request, shelf), *words]
+    loras, twice = _added_up(_loras(request, parsed.named, shelf))
+    found = [*loras, *_vae(request, shelf), *words]
     extras = {adapter.hash: path for adapter, path in found}
     worded = request if parsed.text == request.prompt else request.but(prompt=parsed.text)
-    notices = (*_notices(request), *(_used(adapter) for adapter, _ in words))
+    notices = (*_notices(request), *twice, *(_used(adapter) for adapter, _ in words))
     return Laid(worded, tuple(adapter for adapter, _ in found), extras, notices)
 
 
@@ -100,6 +101,28 @@ def _loras(request: Request, tagged: tuple[Named, ...], shelf: Shelf) -> Iterato
             ),
             path,
         )
+
+
+def _added_up(found: Iterable[tuple[Adapter, Path]]) -> tuple[list[tuple[Adapter, Path]], list[Notice]]:
+    """LoRA add up, in any order: each file once, in the order of their hashes, so that the same sum is the same Plan
+    and the same pixels."""
+    made: dict[str, tuple[Adapter, Path]] = {}
+    notices = []
+    for adapter, path in found:
+        if adapter.hash not in made:
+            made[adapter.hash] = adapter, path
+            continue
+        first, _ = made[adapter.hash]
+        scale, text = first.scale + adapter.scale, _text_scale(first) + _text_scale(adapter)
+        both = first.model_copy(update={"scale": scale, "text_scale": None if text == scale else text})
+        made[adapter.hash] = both, path
+        said = f"LoRA {adapter.name!r} is named more than once: its weights add up to {scale:g}"
+        notices.append(Notice(code="lora-added-up", message=said))
+    return [made[each] for each in sorted(made)], notices
+
+
+def _text_scale(adapter: Adapter) -> float:
+    return adapter.scale if adapter.text_scale is None else adapter.text_scale
 
 
 def _vae(request: Request, shelf: Shelf) -> Iterator[tuple[Adapter, Path]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from limner import Request, Session
 from limner.config import Settings
@@ -161,3 +163,58 @@ def test_negative_without_guidance_is_said(tmp_path: Path) -> None:
 def test_what_a_family_cannot_honour_is_refused_before_anything_is_fetched(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedField, match="'steps'"):
         plan(session(tmp_path), model="dalle-mini", steps=4)
+
+
+def test_the_same_pixels_have_the_same_identity(tmp_path: Path) -> None:
+    made = session(tmp_path)
+    base = plan(made).identity
+    assert plan(made, clip_skip=1).identity == base != plan(made, clip_skip=2).identity
+    longer = "a blue cat on the beach " * 20
+    assert plan(made, morph_to=longer, morph=0.0).identity == base != plan(made, morph_to=longer, morph=0.1).identity
+    assert plan(made, tiled=True).identity == base
+    large = {"width": 1024, "height": 1024}
+    assert plan(made, **large, tiled=True).identity != plan(made, **large).identity
+
+
+@pytest.mark.parametrize("compat", [None, "a1111"])
+def test_noise_added_for_a_solver_that_draws_none_is_said(tmp_path: Path, compat: str | None) -> None:
+    made = session(tmp_path)
+    idle = plan(made, solver="euler", noise_delta=31337, compat=compat)
+    assert "noise_delta has no effect: Euler draws" in next(
+        n.message for n in idle.notices if n.code == "noise-delta-unused"
+    )
+    assert idle.identity == plan(made, solver="euler", compat=compat).identity
+    used = plan(made, solver="euler-a", noise_delta=31337, compat=compat)
+    assert "noise-delta-unused" not in [n.code for n in used.notices]
+    assert used.identity != plan(made, solver="euler-a", compat=compat).identity
+
+
+def test_a_field_whose_flag_has_another_name_is_refused_by_both(tmp_path: Path) -> None:
+    for fields, said in (
+        ({"width": 256, "height": 256}, r"'height' \(--size\)"),
+        ({"loras": ("a",)}, r"'loras' \(--lora\)"),
+    ):
+        with pytest.raises(UnsupportedField, match=said):
+            plan(session(tmp_path), model="dalle-mini", **fields)
+
+
+def test_lora_add_up_in_any_order(tmp_path: Path) -> None:
+    folder = tmp_path / "models" / "loras"
+    folder.mkdir(parents=True)
+    layer = "lora_unet_mid_block_resnets_0_conv1"
+    for seed, name in enumerate(("one", "two")):
+        made = torch.Generator().manual_seed(seed)
+        down, up = torch.randn(4, 224, 3, 3, generator=made), torch.randn(224, 4, 1, 1, generator=made) / 10
+        save_file({f"{layer}.lora_down.weight": down, f"{layer}.lora_up.weight": up}, folder / f"{name}.safetensors")
+    made = session(tmp_path)
+    base = plan(made, loras=("one:0.5", "two:0.75"))
+    same = (
+        plan(made, loras=("two:0.75", "one:0.5")),
+        plan(made, loras=("one:0.25", "two:0.75", "one:0.25")),
+        plan(made, prompt="a red fox <lora:two:0.75>", loras=("one:0.5",)),
+    )
+    assert {each.identity for each in same} == {base.identity}
+    assert {each.adapters for each in same} == {base.adapters}, "what is run is the same, to the last bit"
+    assert "add up to 0.5" in next(n.message for n in same[1].notices if n.code == "lora-added-up")
+    assert plan(made, loras=("one:0.75", "two:0.5")).identity != base.identity
+    assert plan(made, loras=("one:0.25:0.5", "two:0.75")).identity != base.identity

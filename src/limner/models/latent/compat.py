@@ -49,26 +49,29 @@ def reading(request: Request, solver: SolverCard) -> Reading:
     return PLAIN if request.compat is None else Reading(webui=True, evals=solver.evals_per_step)
 
 
-def options(request: Request, *, xl: bool) -> Options:
+def options(request: Request, solver: SolverCard, *, xl: bool) -> Options:
     """What of it decides the pixels beyond levels and words, for ``Recipe.options``. The web UI takes XL's encoders at
-    their usual layer, whatever clip skip says."""
+    their usual layer, whatever clip skip says; the last layer is the others' usual one."""
     found: Options = {}
-    if request.clip_skip is not None and not (xl and request.compat):
+    if request.clip_skip not in (None, None if xl else 1) and not (xl and request.compat):
         found["clip_skip"] = request.clip_skip
     if request.compat is not None:
         found |= {"compat": request.compat, "spread": False}
     if request.noise_source == "philox":
         found["noise_source"] = request.noise_source
-    if request.noise_delta:
+    if request.noise_delta and _draws_noise(request, solver):
         found["noise_delta"] = request.noise_delta
     return found
 
 
 def notices(request: Request, solver: SolverCard, *, xl: bool) -> list[Notice]:
     """What it does not as the web UI does, and what that leaves out."""
-    if request.compat is None:
-        return []
     found = []
+    if request.noise_delta and not _draws_noise(request, solver):
+        said = f"noise_delta has no effect: {solver.title} draws no noise that it is added to"
+        found.append(Notice(code="noise-delta-unused", message=said))
+    if request.compat is None:
+        return found
     if xl and (request.clip_skip or 2) != 2:
         said = f"clip skip {request.clip_skip} is left out: the web UI reads XL's encoders at the penultimate layer"
         found.append(Notice(code="compat-clip-skip", message=said))
@@ -83,6 +86,13 @@ def notices(request: Request, solver: SolverCard, *, xl: bool) -> list[Notice]:
         said = "AND joins two prompts in the web UI; here it is a word like any other"
         found.append(Notice(code="compat-and", message=said))
     return found
+
+
+def _draws_noise(request: Request, solver: SolverCard) -> bool:
+    """Whether anything is drawn after the first noise: by the solver, over a picture, for a second pass. A Brownian
+    path, the web UI's for its SDE samplers, has the picture's own seed."""
+    own = solver.stochastic and not (request.compat and solver.name in compat.BROWNIAN)
+    return own or request.init is not None or request.hires is not None
 
 
 def begin_of(steps: int, strength: float) -> int:

@@ -199,6 +199,7 @@ def _in_tiles(planned: Planned, ground: Ground, adapters: Sequence[Adapter]) -> 
     said = f"decoded in tiles of {pixels}x{pixels} that overlap: less memory, and other pixels near the seams"
     if cells <= TILE:
         said = f"tiled: the picture is no larger than one tile of {pixels}x{pixels}, so nothing changes"
+        return _with(planned, {}, [Notice(code="tiled", message=said)])
     return _with(planned, {"tile": TILE, "tile_overlap": OVERLAP}, [Notice(code="tiled", message=said)])
 
 

@@ -128,7 +128,7 @@ def _drawn(
         **({"silent_negative": True} if silent else {}),
         **_inpainting(request, card, configs),
     }
-    options |= compat.options(filled, xl=kind.family == "sdxl")
+    options |= compat.options(filled, solver, xl=kind.family == "sdxl")
     if filled.clip_skip is not None:
         _check_layers(filled.clip_skip, card, files, kind)
     width, height = filled.width or 0, filled.height or 0

@@ -20,7 +20,7 @@ def said(request: Request, *, negative: bool) -> dict[str, str]:
     texts = {"positive": request.prompt}
     if negative:
         texts["negative"] = request.negative or ""
-    if request.morph_to is not None:
+    if request.morph_to is not None and request.morph > 0:  # at 0 it would only make the first prompt longer
         texts["morph_to"] = request.morph_to
     return texts
 
