@@ -105,6 +105,30 @@ def test_by_the_card_where_the_network_is_forbidden(hub: HubServer, limner: Limn
     assert found["by_card"]["download_bytes"] > GIGA
 
 
+def test_the_cards_figures_are_of_the_size_and_numbers_asked_for(hub: HubServer, limner: Limner) -> None:
+    def peak(*asked: str) -> int:
+        found = said(limner("plan", "-m", "sdxl", "--offline", "--json", *asked))
+        assert isinstance(found, dict)
+        return int(found["by_card"]["peak_bytes"])
+
+    native = peak("--dtype", "float32")
+    assert peak("--dtype", "float32", "--size", "2048") > native + 10 * 1024**2 * 1000
+    assert peak("--dtype", "float32", "--size", "512") < native
+
+
+def test_the_cards_figures_are_of_the_dtype(hub: HubServer, limner: Limner, monkeypatch: pytest.MonkeyPatch) -> None:
+    able = replace(machine.probe(), gpus=(), mps=False, flags=frozenset({"avx512_bf16"}))
+    monkeypatch.setattr("limner.cli.plan_card.probe", lambda: able)
+    whole, half = (
+        said(limner("plan", "-m", "sdxl", "--offline", "--json", "--device", "cpu", "--dtype", dtype))
+        for dtype in ("float32", "bfloat16")
+    )
+    assert isinstance(whole, dict)
+    assert isinstance(half, dict)
+    assert (whole["by_card"]["dtype"], half["by_card"]["dtype"]) == ("float32", "bfloat16")
+    assert whole["by_card"]["peak_bytes"] > 1.8 * half["by_card"]["peak_bytes"]
+
+
 def test_offline_without_a_card_is_refused(hub: HubServer, limner: Limner) -> None:
     assert_refused(limner("plan", "a fox", "-m", "org/tiny", "--offline"), 3, "not on this machine")
     assert hub.requests == []

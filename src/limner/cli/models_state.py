@@ -11,7 +11,7 @@ from limner.models.catalog import Card
 from limner.models.hub_cache import held
 from limner.models.machine import Fit, Machine, choose_device, choose_dtype, fits
 from limner.models.resolved import in_folder
-from limner.types import Dtype
+from limner.types import Dtype, Request
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # The autoencoder's last layers decide the peak: some hundreds of channels at full size, a few of them at once.
@@ -23,7 +23,7 @@ RUNTIME = 300_000_000  # bytes of Python and torch themselves: a picture by the 
 class State:
     """A card on this machine. Bytes. ``here``: its files are on this machine; ``fetch`` is 0 then, ``None`` not known.
 
-    ``memory`` is what drawing one picture of the native size takes, about; ``fit`` is ``None`` where that is not known.
+    ``memory`` is what drawing one picture takes, about; ``fit`` is ``None`` where that is not known.
     """
 
     card: Card
@@ -33,25 +33,30 @@ class State:
     fit: Fit | None
 
 
-def state(card: Card, machine: Machine) -> State:
-    """Look at the package, the folder or the hub's cache, and at the machine."""
+def state(card: Card, machine: Machine, asked: Request | None = None) -> State:
+    """Look at the package, the folder or the hub's cache, and at the machine. ``asked`` says the picture's size, the
+    device and the dtype; what it leaves open is the card's and the machine's. Raises ``DeviceError``."""
     here = is_here(card)
-    device = choose_device(None, machine)
-    memory = memory_needed(card, choose_dtype(None, device, machine).dtype)
+    asked = asked or Request(prompt="a picture")
+    device = choose_device(asked.device, machine)
+    memory = memory_needed(card, choose_dtype(asked.dtype, device, machine).dtype, asked.width, asked.height)
     fit = None if memory is None else fits(memory, device, machine)
     return State(card, here, 0 if here else _to_fetch(card), memory, fit)
 
 
-def memory_needed(card: Card, dtype: Dtype) -> int | None:
-    """Bytes to draw one picture of the native size: the card's figure, else weights and activations at ``dtype``.
+def memory_needed(card: Card, dtype: Dtype, width: int | None = None, height: int | None = None) -> int | None:
+    """Bytes to draw one picture of ``width`` x ``height`` pixels (``None``: the native ones): the card's figure with
+    what other pixels add or spare, else weights and activations at ``dtype``.
 
     Where a card does not count its parameters, its files are taken for float32.
     """
+    native = (card.width or 512) * (card.height or 512)
+    pixels = (width or card.width or 512) * (height or card.height or 512)
     if card.memory_bytes is not None:
-        return card.memory_bytes
+        more = ACTIVATIONS_PER_PIXEL * (pixels - native) * BYTES[dtype] // BYTES["float32"]
+        return max(card.memory_bytes + more, RUNTIME)
     if card.parameters is None and card.size_bytes is None:
         return None
-    pixels = (card.width or 512) * (card.height or 512)
     full = card.parameters * BYTES["float32"] if card.parameters is not None else card.size_bytes or 0
     return RUNTIME + (full + ACTIVATIONS_PER_PIXEL * pixels) * BYTES[dtype] // BYTES["float32"]
 

@@ -37,7 +37,7 @@ def by_card(session: Session, request: Request) -> ByCard | None:
     if card is None:
         return None
     device = choose_device(request.device, probe())
-    return ByCard(state(card, probe()), device, choose_dtype(request.dtype, device, probe()))
+    return ByCard(state(card, probe(), request), device, choose_dtype(request.dtype, device, probe()))
 
 
 def tell(found: ByCard, error: LimnerError) -> None:
