@@ -234,3 +234,27 @@ def test_drawing_under_a_lock(tmp_path: Path) -> None:
     path.rename(tmp_path / "home" / "limner.lock")
     assert_refused(limner(*draw), 3, "not the weights of limner.lock")
     assert_refused(limner(*draw, "--lock", "none.lock"), 2, "there is no lock")
+
+
+def test_a_hub_whose_name_is_not_found_is_one_line_and_asked_once(
+    limner: Limner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[object] = []
+
+    def unknown(host: object, *_args: object, **_kwargs: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(-2, "Name or service not known")
+
+    for proxy in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "https_proxy", "http_proxy", "all_proxy"):
+        monkeypatch.delenv(proxy, raising=False)
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.example")
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    result = limner("models", "search", "turbo")
+    assert result.exit_code == 0, result.stderr
+    assert "sdxl-turbo" in result.stdout
+    assert [line for line in result.stderr.splitlines() if line.strip()] == [
+        "the hub was not searched: the Hugging Face hub could not be reached for the search: "
+        "hub.example is not found from this machine"
+    ]
+    assert asked == ["hub.example"]
+    assert_refused(limner("-m", "org/not-here", "a fox"), 3, "hub.example is not found")

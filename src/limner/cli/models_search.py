@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -35,24 +36,26 @@ def command(*, words: tuple[str, ...], offline: bool, limit: int, json_: bool) -
     settings = Settings.load()
     known = [card for card in Catalog.load().cards if _holds(card, text)]
     here = list(_here(settings, text))
+    if not json_:  # what is known here is shown before the hub is waited for
+        _shown([*map(_of_card, known), *([name, "", "", kind, "on this machine"] for name, kind in here)])
     found, why = _on_the_hub(text, limit, forbidden=offline or settings.offline)
     new = [each for each in found if each.repo not in {card.repo for card in known}]
     if json_:
         out_json(_as_json(known, here, new, why))
         return
-    rows = [
-        *map(_of_card, known),
-        *([name, "", "", kind, "on this machine"] for name, kind in here),
-        *map(_of_hub, new),
-    ]
-    if rows:
-        table(("model", "licence", "downloads", "kind", "where"), rows)
+    _shown([_of_hub(each) for each in new])
     if why:
         say(why, warn=True)
-    elif not rows:
+    elif not (known or here or new):
         say(f"nothing is called {text!r}; try fewer or other words")
     if new:
         say(f"{count(len(new), 'model')} of the hub; limner models show NAME says more, -m NAME draws", dim=True)
+
+
+def _shown(rows: Sequence[Sequence[object]]) -> None:
+    if rows:
+        table(("model", "licence", "downloads", "kind", "where"), rows)
+        sys.stdout.flush()
 
 
 def _holds(card: Card, text: str) -> bool:

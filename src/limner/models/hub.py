@@ -6,12 +6,10 @@ import and is imported only when the network is to be used; with ``offline`` not
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -20,6 +18,7 @@ from limner.errors import CorruptFile, ModelNotFound, StorageError
 from limner.models.hashes import Hashes
 from limner.models.hub_cache import COMMIT, RepoName, cache_folder, cached, check, repo_folder
 from limner.models.hub_errors import translated
+from limner.models.hub_reach import check_name, endpoint, quiet
 from limner.models.hub_transfer import arrived, bring
 from limner.models.machine import gigabytes
 
@@ -70,9 +69,10 @@ def forbid_network() -> None:
 
 def look_up(name: RepoName) -> Listing:
     """Ask the hub for a revision's commit and files. Raises ``ModelNotFound`` or ``NetworkError``."""
+    check_name(name.repo)
     from huggingface_hub import HfApi
 
-    with translated(name):
+    with translated(name), quiet():
         info = HfApi(endpoint=endpoint()).model_info(
             name.repo, revision=name.revision, files_metadata=True, timeout=METADATA_SECONDS
         )
@@ -148,7 +148,7 @@ def _download(listing: Listing, name: str, meter: _Meter) -> Path:
         report = staticmethod(meter.add)
 
     remote = listing.files[name]
-    with translated(listing.name, name), _quiet():
+    with translated(listing.name, name), quiet():
         if remote.sha256 is not None:
             bring(listing.name.repo, listing.commit, name, remote.sha256, remote.size, Bar, endpoint())
         path = hf_hub_download(
@@ -191,23 +191,6 @@ def _check_disk(total: int) -> None:
             f"{gigabytes(total)} are to be fetched and {gigabytes(free)} are free in {folder}",
             hint="make room, or set HF_HOME to a folder on another disk",
         )
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the hub library's warnings of retries off stderr: it is the progress bar's, and errors are raised."""
-    log = logging.getLogger("huggingface_hub")
-    level = log.level
-    log.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-
-
-def endpoint() -> str | None:
-    """The hub's address where it is not the usual one."""
-    return os.environ.get("HF_ENDPOINT") or None
 
 
 class _Meter:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from limner.models.hub import endpoint, licence_of
+from limner.models.hub import licence_of
 from limner.models.hub_cache import RepoName
 from limner.models.hub_errors import translated
+from limner.models.hub_reach import check_name, endpoint, quiet
 
 PIPELINE = "diffusers:"
 
@@ -25,9 +26,10 @@ class Found:
 
 def search(words: str, limit: int = 20) -> tuple[Found, ...]:
     """Text-to-image repos whose names match, the most downloaded first. Raises ``NetworkError``, ``OfflineError``."""
+    check_name("the search")
     from huggingface_hub import HfApi
 
-    with translated(RepoName("the search")):
+    with translated(RepoName("the search")), quiet():
         infos = HfApi(endpoint=endpoint()).list_models(
             search=words, pipeline_tag="text-to-image", sort="downloads", limit=limit, full=True
         )
