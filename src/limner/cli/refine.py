@@ -58,7 +58,8 @@ EPILOG = (
     "--resume", is_flag=False, flag_value="last", metavar="[ID]", help="go on with the last unfinished one, or with ID"
 )
 @click.option("--strategies", "listing", is_flag=True, help="list the strategies")
-@request_options(without=("n",))
+@click.option("--seed", type=int, metavar="NUMBER", help="the search's first seed; default: a hash of what is asked")
+@request_options(without=("n", "seed"))
 @click.option("--report", metavar="FILE", help="write a report: one HTML file")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout, nothing else")
 @click.option("--show/--no-show", default=None, help="show the best pictures in the terminal")
@@ -80,6 +81,7 @@ def command(
     force: bool,
     resume: str | None,
     listing: bool,
+    seed: int | None,
     report: str | None,
     as_json: bool,
     show: bool | None,
@@ -108,7 +110,7 @@ def command(
         return _resume(None if resume == "last" else resume, wanted, offline=offline)
     from limner.cli.draw import checked_early
 
-    request = checked_early(Request.of(prompt=" ".join(words), **fields_of(values)))
+    request = checked_early(Request.of(prompt=" ".join(words), **fields_of({**values, "seed": seed})))
     from limner.refine.design import Budget
     from limner.refine.preparing import Wishes
 

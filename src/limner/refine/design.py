@@ -14,7 +14,7 @@ from limner.errors import InvalidRequest
 from limner.evaluate.statistics import ALPHA, least_pairs
 from limner.refine.halving import FEWEST, Rung, affordable, ladder, pictures
 from limner.refine.verdict import MARGIN
-from limner.types import MAX_IMAGES, Frozen, Request
+from limner.types import MAX_IMAGES, MAX_SEED, Frozen, Request
 
 SEARCH_SHARE = 0.6
 LEAST_PAIRS = 7
@@ -22,6 +22,7 @@ TWO_FINALISTS_FROM = 20
 """Pairs for each, below which one finalist is judged alone."""
 MOST_PAIRS = 100
 APART = 100_000
+LARGEST_SEED = MAX_SEED - APART - MAX_IMAGES
 """Verdict seeds begin so far after the search's, which are fewer."""
 DEFAULT_BUDGET = "160images"
 _BUDGET = re.compile(
@@ -62,6 +63,7 @@ class Design(Frozen):
     ``images`` is the budget in pictures. ``rungs`` is the search's ladder; ``pairs`` are drawn of the user's prompt and
     each finalist for the verdict, from seeds that the search never draws. ``floor`` is the search scorer of alignment;
     ``alignment`` and ``diversity`` are the verdict's guards. ``llm`` and ``expander`` name language models.
+    ``identity`` is that of the user's own pictures: a run is gone on with only where they would still be the same.
     """
 
     request: Request
@@ -83,6 +85,7 @@ class Design(Frozen):
     diversity_margin: float | None = None
     alpha: float = ALPHA
     interactive: bool = False
+    identity: str = ""
     llm: str = ""
     llm_model: str = ""
     expander: str = ""

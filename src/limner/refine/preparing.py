@@ -14,7 +14,7 @@ from limner.prompts.extra_networks import parse as without_tags
 from limner.refine.asking import YOU
 from limner.refine.atoms import plain
 from limner.refine.compare_scoring import DIVERSITY, card_of, check_scorers
-from limner.refine.design import Budget, Design, divided, images_of, seed_of
+from limner.refine.design import LARGEST_SEED, Budget, Design, divided, images_of, seed_of
 from limner.refine.language_model import server
 from limner.refine.strategy import load, with_baseline
 from limner.refine.verdict import MARGIN
@@ -52,7 +52,7 @@ class Wishes:
 def design_of(request: Request, session: Session, wishes: Wishes) -> Design:
     """The Design of a refinement. Draws nothing. Raises ``InvalidRequest`` (a budget too small for a verdict, a prompt
     that is several, identical scorers), ``NotIndependent``, ``ScorerOutOfDomain``, and what planning raises."""
-    _check_numbers(wishes)
+    _check_numbers(wishes, request)
     plan = _planned(request, session)
     words = plain(without_tags(request.prompt).text) if wishes.text is None else " ".join(wishes.text.split())
     if not words:
@@ -87,13 +87,14 @@ def design_of(request: Request, session: Session, wishes: Wishes) -> Design:
         alpha=wishes.alpha,
         interactive=wishes.interactive,
         diversity_margin=wishes.diversity_margin,
+        identity=plan.identity,
         llm=wishes.llm,
         llm_model=wishes.llm_model,
         expander=wishes.expander,
     )
 
 
-def _check_numbers(wishes: Wishes) -> None:
+def _check_numbers(wishes: Wishes, request: Request) -> None:
     margins = [wishes.margin, *([] if wishes.diversity_margin is None else [wishes.diversity_margin])]
     for margin in margins:
         if not 0 < margin <= LARGEST_MARGIN:  # NaN too
@@ -102,6 +103,10 @@ def _check_numbers(wishes: Wishes) -> None:
             )
     if not 0 < wishes.alpha < 1:
         raise InvalidRequest(f"alpha: {wishes.alpha} is no chance", field="alpha", hint="0.05 is usual")
+    if request.seed is not None and request.seed > LARGEST_SEED:
+        raise InvalidRequest(
+            f"seed: {request.seed} leaves no room for the verdict's", field="seed", hint=f"at most {LARGEST_SEED}"
+        )
 
 
 def _check_models(wishes: Wishes, strategies: Sequence[str], *, offline: bool) -> None:

@@ -91,6 +91,7 @@ class Refining:
         and can be gone on with. Raises any other ``LimnerError``; what is done is in the journal."""
         if self.journal.finished is not None:
             return self.journal.finished
+        self._refuse_others()
         try:
             if not self.design.judges:
                 steps = self.plan(self.design.request).request.steps
@@ -131,6 +132,16 @@ class Refining:
         if key not in self._plans:
             self._plans[key] = self.session.plan(request.model_copy(update={"seed": 0, "n": 1}))[0]
         return self._plans[key]
+
+    def _refuse_others(self) -> None:
+        """Raises ``InvalidRequest`` where the user's own words would no longer give the pictures that this run began
+        with: scores of both must not be mixed."""
+        if self.design.identity and self.plan(self.design.request).identity != self.design.identity:
+            raise InvalidRequest(
+                "the model's files or the settings are not those that this refinement was begun with",
+                field="resume",
+                hint="bring them back, or begin anew",
+            )
 
     def _identity(self, request: Request) -> str:
         """What decides a Request's pixels. Raises ``InvalidRequest`` where it says words that the model does not know
@@ -202,10 +213,8 @@ class Refining:
             guidance=plan.recipe.guidance,
             negative=honours(plan, "negative"),
             styles=self.session.styles,
-            write=remembered(
-                self.faces.write or writing(self.design, offline=self.session.offline), "write", self.journal
-            ),
-            continue_=remembered(continuation(self.design, offline=self.session.offline), "continue", self.journal),
+            write=remembered(self.faces.write or writing(design, offline=offline), "write", self.journal),
+            continue_=remembered(continuation(design, offline=offline), "continue", self.journal),
             warn=self._warn,
             refused=self._refused,
         )
@@ -241,7 +250,10 @@ def begin(request: Request, session: Session, wishes: Wishes, faces: Faces | Non
 def resume(session: Session, which: str | None = None, faces: Faces | None = None) -> Refining:
     """A stored refinement, to be gone on with; ``None``: the newest unfinished one. Raises ``InvalidRequest``,
     ``LibraryError``."""
-    return Refining(session, Journal.open(session.settings.library_root, which), faces or Faces())
+    journal = Journal.open(session.settings.library_root, which)
+    if journal.finished is None:
+        session.library.reconcile()  # a kill may have left a picture's file without its row: it need not be drawn again
+    return Refining(session, journal, faces or Faces())
 
 
 def refine(

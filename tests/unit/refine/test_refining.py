@@ -128,6 +128,27 @@ def test_a_finished_run_is_shown_again_and_not_repeated(session: Session, painte
         resume(session, "nonsense")
 
 
+def test_a_run_is_not_gone_on_with_under_other_settings(
+    session: Session, painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter.stop_after = 3
+    stopped = found(session)
+    monkeypatch.setenv("LIMNER_STEPS", "3")
+    with (
+        Session(settings=Settings.load(), backend=painter, scored=False) as other,
+        pytest.raises(InvalidRequest, match="not those that this refinement was begun with"),
+    ):
+        resume(other, stopped.id).run()
+    assert len(painter.painted) == 3
+
+
+def test_a_seed_of_ones_own_is_where_the_search_begins(session: Session) -> None:
+    refining = begin(Request(prompt=WORDS, seed=70), session, wishes())
+    assert refining.design.search_seeds == (70, 71)
+    with pytest.raises(InvalidRequest, match="no room"):
+        begin(Request(prompt=WORDS, seed=2**53 - 5), session, wishes())
+
+
 def test_a_journal_damaged_in_its_middle_is_told(session: Session) -> None:
     found(session)
     (path,) = (session.settings.library_root / "refinements").glob("*.jsonl")
