@@ -72,7 +72,12 @@ def test_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "cannot" in text_of(shown["prompts"]) or "does not know" in text_of(shown["prompts"])
     assert "subject" in text_of(shown["prompts-lint"])
     assert "identical" in text_of(shown["evaluate-replay"])
-    assert re.search(r"^2\d pictures in ", text_of(shown["end"]))
+    assert re.search(r"^pocket-clip 0\.\d+ ", text_of(shown["evaluate-score"]))
+    assert "over 8 seeds" in text_of(shown["evaluate"])
+    assert "your words" in text_of(shown["refine"])
+    for name in ("evaluate-report", "refine-report"):
+        assert any("<iframe" in output.get("data", {}).get("text/html", "") for output in shown[name]), name
+    assert re.search(r"^\d+ pictures in ", text_of(shown["end"]))
 
 
 def text_of(outputs: list[dict[str, str]]) -> str:
