@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,9 @@ import pytest
 import limner.session
 from limner import registry
 from limner.session import Session
+from limner.types import Pixels
 from tests.faces.calling import Limner, assert_refused, limner_in, said
+from tests.unit.refine import painting
 from tests.unit.refine.painting import Painter
 from tests.unit.refine.refine_world import JUDGE, SEARCHER, SISTER, register
 
@@ -85,6 +88,24 @@ def test_stopped_it_gives_the_best_so_far_not_verified_and_resumes(limner_: Limn
     assert len(painter.painted) == 20
     assert_refused(limner_("refine", "--resume"), 2, "no refinement to go on with")
     assert_refused(limner_("refine", *WORDS, "--resume", "x"), 2, "both --resume and words")
+
+
+def test_ctrl_c_with_the_last_picture_of_a_rewrite_stops_too(
+    limner_: Limner, painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pictures of one rewrite are all made when it is heard, and the next ones are not begun."""
+    paint = painting.paint
+
+    def pressed(prompt: str, seed: int, guidance: float) -> Pixels:
+        if len(painter.painted) == 4:
+            signal.raise_signal(signal.SIGINT)
+        return paint(prompt, seed, guidance)
+
+    monkeypatch.setattr(painting, "paint", pressed)
+    stopped = limner_("refine", *WORDS, *BY)
+    assert stopped.exit_code == 130
+    assert stopped.stdout.startswith("Stopped, not verified")
+    assert len(painter.painted) == 4
 
 
 def test_votes(limner_: Limner) -> None:

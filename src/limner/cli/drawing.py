@@ -76,6 +76,8 @@ class Follower:
     silent: bool = False
     extra: dict[str, object] = field(default_factory=dict)
     made: int = 0
+    interrupted: bool = False
+    """Ctrl-C was pressed; where that was at the very last step, all is made nevertheless."""
     _warned: set[Notice] = field(default_factory=set)
     _progress: Progress | None = None
 
@@ -99,7 +101,12 @@ class Follower:
         """
         assert self._progress is not None
         shown, pictures = self._progress, list[Picture]()
-        with _interruptible(generation.cancel, shown):
+
+        def cancel() -> None:
+            self.interrupted = True
+            generation.cancel()
+
+        with _interruptible(cancel, shown):
             for event in generation:
                 match event:
                     case Loading():
@@ -194,6 +201,9 @@ def _interruptible(cancel: Callable[[], None], shown: Progress) -> Iterator[None
         signal.signal(signal.SIGINT, before)
 
 
+UPSCALING = "upscale"
+
+
 def counted(n: int) -> str:
     return "1 picture" if n == 1 else f"{n} pictures"
 
@@ -201,7 +211,9 @@ def counted(n: int) -> str:
 def facts(image: Picture, *, number: int = 1, total: int = 1) -> str:
     """One line on a picture just made: seed, size, seconds, id."""
     height, width = image.pixels.shape[:2]
-    parts = [f"seed {image.record.seed.text()}", f"{width}x{height}"]
+    parts = [f"{width}x{height}"]
+    if image.record.plan.model.family != UPSCALING:  # enlarging draws no random number
+        parts.insert(0, f"seed {image.record.seed.text()}")
     if "total" in image.record.timings:
         parts.append(f"{image.record.timings['total']:.2f} s")
     if image.id is not None:

@@ -16,7 +16,7 @@ from limner.cli.faults import INTERRUPTED
 from limner.cli.refine_ask import Asker
 from limner.cli.sheet import count, duration, out_json
 from limner.cli.targets import check_writable
-from limner.errors import LibraryError, LimnerError
+from limner.errors import Cancelled, LibraryError, LimnerError
 from limner.image import Image
 from limner.refine.asking import YOU
 from limner.refine.design import Design
@@ -58,7 +58,10 @@ def carry_out(refining: Refining, wanted: Wanted) -> int:
     follower = Follower(telling, total=total, silent=True)
 
     def draw(plans: Sequence[Plan]) -> list[Image]:
-        return [image for image in follower.follow(session.run(plans)) if isinstance(image, Image)]
+        made = follower.follow(session.run(plans))
+        if follower.interrupted:  # at the very last step of these: all are made, and yet nothing more is wanted
+            raise Cancelled("stopped")
+        return [image for image in made if isinstance(image, Image)]
 
     with _going_on(refining), follower.watching():
         asker = Asker(follower, design, refining.journal.path)
