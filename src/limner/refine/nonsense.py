@@ -11,7 +11,8 @@ LONGEST = 600
 _LEADING = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.):]|(?:prompt|rewrite|answer)\s*\d*\s*:)\s*", re.IGNORECASE)
 _QUOTES = "\"'“”„`"
 _TALK = re.compile(
-    r"^(?:i'?m sorry|sorry,|as an ai|i can(?:'|no)t|i am unable|here (?:are|is)\b.*:$|(?:sure|certainly|of course)[,!])",
+    r"^(?:i'?m sorry|sorry,|as an ai|i can(?:'|no)t|i am unable|here (?:are|is)\b.*:$"
+    r"|(?:sure|certainly|of course)[,!])",
     re.IGNORECASE,
 )
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
