@@ -14,6 +14,7 @@ from limner.errors import LimnerError, ModelNotFound, OfflineError, UnsafeFile
 from limner.models import hub
 from limner.models.hashes import Hashes
 from limner.models.hub_cache import RepoName, cached, check, repo_name
+from limner.models.hub_errors import WITH_NETWORK
 from limner.models.inspect import CONVERT_HINT, read_json
 from limner.models.nets.dalle_configs import MODEL_TYPE
 
@@ -108,14 +109,28 @@ def from_cache(model: RepoName, vqgan: str, hashes: Hashes, name: str) -> tuple[
         found = {} if there is None else dict(there.files())
         names = complete(found, part)
         if there is None or not names:
-            hint = f'run once with the network: limner -m {name} "a test"'
-            raise OfflineError(f"{name} is not wholly on this machine, and the network is forbidden", hint=hint)
+            raise _not_whole(model, vqgan, name)
         used |= {f"{part}/{each}": found[each] for each in names}
         commit = there.commit
     hashed = hashes.of(used.values())
     for path in used.values():
         check(path, hashed[path])
     return used, commit
+
+
+def _not_whole(model: RepoName, vqgan: str, name: str) -> OfflineError:
+    """Which of the two repos is here, and how the rest is had."""
+    hint = WITH_NETWORK.format(name=name)
+    parts = ((MODEL, model), (VQGAN, _repo(vqgan)))
+    here = {part: complete(() if (there := cached(repo)) is None else there.files(), part) for part, repo in parts}
+    if not any(here.values()):
+        return OfflineError(f"{name} is not on this machine, and the network is forbidden", hint=hint)
+    titles = {part: f"its {'transformer' if part == MODEL else 'VQGAN'} ({repo.repo})" for part, repo in parts}
+    have, lack = (" and ".join(titles[part] for part in here if bool(here[part]) is is_) for is_ in (True, False))
+    return OfflineError(
+        f"{name} is on this machine only in part: {have} is here, {lack} is not, and the network is forbidden",
+        hint=hint,
+    )
 
 
 def are_here(model: Mapping[str, Path], vqgan: str) -> bool:

@@ -13,6 +13,9 @@ from limner.models.hub_cache import RepoName, cache_folder
 LOG_IN = "log in with `hf auth login`, and accept the model's terms at https://huggingface.co/{repo} if it has any"
 NEW_TOKEN = "log in anew with `hf auth login`; if HF_TOKEN is set, it may be out of date: renew or unset it"
 WRONG_TOKEN = re.compile(r"invalid (credentials|username|user token|token)|token .*(expired|invalid)", re.IGNORECASE)
+WITH_NETWORK = (
+    "with the network: limner plan -m {name} fetches its config files alone, limner models pull {name} all of it"
+)
 RETRY = "check the connection and run the same command again; files that arrived are kept"
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 TRANSPORTS = ("httpx", "httpcore", "requests", "urllib3", "hf_xet", "ssl", "socket")

@@ -10,6 +10,7 @@ from limner.models import hub
 from limner.models.catalog import Card
 from limner.models.hashes import Hashes
 from limner.models.hub_cache import Cached, RepoName, cached, check, held
+from limner.models.hub_errors import WITH_NETWORK
 from limner.models.inspect import read_json
 from limner.models.layout import INDEX
 from limner.models.resolve_pair import from_pair
@@ -85,7 +86,7 @@ def _whole(there: Cached, variant: str | None) -> bool:
 
 def _from_cache(repo: RepoName, card: Card | None, there: Cached | None, means: Means) -> Resolved:
     name = card.name if card is not None else _name(repo)
-    hint = f'run once with the network: limner -m {name} "a test"'
+    hint = WITH_NETWORK.format(name=name)
     if there is None:
         raise OfflineError(f"{name} is not on this machine, and the network is forbidden", hint=hint)
     found = there.files()
