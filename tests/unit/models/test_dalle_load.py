@@ -159,3 +159,14 @@ def test_packed_as_it_is_read_it_says_the_same(tmp_path: Path, dtype: torch.dtyp
         one, two = plain.encode(ids, mask).float(), packed.encode(ids, mask).float()
     bound = 1e-5 if dtype == torch.float32 else 2e-2
     assert (one - two).abs().max() <= bound * one.abs().max()
+
+
+@pytest.mark.parametrize("key", ["use_rotary", "mixture_of_experts"])
+def test_a_key_that_nobody_knows_is_refused_by_name_where_it_says_something(key: str) -> None:
+    with pytest.raises(MismatchedWeights, match=key):
+        DalleConfig.from_json({**OTHER_CONFIG, key: True})
+    with pytest.raises(MismatchedWeights, match=key):
+        VqganConfig.from_json({key: 4})
+    for nothing in (False, None, 0, [], ""):
+        DalleConfig.from_json({**OTHER_CONFIG, key: nothing})
+    DalleConfig.from_json({**OTHER_CONFIG, "dropout": 0.1, "num_beams": 4, "architectures": ["eBart"]})

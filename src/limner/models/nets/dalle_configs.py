@@ -6,7 +6,7 @@ kinds, position schemes); a config that asks for one of those is refused by the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 from limner.errors import MismatchedWeights
@@ -45,6 +45,37 @@ VQGAN_FLAGS: Mapping[str, object] = {
     "in_channels": 3,
     "out_ch": 3,
 }
+DALLE_READ = frozenset(
+    f"{side}_{what}" for side in ("encoder", "decoder") for what in ("layers", "attention_heads", "ffn_dim")
+) | {
+    "d_model", "encoder_vocab_size", "max_text_length", "image_vocab_size", "image_length", "decoder_start_token_id",
+    "normalize_text",
+}  # fmt: skip
+VQGAN_READ = frozenset(
+    ("ch", "ch_mult", "num_res_blocks", "attn_resolutions", "resolution", "z_channels", "embed_dim", "n_embed",
+     "num_resolutions")
+)  # fmt: skip
+HARMLESS = frozenset(
+    (
+        # of training
+        "activation_dropout", "attention_dropout", "dropout", "classifier_dropout", "encoder_layerdrop",
+        "decoder_layerdrop", "init_std", "tau_init", "gradient_checkpointing", "use_scan", "initializer_range",
+        # of the way weights are kept and run
+        "architectures", "transformers_version", "torch_dtype", "dtype", "name_or_path", "use_cache", "return_dict",
+        "tokenizer_class", "finetuning_task", "task_specific_params", "problem_type", "chunk_size_feed_forward",
+        "num_hidden_layers", "hidden_size", "num_attention_heads", "max_position_embeddings", "vocab_size",
+        "model_type",
+        # of classifiers, which this is none of
+        "id2label", "label2id", "num_labels",
+        # of transformers' own generation, which Limner does not use; special tokens
+        "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "forced_bos_token_id", "forced_eos_token_id",
+        "do_sample", "max_length", "min_length", "length_penalty", "repetition_penalty", "temperature", "top_k",
+        "top_p", "typical_p", "num_beams", "num_beam_groups", "num_return_sequences", "diversity_penalty",
+        "early_stopping", "no_repeat_ngram_size", "encoder_no_repeat_ngram_size",
+    )
+)  # fmt: skip
+"""Keys that say nothing of the networks: Limner reads no more of a config than its sizes and flags."""
+
 GROUPS = 32  # of every group norm in the VQGAN
 
 
@@ -76,7 +107,7 @@ class DalleConfig:
     def from_json(cls, config: Mapping[str, object]) -> DalleConfig:
         """Raises ``MismatchedWeights`` for an architecture that was never published, ``CorruptFile`` for nonsense."""
         fields = Fields(config, "DALL-E mini")
-        _require(fields, config, DALLE_FLAGS)
+        _require(fields, config, DALLE_FLAGS, DALLE_READ)
         d_model = fields.integer("d_model", 1024)
         image_vocab = fields.integer("image_vocab_size", 16384)
         made = cls(
@@ -112,7 +143,7 @@ class VqganConfig:
     def from_json(cls, config: Mapping[str, object]) -> VqganConfig:
         """Raises ``MismatchedWeights`` for an architecture that was never published, ``CorruptFile`` for nonsense."""
         fields = Fields(config, "VQGAN")
-        _require(fields, config, VQGAN_FLAGS)
+        _require(fields, config, VQGAN_FLAGS, VQGAN_READ)
         made = cls(
             channels=fields.integer("ch", 128),
             multipliers=fields.integers("ch_mult", (1, 1, 2, 2, 4)),
@@ -163,7 +194,12 @@ def _stack(fields: Fields, side: str, d_model: int) -> Stack:
     )
 
 
-def _require(fields: Fields, config: Mapping[str, object], flags: Mapping[str, object]) -> None:
+def _require(fields: Fields, config: Mapping[str, object], flags: Mapping[str, object], read: Set[str]) -> None:
+    """Raise ``MismatchedWeights`` for a flag of another value, and for a key that nobody knows and that says
+    something: it may change the mathematics."""
+    for key, value in config.items():
+        if key not in read and key not in flags and key not in HARMLESS and not key.startswith("_") and value:
+            raise fields.unsupported(key, "a key that is not known and may change what is computed")
     for key, wanted in flags.items():
         value = config.get(key)
         # `1 == True` in Python, so the type is compared with the value.
