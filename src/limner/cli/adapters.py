@@ -75,7 +75,8 @@ def _file(kind: Kind, path: Path, inside: Iterable[str]) -> Path | None:
         return found
     if path.is_file():
         return path
-    if path.is_absolute() or (path.suffix.lower() in SUFFIXES and len(path.parts) > 1):
+    named_so = path.suffix.lower() in SUFFIXES and Links(Settings.load()).find(kind, str(path)) is None
+    if path.is_absolute() or (path.suffix.lower() in SUFFIXES and len(path.parts) > 1) or named_so:
         raise ModelNotFound(f"there is no file {path}", hint="check the path")
     return None
 

@@ -10,7 +10,7 @@ import click
 
 from limner.cli.given import remember
 from limner.cli.options import Drawing, fields_of, request_options
-from limner.errors import InvalidRequest, ModelNotFound, UnknownName
+from limner.errors import InvalidRequest, ModelNotFound
 from limner.types import Request
 
 if TYPE_CHECKING:
@@ -170,7 +170,9 @@ def _check_model(name: str) -> None:
 
     try:
         if path_of(name) is None and re.fullmatch(r"[^/\\~.]+", name) and not _is_linked(name):
-            raise UnknownName("model", name, catalog.known())
+            from limner.cli.models_named import no_model
+
+            raise no_model(name, catalog)
     except ModelNotFound:
         if not _is_linked(name):
             raise

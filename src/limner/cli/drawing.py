@@ -212,7 +212,7 @@ def facts(image: Picture, *, number: int = 1, total: int = 1) -> str:
     """One line on a picture just made: seed, size, seconds, id."""
     height, width = image.pixels.shape[:2]
     parts = [f"{width}x{height}"]
-    if image.record.plan.model.family != UPSCALING:  # enlarging draws no random number
+    if image.record.model.family != UPSCALING:  # enlarging draws no random number
         parts.insert(0, f"seed {image.record.seed.text()}")
     if "total" in image.record.timings:
         parts.append(f"{image.record.timings['total']:.2f} s")

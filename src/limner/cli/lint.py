@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--offline", is_flag=True, help="never touch the network")
 def command(words: tuple[str, ...], model: str | None, compat: str | None, as_json: bool, offline: bool) -> None:
     """Read a prompt as a model will: what it says, what it leaves open, which words the model cannot see."""
-    from limner.cli.console import out
+    from limner.cli.console import clean, out
     from limner.prompts.lint import lint
     from limner.prompts.reading import Reading
     from limner.types import Request
@@ -29,12 +29,19 @@ def command(words: tuple[str, ...], model: str | None, compat: str | None, as_js
     prompt = Request.of(prompt=" ".join(words)).prompt
     resolved = _resolved(model, offline)
     vocabulary = _vocabulary(resolved)
-    found = lint(prompt, vocabulary, Reading(webui=compat is not None))
+    rest, own = _without_own_words(prompt)
+    found = lint(rest, vocabulary, Reading(webui=compat is not None))
     if as_json:
-        out(json.dumps(_facts(prompt, found, resolved.card.name), ensure_ascii=False))
+        out(
+            json.dumps(
+                {**_facts(prompt, found, resolved.card.name), "textual_inversions": list(own)}, ensure_ascii=False
+            )
+        )
         return
     for line in _lines(found, vocabulary, resolved.card.name):
         out(line)
+    if own:
+        out(f"yours: {clean(', '.join(own))} (textual inversion{'s' if len(own) > 1 else ''}: not counted above)")
 
 
 def _resolved(model: str | None, offline: bool) -> Resolved:
@@ -46,6 +53,19 @@ def _resolved(model: str | None, offline: bool) -> Resolved:
     settings = Settings.load()
     name = model or str(settings.value("model").value or "pocket")
     return resolve(name, settings, Catalog.load(), offline=offline or settings.offline)
+
+
+def _without_own_words(prompt: str) -> tuple[str, tuple[str, ...]]:
+    """The prompt without words that are linked textual inversions, which drawing knows, and those words."""
+    from limner.config import Settings
+    from limner.models.adapters.words import pattern_of
+    from limner.session.shelf import Shelf
+
+    known = Shelf(Settings.load()).words(tokens="<" in prompt)
+    if not known:
+        return prompt, ()
+    pattern = pattern_of(known)
+    return pattern.sub(" ", prompt), tuple(dict.fromkeys(match.casefold() for match in pattern.findall(prompt)))
 
 
 def _vocabulary(resolved: Resolved) -> Vocabulary:

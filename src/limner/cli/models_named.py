@@ -12,6 +12,14 @@ from limner.models.catalog import Card, Catalog
 from limner.models.hub_cache import RepoName, cached, held, repo_name
 from limner.models.links import KINDS, Kind, Links
 
+SHOWN = 6
+USE: Mapping[Kind, str] = {
+    "lora": "a LoRA; use --lora {name}",
+    "vae": "a VAE; use --vae {name}",
+    "embedding": "a textual inversion; write {name} in the prompt",
+    "upscaler": "an upscaler; use --upscale {name}",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Named:
@@ -51,8 +59,20 @@ def named(name: str, settings: Settings, *, kinds: tuple[Kind, ...] = ("checkpoi
             return Named(text, path=path, kind=kind, linked=True)
     repo = repo_name(text)
     if repo is None:
-        raise UnknownName("model", name, catalog.known(), listed=catalog.names())
+        raise no_model(name, catalog)
     return Named(text, repo=repo)
+
+
+def no_model(name: str, catalog: Catalog) -> UnknownName:
+    """What to say of a model's name that is none: what it is, where it is a linked file's; else a few names."""
+    settings = Settings.load()
+    links = Links(settings)
+    for kind, use in USE.items():
+        if links.find(kind, name) is not None:
+            return UnknownName("model", name, catalog.known(), hint=f"{name!r} is {use.format(name=name)}")
+    names = catalog.names()
+    listed = (*names[:SHOWN], f"and {len(names) - SHOWN} more: limner models list") if len(names) > SHOWN else names
+    return UnknownName("model", name, catalog.known(), listed=listed)
 
 
 def any_kind(name: str, settings: Settings) -> Named:

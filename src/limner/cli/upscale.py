@@ -17,7 +17,13 @@ EPILOG = "Upscalers are safetensors files of ESRGAN's and Real-ESRGAN's networks
 @click.command(name="upscale", epilog=EPILOG)
 @click.argument("picture", metavar="IMAGE")
 @click.option("--with", "upscaler", metavar="NAME", default="lanczos", show_default=True, help="which upscaler")
-@click.option("--by", "factor", type=float, metavar="FACTOR", help="how much larger; default: what the upscaler does")
+@click.option(
+    "--by",
+    "factor",
+    type=float,
+    metavar="FACTOR",
+    help="how much larger; default: lanczos 2, others their own",
+)
 @click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1 or mps")
 @click.option("-o", "--output", metavar="PATH", help="write a copy here: a file, or a folder")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout, nothing else")

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from limner.errors import CorruptFile, ModelNotFound, UnsafeFile
-from limner.models.sniff import SNIFFED, Kind, kind_of
+from limner.models.sniff import SNIFFED, Kind, kind_of, picture_of
 
 __all__ = ["Header", "Kind", "TensorInfo", "read_header", "read_json", "refuse_pickle", "sniff"]
 
@@ -38,6 +38,7 @@ CONVERT_HINT = (
     "its code: limner models convert FILE"
 )
 OTHER_HINT = "use the .safetensors version of this model"
+PICTURE_HINT = "give a picture with --init, or name another file here"
 AGAIN_HINT = "delete it and download it again"
 UNTRUSTED_HINT = "do not use this file; get it again from a publisher you trust"
 
@@ -88,6 +89,8 @@ def read_header(path: Path) -> Header:
             or dunder keys, tensors that overlap, hidden bytes between or after them.
         CorruptFile: truncated, malformed, or no safetensors file.
     """
+    if (picture := picture_of(_read_start(path, 16)[0])) is not None:
+        raise CorruptFile(f"{_shown(path)} is a picture ({picture}), whatever it is called", hint=PICTURE_HINT)
     refuse_pickle(path)
     if sniff(path) == "gguf":
         raise UnsafeFile(f"{_shown(path)} is a GGUF file, a format whose readers are not safe enough", hint=OTHER_HINT)

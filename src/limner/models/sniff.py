@@ -18,6 +18,25 @@ _CALLABLE = re.compile(r"^[\w.]+ [\w.<>]+$")
 _PLAUSIBLE_HEADER = 1 << 40
 
 
+_PICTURES = (
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"\x89PNG\r\n\x1a\n", "PNG"),
+    (b"GIF8", "GIF"),
+    (b"BM", "BMP"),
+    (b"II*\x00", "TIFF"),
+    (b"MM\x00*", "TIFF"),
+)
+
+
+def picture_of(start: bytes) -> str | None:
+    """The format's name where the file that begins with ``start`` is a picture."""
+    if start[:4] == b"RIFF" and start[8:12] == b"WEBP":
+        return "WebP"
+    if start[4:12] in (b"ftypavif", b"ftypheic"):
+        return "AVIF or HEIC"
+    return next((title for mark, title in _PICTURES if start.startswith(mark)), None)
+
+
 def kind_of(start: bytes) -> Kind:
     """The kind of file that begins with ``start``.
 

@@ -92,8 +92,15 @@ class Shelf:
 
     def _unknown(self, kind: Kind, name: str, field: str) -> UnknownName:
         known = list(self._links.entries(kind))
-        folders = [str(self._links.own(kind)), *(str(link.path) for link in self._links.links())]
+        linked = self._links.links()
+        folders = [str(self._links.own(kind)), *(str(link.path) for link in linked if link.layout != "file")]
+        if files := sum(link.layout == "file" for link in linked):
+            folders.append(f"{files} linked file{'s' if files > 1 else ''}")
         near = difflib.get_close_matches(asked(name).name, known, n=3, cutoff=0.5)
+        plain, colon, weight = name.rpartition(":")
+        if kind == "lora" and colon and self._links.find(kind, plain) is not None:
+            said = f"write {plain}:0.8; {weight!r} is no number"
+            return UnknownName(TITLES[kind], name, known, field=field, hint=said)
         guess = f"did you mean {' or '.join(near)}? " if near else ""
         hint = f"{guess}looked in {', '.join(folders)}; limner models link FILE-OR-FOLDER adds one"
         return UnknownName(TITLES[kind], name, known, field=field, hint=hint)

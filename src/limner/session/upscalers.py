@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -29,7 +30,7 @@ def named_upscalers(
     same = [each for each in pinned or () if each.kind == KIND and each.name in names]
     if len(same) == len(names):
         return tuple(same), upscaler_files(same, settings)
-    found = {name: find_upscaler(name, settings) for name in names}
+    found = {name: find_upscaler(name, settings, _field(request, name)) for name in names}
     for path in found.values():
         recognise(path)
     hashes = Hashes(settings.cache_root).of(found.values())
@@ -44,14 +45,25 @@ def _names(request: Request) -> Iterator[str]:
         yield name
 
 
-def find_upscaler(name: str, settings: Settings) -> Path:
-    """The file of an upscaler by name. Raises ``UnknownName``."""
+def _field(request: Request, name: str) -> str:
+    return "hires_upscaler" if request.hires is not None and name == request.hires_upscaler else "upscale"
+
+
+def find_upscaler(name: str, settings: Settings, field: str = "upscale") -> Path:
+    """The file of an upscaler by name; ``field`` is the Request's that names it. Raises ``UnknownName``."""
     links = Links(settings)
     if (found := links.find(KIND, name)) is not None:
         return found
-    known = (*links.entries(KIND), LANCZOS)
+    own = LATENT_UPSCALERS if field == "hires_upscaler" else ()
+    linked = tuple(links.entries(KIND))
+    known = (*linked, LANCZOS, *own)
+    near = difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.5)
     hint = f"put its safetensors file into {links.own(KIND)}, or link the folder it lies in: limner models link FOLDER"
-    raise UnknownName("upscaler", name, known, field="upscale", hint=hint if len(known) == 1 else "")
+    if near:
+        hint = f"did you mean {' or '.join(near)}?"
+    elif not linked:
+        hint = f"known: {', '.join(known)}; for another {hint}"
+    raise UnknownName("upscaler", name, known, field=field, hint="" if linked and not near else hint)
 
 
 def upscaler_files(adapters: Sequence[Adapter], settings: Settings) -> Mapping[str, Path]:
