@@ -59,7 +59,8 @@ def link(*, path: Path | None, kind: str | None, list_: bool, json_: bool) -> No
     if any(entry.kind == "checkpoint" for entry in found):
         name = next(entry.stem for entry in found if entry.kind == "checkpoint")
         say(f'draw with one by its name: limner -m "{name}" "a red fox"', dim=True)
-    say("limner models link --list --kind lora names those of a kind", dim=True)
+    kinds = list(dict.fromkeys(entry.kind for entry in found))
+    say(f"their names: limner models link --list --kind {kinds[0]}", dim=True)
 
 
 def _listed(links: Links, kind: Kind | None, json_: bool) -> None:

@@ -18,7 +18,9 @@ from limner.types import ModelRef
 
 @click.command("lock")
 @click.argument("names", nargs=-1, metavar="[MODEL]...")
-@click.option("--out", "path", type=click.Path(path_type=Path, dir_okay=False), default=NAME, help=f"the file; {NAME}")
+@click.option(
+    "-o", "--out", "path", type=click.Path(path_type=Path, dir_okay=False), default=NAME, help=f"the file; {NAME}"
+)
 def command(*, names: tuple[str, ...], path: Path) -> None:
     """Write a lock: for each MODEL its repo's commit and the sha256 of every file that decides pixels. Linked LoRA,
     embeddings, VAEs and upscalers can be named too.

@@ -15,7 +15,7 @@ from limner.cli.sheet import Fact, count, out_json, sheet, size
 from limner.config import Settings
 from limner.errors import LimnerError, ModelNotFound, NetworkError, OfflineError
 from limner.models.catalog import Card, Catalog
-from limner.models.machine import choose_device, choose_dtype, probe
+from limner.models.machine import Fit, choose_device, choose_dtype, probe
 
 if TYPE_CHECKING:
     from limner.models.hub import Listing
@@ -151,8 +151,12 @@ def _of_machine(found: State) -> Iterator[Fact]:
     chosen = choose_dtype(None, device, probe())
     yield "files", here(found)
     yield "memory", f"about {size(found.memory)} in {chosen.dtype} on {device}" if found.memory else "not known"
-    yield "fits", "not known" if found.fit is None else found.fit.reason.removeprefix("fits: ")
+    yield "fits", "not known" if found.fit is None else _fit(found.fit)
     yield "numbers", f"{chosen.dtype}: {chosen.reason}"
+
+
+def _fit(fit: Fit) -> str:
+    return f"{'yes' if fit.ok else 'no'}: {fit.reason.partition(': ')[2]}"
 
 
 def _of_files(what: Named) -> Iterator[Fact]:
