@@ -25,7 +25,7 @@ def small_and_fast(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Few steps, small pictures, offline; weights read once a process, where each command would read them anew; and a
     ``limner.draw`` that does not remember another test's home."""
     from limner.models import sd_load
-    from limner.session import composer
+    from limner.session import shared as session_shared
 
     really_load = sd_load.load_part
 
@@ -38,8 +38,8 @@ def small_and_fast(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name, value in FAST.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sd_load, "load_part", load_once)
-    shared: list[composer.Session] = []
-    monkeypatch.setattr(composer, "_SHARED", shared)
+    shared: list[session_shared.Session] = []
+    monkeypatch.setattr(session_shared, "_SHARED", shared)
     try:
         yield
     finally:

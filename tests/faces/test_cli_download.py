@@ -9,7 +9,8 @@ import pytest
 
 from limner.cli.downloading import fetch
 from limner.cli.drawing import Telling
-from limner.errors import OfflineError
+from limner.errors import ModelNotFound, OfflineError
+from limner.image import Image
 from limner.session import Session
 from tests.hub_server import HubServer
 from tests.unit.models import tiny
@@ -55,4 +56,17 @@ def test_offline_touches_nothing(server: HubServer) -> None:
 def test_the_built_in_model_asks_nobody(server: HubServer) -> None:
     with Session() as session:
         fetch(session, None, Telling())
+    assert server.requests == []
+
+
+def test_a_strangers_picture_fetches_nothing(server: HubServer, tmp_path: Path) -> None:
+    """A Record names any repo; whoever replays the picture is asked first."""
+    with Session() as session:
+        mine = session.draw("a red fox", seed=1, steps=1, width=32, height=32)
+        ref = mine.record.model.model_copy(update={"name": "org/tiny", "repo": "org/tiny", "commit": "0" * 40})
+        record = mine.record.model_copy(update={"model": ref})
+        Image(mine.pixels, record).save(tmp_path / "stranger.png")
+        with pytest.raises(ModelNotFound, match="org/tiny") as caught:
+            session.replay(tmp_path / "stranger.png")
+    assert "limner models pull org/tiny" in caught.value.hint
     assert server.requests == []

@@ -12,10 +12,18 @@ from typing import Self
 
 from limner.config import Settings
 from limner.engine.backend import Backend, Local
-from limner.errors import DeviceError, GenerationError, InvalidRequest, MismatchedWeights, PictureNotFound
+from limner.errors import (
+    DeviceError,
+    GenerationError,
+    InvalidRequest,
+    MismatchedWeights,
+    ModelNotFound,
+    OfflineError,
+    PictureNotFound,
+)
 from limner.image import Image
 from limner.library.database import NAME as DATABASE
-from limner.library.files import decode, pixel_hash
+from limner.library.files import decode
 from limner.library.metadata import read
 from limner.library.store import Library
 from limner.models.catalog import Catalog
@@ -29,6 +37,7 @@ from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.sampling.catalog import A1111_NAMES
 from limner.session import hooks
 from limner.session.adapting import files_of
+from limner.session.birth import birth
 from limner.session.estimating import estimated, foreseen, learn
 from limner.session.foreign import Restored, restore
 from limner.session.generation import Generation
@@ -40,7 +49,7 @@ from limner.session.scoring_new import NewPictures
 from limner.session.scoring_subjects import Scorable
 from limner.session.upscalers import upscaler_files
 from limner.session.upscaling import plan_upscaling
-from limner.types import Adapter, Drawn, Notice, Plan, Record, Request, Score, now
+from limner.types import Adapter, Drawn, Notice, Plan, Record, Request, Score
 
 OTHER_WEIGHTS = "bring back the files of then, or draw with those that are here: limner replay IMAGE --any-weights"
 
@@ -299,10 +308,21 @@ class Session:
             extras, pinned = self._means.extras, record.adapters
             return (plan_upscaling(record.request, self.settings, self._means.machine, extras, pinned=pinned),)
         asked = request_of(record)
+        # A picture comes from anywhere, and names any repo: nothing is fetched on its word.
+        means = replace(self._means, offline=True)
+
+        def planned(request: Request) -> tuple[Plan, ...]:
+            return self._weighed(plans(request, means, literal=True, pinned=record.adapters))
+
         try:
-            return self.plan(asked, literal=True, pinned=record.adapters)
+            return planned(asked)
+        except OfflineError as error:
+            raise ModelNotFound(
+                f"the picture was drawn with {record.model.name}, which is not on this machine",
+                hint=f"limner models pull {record.model.name} fetches it, if you trust where the picture comes from",
+            ) from error
         except DeviceError as error:
-            (plan,) = self.plan(asked.but(device=None, dtype=None), literal=True, pinned=record.adapters)
+            (plan,) = planned(asked.but(device=None, dtype=None))
             notice = Notice(code="other-device", message=f"{error.message}; drawn on {plan.device} instead")
             return (plan.model_copy(update={"notices": (*plan.notices, notice)}),)
 
@@ -374,65 +394,3 @@ class Session:
         if self._new is not None:
             self._new.add(image)
         return image
-
-
-def birth(plan: Plan, drawn: Drawn, checks: tuple[Notice, ...] = ()) -> Record:
-    """The Record of a picture just drawn."""
-    k = drawn.index - plan.first
-    facts = drawn.facts
-    return Record(
-        request=plan.request,
-        prompt=plan.prompt,
-        negative=plan.negative,
-        identity=plan.identity,
-        image_key=plan.image_key(k),
-        index=drawn.index,
-        seed=plan.seeds[k],
-        model=plan.model,
-        numerics=plan.numerics,
-        recipe=plan.recipe,
-        adapters=plan.adapters,
-        device_name=facts.device_name,
-        threads=facts.threads,
-        timings=facts.timings,
-        peak_bytes=facts.peak_bytes,
-        estimate=plan.estimate,
-        versions=facts.versions,
-        notices=(*plan.notices, *facts.notices),
-        checks=(*plan.checks, *checks),
-        parent=plan.parent,
-        pixel_hash=pixel_hash(drawn.pixels),
-        created=now(),
-    )
-
-
-def draw(prompt: str, **fields: object) -> Image:
-    """One picture: ``limner.draw("a red fox")``. Models stay loaded between calls. Raises any ``LimnerError``."""
-    return _shared().draw(prompt, **fields)
-
-
-def generate(prompt: str, **fields: object) -> list[Image]:
-    """Several pictures: ``limner.generate("a red fox", n=4)``. Raises any ``LimnerError``."""
-    session = _shared()
-    return session.generate(session.request(prompt, **fields)).result()
-
-
-def score(
-    images: Sequence[Scorable],
-    texts: str | Sequence[str] | None,
-    metrics: Sequence[str],
-    *,
-    force: bool = False,
-    failures: Failures | None = None,
-) -> list[list[Score]]:
-    """Pictures as numbers: ``limner.score([picture], "a red fox", ["pocket-clip"])``. See ``Session.score``."""
-    return _shared().score(images, texts, metrics, force=force, failures=failures)
-
-
-_SHARED: list[Session] = []
-
-
-def _shared() -> Session:
-    if not _SHARED:
-        _SHARED.append(Session())
-    return _SHARED[0]

@@ -72,7 +72,7 @@ requests = st.builds(
 def drawn_together(session: Session, requested: list[Request]) -> list[list[Image]]:
     """All requests submitted before any is drawn, so that a shared engine mixes them."""
     from limner.engine.backend import Local
-    from limner.session.composer import birth
+    from limner.session.birth import birth
     from limner.types import Drawn
 
     backend = session._backend
