@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from limner.evaluate import statistics
 from limner.evaluate.statistics import (
     Interval,
     cluster_bootstrap,
@@ -83,6 +84,13 @@ def test_the_interval_is_what_the_test_does_not_reject(d: list[float], shift: fl
     rejected = sign_flip_p([x - shift for x in d]) <= 0.05
     assert not (inside and rejected)
     assert not (outside and not rejected)
+
+
+def test_drawn_patterns_bound_as_all_patterns_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    d = np.random.default_rng(4).normal(0.4, 1, 20)
+    exact = sign_flip_interval(d)
+    monkeypatch.setattr(statistics, "EXACT_INTERVAL", 0)
+    assert sign_flip_interval(d) == pytest.approx(exact, abs=0.02)
 
 
 def test_five_pairs_bound_nothing() -> None:
