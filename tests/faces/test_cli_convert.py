@@ -41,6 +41,9 @@ def test_a_pickled_checkpoint_is_refused_converted_and_drawn_with(tmp_path: Path
     assert done.exit_code == 0, done.stderr
     assert done.stdout.strip() == str(file)
     assert "sha256:" in done.stderr
+    assert "a whole model: " in done.stderr
+    assert " GB" not in done.stderr, "the unit fits the file"
+    assert f"limner -m {file}" in done.stderr
     drawn = limner("draw", *words, "-m", str(file))
     assert drawn.exit_code == 0, drawn.stderr
     linked = limner("models", "link", str(file))
@@ -49,3 +52,14 @@ def test_a_pickled_checkpoint_is_refused_converted_and_drawn_with(tmp_path: Path
     assert named.exit_code == 0, named.stderr
     assert_refused(limner("models", "convert", str(old)), 2, "exists")
     assert_refused(limner("models", "convert", str(tmp_path / "folder")), 2, "TARGET")
+
+
+def test_convert_says_what_became_of_a_file(tmp_path: Path) -> None:
+    limner = limner_in(tmp_path / "home")
+    torch.save({"emb_params": torch.ones(2, 8)}, tmp_path / "mossy.pt")
+    torch.save({"something": torch.ones(3)}, tmp_path / "other.pt")
+    word = limner("models", "convert", str(tmp_path / "mossy.pt"))
+    assert "a textual inversion: 1 tensor, " in word.stderr
+    assert "write mossy in the prompt" in word.stderr
+    other = limner("models", "convert", str(tmp_path / "other.pt"))
+    assert "nothing uses it" in other.stderr

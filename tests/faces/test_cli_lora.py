@@ -71,7 +71,9 @@ def test_replay_finds_the_same_file_by_its_hash(limner: Limner, lora: Path, home
 
 def test_an_unknown_name_is_refused_with_near_ones_and_the_folders(limner: Limner, lora: Path, home: Path) -> None:
     assert limner("a fox", "--lora", str(lora), *SMALL).exit_code == 0
-    assert_refused(limner("a fox", "--lora", "watercolor"), 2, "watercolour", str(home / "models" / "loras"), "1 linked file")
+    assert_refused(
+        limner("a fox", "--lora", "watercolor"), 2, "watercolour", str(home / "models" / "loras"), "1 linked file"
+    )
     assert_refused(limner("a fox <lora:oil:1>"), 2, "'oil'")
     assert_refused(limner("a fox", "--lora", "/nowhere/x.safetensors"), 3, "/nowhere/x.safetensors")
 

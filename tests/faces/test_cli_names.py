@@ -74,3 +74,25 @@ def test_lint_knows_linked_textual_inversions(limner: Limner, linked: None) -> N
 def test_offline_the_way_on_costs_config_files_only(limner: Limner) -> None:
     result = limner("plan", "-m", "sdxl", "--offline")
     assert "limner plan -m sdxl fetches its config files alone" in result.stderr
+
+
+@pytest.mark.parametrize(("mark", "title"), [(None, "AUTOMATIC1111's web UI"), ("installer.py", "SD.Next")])
+def test_a_folder_like_a1111s_is_taken_for_a1111s(limner: Limner, tmp_path: Path, mark: str | None, title: str) -> None:
+    root = tmp_path / "webui"
+    for folder, name in (("Stable-diffusion", "one"), ("embeddings", "two")):
+        (root / "models" / folder).mkdir(parents=True)
+        (root / "models" / folder / f"{name}.safetensors").write_bytes(b"\x02\0\0\0\0\0\0\0{}")
+    if mark:
+        (root / mark).touch()
+    assert f"({title})" in limner("models", "link", str(root)).stdout
+
+
+def test_show_says_whether_it_fits_in_the_lists_words(limner: Limner) -> None:
+    lines = limner("models", "show", "pocket").stdout.splitlines()
+    (fits,) = (line for line in lines if line.split()[:1] == ["fits"])
+    assert fits.split()[1] in ("yes:", "no:")
+
+
+def test_a_lock_may_be_named_with_o(limner: Limner, tmp_path: Path) -> None:
+    assert limner("models", "lock", "pocket", "-o", str(tmp_path / "x.lock")).exit_code == 0
+    assert (tmp_path / "x.lock").is_file()

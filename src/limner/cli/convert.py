@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from limner.cli.adapters import WHAT
 from limner.cli.console import out, say
 from limner.errors import InvalidRequest
+
+NEXT: Mapping[str, str] = {
+    "checkpoint": 'draw with it: limner -m {path} "a red fox"',
+    "lora": 'lay it over a model: limner -m CHECKPOINT --lora {path} "a red fox"',
+    "embedding": "limner models link {path} --kind embedding; then write {name} in the prompt",
+    "vae": 'decode with it: limner -m CHECKPOINT --vae {path} "a red fox"',
+    "upscaler": "enlarge with it: limner upscale IMAGE --with {path}",
+}
 
 if TYPE_CHECKING:
     from limner.models.convert import Converted
@@ -38,13 +49,14 @@ def command(*, source: Path, target: Path | None, dtype: str | None) -> None:
         return
     if target is None:
         raise InvalidRequest("TARGET is missing", hint=f"name a new folder: limner models convert {source} NEW-FOLDER")
+    from limner.cli.sheet import size as in_units
     from limner.models.dalle_convert import convert
 
     say(f"converting {source} ...")
     made = convert(source, target, dtype)
     size = sum(path.stat().st_size for path in made.rglob("*") if path.is_file())
     out(str(made))
-    say(f'{size / 1e9:.2f} GB; draw with it: limner -m {made} "a red fox"')
+    say(f'{in_units(size)}; draw with it: limner -m {made} "a red fox"')
 
 
 def _file(source: Path, target: Path | None) -> None:
@@ -57,7 +69,19 @@ def _file(source: Path, target: Path | None) -> None:
 
 
 def _told(made: Converted) -> None:
-    say(f"{made.tensors:,} tensors, {made.target.stat().st_size / 1e9:.2f} GB")
+    from limner.cli.sheet import size
+    from limner.models.link_contents import kind_of_file
+
+    kind = kind_of_file(made.target)
+    tensors = "1 tensor" if made.tensors == 1 else f"{made.tensors:,} tensors"
+    say(f"{WHAT[kind] if kind else 'weights'}: {tensors}, {size(made.target.stat().st_size)}")
+    if kind is None:
+        say(
+            "it is no checkpoint, LoRA, embedding, VAE or upscaler that Limner knows: nothing uses it",
+            warn=True,
+        )
+    else:
+        say(NEXT[kind].format(path=shlex.quote(str(made.target)), name=made.target.stem))
     say(f"source {made.source_hash}")
     say(f"result {made.hash}")
     if made.left:
