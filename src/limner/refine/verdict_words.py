@@ -12,7 +12,7 @@ def sentence_of(verdict: Verdict) -> str:
     """The sentence that stands first in every report. Says "indicative" where the verdict is capped."""
     said = {
         "better": lambda: f"{verdict.b} is better than {verdict.a}{_why(verdict, 'B')}{_kept(verdict)}",
-        "worse": lambda: f"{verdict.b} is worse than {verdict.a}{_why(verdict, 'A')}{_kept(verdict)}",
+        "worse": lambda: f"{verdict.b} is worse than {verdict.a}{_why(verdict, 'A', told='B')}{_kept(verdict)}",
         "traded off": lambda: _traded(verdict),
         "no evidence": lambda: _none(verdict),
     }[verdict.outcome]()
@@ -20,16 +20,20 @@ def sentence_of(verdict: Verdict) -> str:
     return f"{said}.{capped}"
 
 
-def span(test: Test) -> str:
-    """The gain with its interval: ``+0.42 (+0.20 to +0.64)``."""
-    if test.low is None or test.high is None:
-        return f"{test.gain:+.3g}"
-    return f"{test.gain:+.3g} ({test.low:+.3g} to {test.high:+.3g})"
+def span(test: Test, side: str = "B") -> str:
+    """The gain with its interval, ``+0.42 (+0.20 to +0.64)``: that of B over A, or of A over B for ``side`` A."""
+    gain, low, high = test.gain, test.low, test.high
+    if side == "A":
+        gain, low, high = -gain, None if high is None else -high, None if low is None else -low
+    if low is None or high is None:
+        return f"{gain:+.3g}"
+    return f"{gain:+.3g} ({low:+.3g} to {high:+.3g})"
 
 
-def _why(verdict: Verdict, side: str) -> str:
+def _why(verdict: Verdict, side: str, told: str | None = None) -> str:
+    """By which judges ``side`` wins; gains are those of ``told`` over the other, of the winner where it is not said."""
     found = [test for test in verdict.judges if test.finding == side]
-    parts = ", ".join(f"{test.scorer.name} {span(test)}, {_p(verdict, test)}" for test in found)
+    parts = ", ".join(f"{test.scorer.name} {span(test, told or side)}, {_p(verdict, test)}" for test in found)
     return f" by {parts} over {verdict.n} {_units(verdict)}"
 
 
@@ -48,7 +52,7 @@ def _traded(verdict: Verdict) -> str:
         return f"Traded off: {ours} prefers {verdict.b} and {theirs} prefers {verdict.a}, {over}"
     (side,) = sides
     winner = verdict.b if side == "B" else verdict.a
-    costs = " and ".join(f"{test.role} ({test.scorer.name} {span(test)})" for test in lost)
+    costs = " and ".join(f"{test.role} ({test.scorer.name} {span(test, side)})" for test in lost)
     return f"Traded off: {winner} wins{_why(verdict, side)}, but loses {costs}"
 
 
