@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import save_file
 
 from benchmarks.dalle_mini import CONFIGS, VQGAN
-from limner.models.dalle_convert import PUBLISHED_VQGAN
+from limner.models.dalle.convert import PUBLISHED_VQGAN
 from limner.models.nets.bart import Bart
 from limner.models.nets.vqgan import Vqgan
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from limner.models.dalle_load import DTYPES
+from limner.models.dalle.load import DTYPES
 from limner.models.nets.bart import Bart
 from limner.models.nets.dalle_configs import DalleConfig, Stack, VqganConfig
 from limner.models.nets.packing import can_pack, pack

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.models.hub_cache import RepoName, cached
-from limner.models.lock import Lock
+from limner.models.hub.cache import RepoName, cached
+from limner.models.links.lock import Lock
 from tests.faces.calling import Limner, assert_refused, limner_in, said
 from tests.hub_server import HubServer, sha256
 from tests.unit.models import tiny

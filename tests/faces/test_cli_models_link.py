@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from limner.models.lock import Lock
+from limner.models.links.lock import Lock
 from tests.faces.calling import Limner, assert_refused, limner_in, said
-from tests.unit.models.test_links import A1111, COMFY, LORA, lay, tensors
+from tests.unit.models.links.test_links import A1111, COMFY, LORA, lay, tensors
 
 
 @pytest.fixture

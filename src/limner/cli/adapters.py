@@ -9,10 +9,10 @@ from limner.cli.console import say
 from limner.config import Settings
 from limner.errors import InvalidRequest, ModelNotFound
 from limner.models.adapters.vae import WEIGHTS
-from limner.models.link_contents import kind_of_file
-from limner.models.link_layouts import Kind
-from limner.models.link_scan import SUFFIXES
-from limner.models.links import Links
+from limner.models.links.contents import kind_of_file
+from limner.models.links.layouts import Kind
+from limner.models.links.links import Links
+from limner.models.links.scan import SUFFIXES
 from limner.prompts.extra_networks import Named, named
 
 PEFT = "adapter_model.safetensors"

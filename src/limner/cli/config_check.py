@@ -8,7 +8,7 @@ from pathlib import Path
 from limner.config import Settings, Sourced
 from limner.errors import ConfigError, LimnerError
 from limner.models.catalog import Catalog
-from limner.models.hub_cache import repo_name
+from limner.models.hub.cache import repo_name
 from limner.prompts.styles import builtin_styles, choose, load_styles
 from limner.sampling import catalog as solvers
 

@@ -22,7 +22,7 @@ NEXT: Mapping[str, str] = {
 }
 
 if TYPE_CHECKING:
-    from limner.models.convert import Converted
+    from limner.models.singlefiles.convert import Converted
 
 
 @click.command("convert")
@@ -50,7 +50,7 @@ def command(*, source: Path, target: Path | None, dtype: str | None) -> None:
     if target is None:
         raise InvalidRequest("TARGET is missing", hint=f"name a new folder: limner models convert {source} NEW-FOLDER")
     from limner.cli.sheet import size as in_units
-    from limner.models.dalle_convert import convert
+    from limner.models.dalle.convert import convert
 
     say(f"converting {source} ...")
     made = convert(source, target, dtype)
@@ -60,7 +60,7 @@ def command(*, source: Path, target: Path | None, dtype: str | None) -> None:
 
 
 def _file(source: Path, target: Path | None) -> None:
-    from limner.models.convert import convert
+    from limner.models.singlefiles.convert import convert
 
     say(f"converting {source} ...")
     made = convert(source, target)
@@ -70,7 +70,7 @@ def _file(source: Path, target: Path | None) -> None:
 
 def _told(made: Converted) -> None:
     from limner.cli.sheet import size
-    from limner.models.link_contents import kind_of_file
+    from limner.models.links.contents import kind_of_file
 
     kind = kind_of_file(made.target)
     tensors = "1 tensor" if made.tensors == 1 else f"{made.tensors:,} tensors"

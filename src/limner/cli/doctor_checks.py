@@ -18,7 +18,7 @@ from limner.cli.targets import check_writable
 from limner.config import Settings
 from limner.errors import LimnerError
 from limner.models.catalog import Catalog
-from limner.models.hub_cache import cache_folder
+from limner.models.hub.cache import cache_folder
 from limner.models.machine import Chosen, Machine, choose_device, choose_dtype
 
 OPTIONAL = {

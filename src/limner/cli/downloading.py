@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
-    from limner.models.hub import Progress, Report
+    from limner.models.hub.repo import Progress, Report
     from limner.session import Session
 
 
@@ -22,7 +22,7 @@ def fetch(session: Session, model: str | None, telling: Telling) -> None:
     card = session.catalog.find(name)
     if card is not None and card.built_in:
         return
-    from limner.models.resolve import resolve
+    from limner.models.resolving.resolve import resolve
 
     with reporting(name, telling) as report:
         resolve(name, session.settings, session.catalog, offline=session.offline, report=report)

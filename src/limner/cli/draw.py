@@ -166,7 +166,7 @@ def _check_model(name: str) -> None:
     catalog = Catalog.load()
     if catalog.find(name.partition("@")[0]) is not None:
         return
-    from limner.models.resolve import path_of
+    from limner.models.resolving.resolve import path_of
 
     try:
         if path_of(name) is None and re.fullmatch(r"[^/\\~.]+", name) and not _is_linked(name):
@@ -180,7 +180,7 @@ def _check_model(name: str) -> None:
 
 def _is_linked(name: str) -> bool:
     from limner.config import Settings
-    from limner.models.links import Links
+    from limner.models.links.links import Links
 
     return Links(Settings.load()).find("checkpoint", name) is not None
 

@@ -57,7 +57,7 @@ def upscaler_name(given: str, settings: Settings) -> str:
 
     Raises ``ModelError``, ``StorageError``, ``InvalidRequest``.
     """
-    from limner.models.upscale import Named, recognise
+    from limner.models.upscaling.recognise import Named, recognise
 
     asked = Named.of(given)
     path = Path(asked.name).expanduser()
@@ -66,7 +66,7 @@ def upscaler_name(given: str, settings: Settings) -> str:
     recognise(path)
     from limner.cli.console import say
     from limner.models.hashes import Hashes
-    from limner.models.links import Links
+    from limner.models.links.links import Links
 
     links, path = Links(settings), path.resolve()
     name = path.stem

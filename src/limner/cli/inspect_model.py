@@ -6,7 +6,7 @@ from pathlib import Path
 
 from limner.cli.console import clean, out
 from limner.cli.sheet import out_json, sheet, size
-from limner.models.link_scan import SUFFIXES
+from limner.models.links.scan import SUFFIXES
 
 
 def is_model(path: Path) -> bool:

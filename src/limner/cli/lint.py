@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from limner.models.resolve import Resolved
+    from limner.models.resolving.resolve import Resolved
     from limner.prompts.lint import Lint, Vocabulary
 
 
@@ -48,7 +48,7 @@ def _resolved(model: str | None, offline: bool) -> Resolved:
     """The model's files, located as drawing locates them. Raises ``ModelError``, ``UnknownName``."""
     from limner.config import Settings
     from limner.models.catalog import Catalog
-    from limner.models.resolve import resolve
+    from limner.models.resolving.resolve import resolve
 
     settings = Settings.load()
     name = model or str(settings.value("model").value or "pocket")

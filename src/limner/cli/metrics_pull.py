@@ -15,7 +15,7 @@ from limner.config import Settings
 from limner.errors import InvalidRequest
 
 if TYPE_CHECKING:
-    from limner.models.hub import Progress
+    from limner.models.hub.repo import Progress
 
 
 @click.command("pull")

@@ -67,8 +67,8 @@ for _one in (models_check.check, models_check.rm, models_link.link, models_link.
 def others() -> Iterator[Card]:
     """Cards of hub repos on this machine that the catalog does not know and that Limner can draw with."""
     from limner.models.holdings import repos
-    from limner.models.hub_cache import RepoName, cached
-    from limner.models.resolved import in_folder, unknown_card
+    from limner.models.hub.cache import RepoName, cached
+    from limner.models.resolving.resolved import in_folder, unknown_card
 
     known = {card.repo for card in Catalog.load().cards}
     for repo in repos():
@@ -138,7 +138,7 @@ def _footnotes(states: Iterable[State]) -> None:
 
 def _linked(settings: Settings) -> None:
     """How many checkpoints are linked; their names are many, and a list of their own."""
-    from limner.models.links import Links
+    from limner.models.links.links import Links
 
     try:
         number = len(Links(settings).entries("checkpoint"))

@@ -152,7 +152,7 @@ def rm(*, name: str, yes: bool, json_: bool) -> None:
 
 def _removals(what: Named, *, one_commit: bool) -> Sequence[Removal]:
     from limner.models.holdings import removal
-    from limner.models.hub_cache import cached
+    from limner.models.hub.cache import cached
 
     if what.card is not None and what.card.built_in:
         raise InvalidRequest(f"{what.name} is part of Limner", hint="it takes no more room than Limner itself")
@@ -178,7 +178,7 @@ def _needed_by_others(what: Named) -> bool:
 
 
 def _own_files(name: str) -> bool:
-    from limner.models.hub_cache import cached
+    from limner.models.hub.cache import cached
 
     repo = named(name, Settings.load()).repo
     return repo is not None and cached(repo) is not None

@@ -12,12 +12,12 @@ from limner.cli.console import say, table, told
 from limner.cli.sheet import count, out_json
 from limner.config import Settings
 from limner.errors import InvalidRequest
-from limner.models.link_layouts import KINDS, TITLES, Kind
-from limner.models.link_scan import PICKLED, entries_of
-from limner.models.links import Link, Links
+from limner.models.links.layouts import KINDS, TITLES, Kind
+from limner.models.links.links import Link, Links
+from limner.models.links.scan import PICKLED, entries_of
 
 if TYPE_CHECKING:
-    from limner.models.links import Entry
+    from limner.models.links.links import Entry
 
 PLURALS: Mapping[Kind, tuple[str, str]] = {
     "checkpoint": ("checkpoint", "checkpoints"),

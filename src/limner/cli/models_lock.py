@@ -12,7 +12,7 @@ from limner.cli.sheet import count
 from limner.config import Settings
 from limner.errors import InvalidRequest, OfflineError
 from limner.models.catalog import Catalog
-from limner.models.lock import NAME, Lock
+from limner.models.links.lock import NAME, Lock
 from limner.types import ModelRef
 
 
@@ -50,7 +50,7 @@ def _fetched() -> Iterator[str]:
 def _ref(name: str, settings: Settings) -> ModelRef:
     from limner.cli.models_named import any_kind
     from limner.models.hashes import Hashes
-    from limner.models.resolve import resolve
+    from limner.models.resolving.resolve import resolve
 
     what = any_kind(name, settings)
     if what.kind != "checkpoint" and what.path is not None:

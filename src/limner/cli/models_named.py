@@ -9,8 +9,8 @@ from pathlib import Path
 from limner.config import Settings
 from limner.errors import UnknownName
 from limner.models.catalog import Card, Catalog
-from limner.models.hub_cache import RepoName, cached, held, repo_name
-from limner.models.links import KINDS, Kind, Links
+from limner.models.hub.cache import RepoName, cached, held, repo_name
+from limner.models.links.links import KINDS, Kind, Links
 
 SHOWN = 6
 USE: Mapping[Kind, str] = {
@@ -42,7 +42,7 @@ class Named:
 def named(name: str, settings: Settings, *, kinds: tuple[Kind, ...] = ("checkpoint",)) -> Named:
     """Find out, without the network and without reading weights. Raises ``UnknownName``, ``ModelNotFound``,
     ``UnsafeFile`` for a pickle that is given by its path."""
-    from limner.models.resolve import path_of
+    from limner.models.resolving.resolve import path_of
 
     text, catalog = name.strip(), Catalog.load()
     plain, _, revision = text.partition("@")

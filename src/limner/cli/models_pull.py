@@ -13,8 +13,8 @@ from limner.errors import OfflineError
 
 if TYPE_CHECKING:
     from limner.models.catalog import Card
-    from limner.models.hub import Progress
-    from limner.models.resolve import Resolved
+    from limner.models.hub.repo import Progress
+    from limner.models.resolving.resolve import Resolved
 
 
 @click.command("pull")
@@ -34,7 +34,7 @@ def command(*, names: tuple[str, ...], dry_run: bool, json_: bool) -> None:
 
 def _foreseen(name: str, *, quiet: bool) -> dict[str, object]:
     from limner.models.catalog import Catalog
-    from limner.models.resolve import download_bytes
+    from limner.models.resolving.resolve import download_bytes
 
     settings = Settings.load()
     _forbid(name, settings)
@@ -49,7 +49,7 @@ def _pulled(name: str, *, quiet: bool) -> dict[str, object]:
     from limner.cli.drawing import Telling
     from limner.cli.models_named import named
     from limner.models.catalog import Catalog
-    from limner.models.resolve import resolve
+    from limner.models.resolving.resolve import resolve
 
     settings = Settings.load()
     what = named(name, settings)

@@ -15,7 +15,7 @@ from limner.errors import InvalidRequest, NetworkError, OfflineError
 from limner.models.catalog import Card, Catalog
 
 if TYPE_CHECKING:
-    from limner.models.hub_search import Found
+    from limner.models.hub.search import Found
 
 ROWS = 20
 
@@ -67,7 +67,7 @@ def _holds(card: Card, text: str) -> bool:
 def _here(settings: Settings, text: str) -> Iterator[tuple[str, str]]:
     """(name, kind) of linked files and of repos in the hub's cache that no card names."""
     from limner.models.holdings import repos
-    from limner.models.links import KINDS, Links
+    from limner.models.links.links import KINDS, Links
 
     cards = {card.repo for card in Catalog.load().cards}
     words = text.lower().split()
@@ -81,7 +81,7 @@ def _on_the_hub(text: str, limit: int, *, forbidden: bool) -> tuple[tuple[Found,
     """What the hub has, or why it is not known."""
     if forbidden:
         return (), "the hub was not asked: the network is forbidden"
-    from limner.models.hub_search import search
+    from limner.models.hub.search import search
 
     try:
         return search(text, limit), ""

@@ -18,7 +18,7 @@ from limner.models.catalog import Card, Catalog
 from limner.models.machine import Fit, choose_device, choose_dtype, probe
 
 if TYPE_CHECKING:
-    from limner.models.hub import Listing
+    from limner.models.hub.repo import Listing
 
 TOLD = (
     "modelspec.title",
@@ -69,7 +69,7 @@ def card_of(name: str) -> Card:
     what = named(name, settings)
     if what.card is not None:
         return what.card
-    from limner.models.resolve import resolve
+    from limner.models.resolving.resolve import resolve
 
     try:
         return resolve(name, settings, catalog, offline=True).card
@@ -161,7 +161,7 @@ def _fit(fit: Fit) -> str:
 
 def _of_files(what: Named) -> Iterator[Fact]:
     from limner.models.holdings import parts
-    from limner.models.hub_cache import cached
+    from limner.models.hub.cache import cached
 
     if what.repo is None:
         yield "place", what.path if what.card is None or not what.card.built_in else ""
@@ -213,7 +213,7 @@ def _remote(what: Named, offline: bool, json_: bool) -> None:
     """A hub repo of which nothing is here: what its page says."""
     if offline:
         raise _not_here(what.name)
-    from limner.models import hub
+    from limner.models.hub import repo as hub
 
     assert what.repo is not None
     try:
@@ -234,8 +234,8 @@ def _remote(what: Named, offline: bool, json_: bool) -> None:
 
 def _of_listing(listing: Listing) -> Iterator[Fact]:
     from limner.models.hashes import Hashes
-    from limner.models.hub import bytes_to_fetch
-    from limner.models.resolve_hub import listed
+    from limner.models.hub.repo import bytes_to_fetch
+    from limner.models.resolving.hub import listed
 
     tag = next((tag.removeprefix("diffusers:") for tag in listing.tags if tag.startswith("diffusers:")), "")
     yield "from", f"https://huggingface.co/{listing.name.repo}"

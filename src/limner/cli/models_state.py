@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.errors import LimnerError
-from limner.models import dalle_files
 from limner.models.catalog import Card
-from limner.models.hub_cache import held
+from limner.models.dalle import files as dalle_files
+from limner.models.hub.cache import held
 from limner.models.machine import Fit, Machine, choose_device, choose_dtype, fits
-from limner.models.resolved import in_folder
+from limner.models.resolving.resolved import in_folder
 from limner.types import Dtype, Request
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}

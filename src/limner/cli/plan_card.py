@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from limner.cli.console import out, say
 from limner.cli.plan_sheet import disk, disk_free
 from limner.cli.sheet import Fact, sheet, size
-from limner.models.hub_cache import cache_folder
+from limner.models.hub.cache import cache_folder
 from limner.models.machine import Chosen, choose_device, choose_dtype, probe, usable_memory
 from limner.types import Request
 

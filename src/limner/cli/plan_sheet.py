@@ -8,10 +8,10 @@ from pathlib import Path
 
 from limner.cli.console import out, say, table
 from limner.cli.sheet import Fact, duration, seconds, sheet, size
-from limner.models.estimate import runtime_bytes
-from limner.models.estimate_offers import Offer, offers
-from limner.models.hub import SPARE_BYTES
-from limner.models.hub_cache import cache_folder
+from limner.models.estimates.estimate import runtime_bytes
+from limner.models.estimates.offers import Offer, offers
+from limner.models.hub.cache import cache_folder
+from limner.models.hub.repo import SPARE_BYTES
 from limner.models.machine import Fit, fits, probe, usable_memory
 from limner.types import Plan
 

@@ -64,7 +64,7 @@ def drawn_again(session: Session, picture: str, telling: Telling, *, any_weights
     from limner.cli.drawing import Follower
     from limner.image import Image
     from limner.library.files import decode
-    from limner.models.upscale_family import NAME as UPSCALING
+    from limner.models.upscaling.family import NAME as UPSCALING
     from limner.session.replay import compare, is_lossless, request_of
 
     record, path = session.record_of(picture)

@@ -19,8 +19,8 @@ from limner.engine.ticket import Locate, Ticket
 from limner.engine.work import Work
 from limner.errors import Cancelled, GenerationError, LimnerError, OutOfMemory
 from limner.models.adapters.worn import in_place_of
-from limner.models.estimate import runtime_bytes
-from limner.models.estimate_offers import offers
+from limner.models.estimates.estimate import runtime_bytes
+from limner.models.estimates.offers import offers
 from limner.models.family import Family, Files, Leaning, Together
 from limner.models.machine import probe, usable_memory
 from limner.sampling import catalog

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from limner.models.estimate import leaving
+from limner.models.estimates.estimate import leaving
 from limner.sampling.course import Weights
 
 if TYPE_CHECKING:

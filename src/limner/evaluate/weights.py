@@ -1,8 +1,8 @@
 """Where scorers' weights come from: files of hub repos at a commit, pickles made safetensors on the way. Torch-free.
 
 A scorer's package lists its files. Those that are safetensors or small stay in the hub's cache; a pickle is read once,
-in the closed-off child of :mod:`limner.models.convert`, and the safetensors made of it lies in Limner's own data folder
-with its hash beside it.
+in the closed-off child of :mod:`limner.models.singlefiles.convert`, and the safetensors made of it lies in Limner's own
+data folder with its hash beside it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from pathlib import Path, PurePosixPath
 
 from limner.config import Settings
 from limner.errors import CorruptFile, InvalidRequest, ModelNotFound, OfflineError, StorageError, UnsafeFile
-from limner.models import hub
-from limner.models.convert import convert
 from limner.models.hashes import Hashes
-from limner.models.hub_cache import RepoName, cached, check
+from limner.models.hub import repo as hub
+from limner.models.hub.cache import RepoName, cached, check
+from limner.models.singlefiles.convert import convert
 
 PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from limner.errors import NonFinite, OutOfMemory
-from limner.models import dalle_files, dalle_plan
 from limner.models.catalog import Card
-from limner.models.dalle_files import MODEL, VQGAN
+from limner.models.dalle import files as dalle_files
+from limner.models.dalle import plan as dalle_plan
+from limner.models.dalle.files import MODEL, VQGAN
 from limner.models.family import Files, Placement, Planned
 from limner.models.machine import Machine
 from limner.prompts.vocabulary import Vocabulary
@@ -56,7 +57,7 @@ class DalleMini:
         return dalle_plan.vocabulary(files)
 
     def load(self, weights: Weights, files: Files, placement: Placement) -> Module:
-        from limner.models.dalle_load import load_part
+        from limner.models.dalle.load import load_part
 
         return load_part(weights.part, files, placement)
 
@@ -86,7 +87,7 @@ class DalleMini:
 
     def preview(self, latent: Tensor, part: Callable[[str], Module]) -> Pixels | None:
         """The rows of codes [S] that are whole, decoded; ``None`` before the first."""
-        from limner.models.dalle_load import preview
+        from limner.models.dalle.load import preview
 
         return preview(latent, part(VQGAN))
 

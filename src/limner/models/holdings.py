@@ -14,8 +14,8 @@ from typing import Literal
 
 from limner.errors import LimnerError, ModelNotFound, StorageError
 from limner.models.hashes import Hashes, git_blob_hash
-from limner.models.hub_cache import COMMIT, cache_folder, repo_folder
-from limner.models.hub_transfer import PART
+from limner.models.hub.cache import COMMIT, cache_folder, repo_folder
+from limner.models.hub.transfer import PART
 from limner.models.inspect import read_header, read_json
 
 State = Literal["intact", "damaged", "changed", "well-formed"]

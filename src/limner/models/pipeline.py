@@ -12,12 +12,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, ClassVar
 
 from limner.errors import ModelError, UnsupportedField
-from limner.models import pipeline_plan
 from limner.models.catalog import Card
 from limner.models.family import Files, Placement, Planned
-from limner.models.layout import Layout, by_index
 from limner.models.machine import Machine
-from limner.models.pipeline_kinds import kind_of, refusal
+from limner.models.pipelines import plan as pipeline_plan
+from limner.models.pipelines.kinds import kind_of, refusal
+from limner.models.resolving.layout import Layout, by_index
 from limner.prompts.vocabulary import Vocabulary
 from limner.sampling.course import Call, Course, Runner, Solver, Tick, Weights
 from limner.types import Adapter, Pixels, Plan, Request
@@ -81,7 +81,7 @@ class AnyPipeline:
         return None
 
     def load(self, weights: Weights, files: Files, placement: Placement) -> Module:
-        from limner.models.pipeline_load import load
+        from limner.models.pipelines.load import load
 
         return load(files, placement)
 
@@ -92,12 +92,12 @@ class AnyPipeline:
         weights = Weights(checkpoint, PART, plan.numerics.dtype)
 
         def run(runner: Runner, tick: Tick) -> Tensor:
-            from limner.models.pipeline_load import Held, require
+            from limner.models.pipelines.load import Held, require
 
             require()
             held = runner.module(weights)
             assert isinstance(held, Held)
-            from limner.models.pipeline_draw import draw
+            from limner.models.pipelines.draw import draw
 
             return draw(held, plan, k, tick)
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from limner.models import sd_plan, tokenizer, upscale_run
+from limner.models import sd_plan, tokenizer
 from limner.models.adapters.worn import wardrobe
 from limner.models.catalog import Card
 from limner.models.family import Files, Placement, Planned
 from limner.models.latent.course import draw
 from limner.models.latent.forward import forward
 from limner.models.latent.parts import VAE, Parts
-from limner.models.layout import SD, Layout
 from limner.models.machine import Machine
+from limner.models.resolving.layout import SD, Layout
+from limner.models.upscaling import run as upscale_run
 from limner.prompts.vocabulary import Vocabulary
 from limner.sampling.course import Course, Solver, Weights
 from limner.types import Adapter, Pixels, Plan, Request

@@ -13,8 +13,8 @@ from typing import ClassVar
 from limner.models import sdxl_plan, tokenizer
 from limner.models.catalog import Card
 from limner.models.family import Files, Planned
-from limner.models.layout import SDXL, Layout, present_in
 from limner.models.machine import Machine
+from limner.models.resolving.layout import SDXL, Layout, present_in
 from limner.models.sd import StableDiffusion
 from limner.prompts.vocabulary import Vocabulary
 from limner.types import Adapter, Request

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from limner.models import compvis
 from limner.models.inspect import TensorInfo, read_header
 from limner.models.nets.aliases import canonical_names
+from limner.models.singlefiles import compvis
 
 SD2_LAYERS = 23  # of the 24 that OpenCLIP's ViT-H has: the last is trained for something else
 

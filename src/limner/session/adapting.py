@@ -9,7 +9,7 @@ from pathlib import Path
 from limner.config import Settings
 from limner.errors import UnsupportedField
 from limner.models.adapters.words import pattern_of
-from limner.models.link_names import asked
+from limner.models.links.names import asked
 from limner.prompts.extra_networks import Named, has_tag, named, parse
 from limner.session.shelf import Shelf
 from limner.types import Adapter, Notice, Record, Request

@@ -28,10 +28,10 @@ from limner.library.metadata import read
 from limner.library.store import Library
 from limner.models.catalog import Catalog
 from limner.models.family import Family, Files
-from limner.models.lock import refuse_other
+from limner.models.links.lock import refuse_other
 from limner.models.machine import probe
-from limner.models.resolve import pinned, resolve
-from limner.models.upscale_family import Upscaling
+from limner.models.resolving.resolve import pinned, resolve
+from limner.models.upscaling.family import Upscaling
 from limner.prompts.expand import Wildcards
 from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.sampling.catalog import A1111_NAMES

@@ -9,11 +9,11 @@ from dataclasses import replace
 from limner.config import Settings
 from limner.library.entries import Query
 from limner.library.store import Library
-from limner.models.estimate import of_files
-from limner.models.estimate_files import Outline, outline
-from limner.models.estimate_time import Place, Rates, timed
+from limner.models.estimates.estimate import of_files
+from limner.models.estimates.files import Outline, outline
+from limner.models.estimates.time import Place, Rates, timed
 from limner.models.machine import Machine
-from limner.models.resolve import Resolved
+from limner.models.resolving.resolve import Resolved
 from limner.session.planning import Means, plans
 from limner.types import Estimate, Plan, Record, Request
 

@@ -15,7 +15,7 @@ from limner.errors import InvalidRequest, LimnerError, ModelNotFound, PictureNot
 from limner.library import a1111
 from limner.library.metadata import Found
 from limner.models.catalog import Catalog
-from limner.models.links import Links
+from limner.models.links.links import Links
 from limner.prompts.extra_networks import parse
 from limner.session import foreign_sampling
 from limner.session.ledger import Ledger, Told

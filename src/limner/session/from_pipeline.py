@@ -11,8 +11,8 @@ from limner.config import Settings
 from limner.engine.backend import Backend
 from limner.errors import DeviceError, InvalidRequest, MismatchedWeights
 from limner.models.family import Family, Files
-from limner.models.pipeline_memory import InMemory
-from limner.models.resolve import Resolved
+from limner.models.pipelines.memory import InMemory
+from limner.models.resolving.resolve import Resolved
 from limner.session.composer import Session
 from limner.session.planning import Means
 from limner.types import Adapter, Plan, Request

@@ -15,13 +15,13 @@ from pathlib import Path
 from limner.config import Settings
 from limner.errors import ModelNotFound
 from limner.models.catalog import Card, Catalog
-from limner.models.estimate_plan import estimate_of
-from limner.models.families import load as load_family
+from limner.models.estimates.plan import estimate_of
 from limner.models.family import Family, Files
-from limner.models.lock import in_force
+from limner.models.links.lock import in_force
 from limner.models.machine import Machine, choose_device, choose_dtype
-from limner.models.pipeline_plan import IN_MEMORY
-from limner.models.resolve import Resolved, resolve
+from limner.models.pipelines.plan import IN_MEMORY
+from limner.models.resolving.families import load as load_family
+from limner.models.resolving.resolve import Resolved, resolve
 from limner.prompts.expand import Wildcards, expand
 from limner.prompts.lint import lint
 from limner.prompts.styles import Style, apply, choose

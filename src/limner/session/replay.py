@@ -11,8 +11,8 @@ import numpy as np
 
 from limner.image import Image
 from limner.library.files import pixel_hash
-from limner.models.families import load
-from limner.models.resolve import pinned
+from limner.models.resolving.families import load
+from limner.models.resolving.resolve import pinned
 from limner.session.adapting import asked_again
 from limner.session.foreign import Restored
 from limner.session.ledger import Told

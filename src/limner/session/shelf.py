@@ -13,11 +13,11 @@ from limner.errors import LimnerError, ModelNotFound, UnknownName, UnsafeFile
 from limner.models.adapters.embedding import read_embedding
 from limner.models.adapters.lora_file import PEFT_CONFIG, PEFT_FILE
 from limner.models.hashes import Hashes
-from limner.models.link_layouts import Kind
-from limner.models.link_names import asked, has_hash
-from limner.models.link_scan import PICKLED
-from limner.models.links import Links
-from limner.models.lone import convert_hint
+from limner.models.links.layouts import Kind
+from limner.models.links.links import Links
+from limner.models.links.names import asked, has_hash
+from limner.models.links.scan import PICKLED
+from limner.models.singlefiles.lone import convert_hint
 
 TITLES: Mapping[str, str] = {"lora": "LoRA", "embedding": "textual inversion", "vae": "VAE"}
 SHORT = 10  # characters of a hash that name a file well enough

@@ -11,8 +11,8 @@ from limner.config import Settings
 from limner.errors import MismatchedWeights, UnknownName
 from limner.models.hashes import Hashes
 from limner.models.latent.edit_plan import LATENT_UPSCALERS
-from limner.models.links import Links
-from limner.models.upscale import LANCZOS, Named, recognise
+from limner.models.links.links import Links
+from limner.models.upscaling.recognise import LANCZOS, Named, recognise
 from limner.types import Adapter, Request
 
 KIND: Literal["upscaler"] = "upscaler"

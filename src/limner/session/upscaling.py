@@ -8,9 +8,9 @@ from pathlib import Path
 from limner.config import Settings
 from limner.models.family import Files
 from limner.models.machine import Machine, choose_device
-from limner.models.upscale import LANCZOS, Named
-from limner.models.upscale_family import Upscaling
-from limner.models.upscale_run import DTYPE
+from limner.models.upscaling.family import Upscaling
+from limner.models.upscaling.recognise import LANCZOS, Named
+from limner.models.upscaling.run import DTYPE
 from limner.session.inputs import given_pictures
 from limner.session.upscalers import named_upscalers
 from limner.types import Adapter, ModelRef, Numerics, Plan, Request, Seed

@@ -19,10 +19,10 @@ from limner.errors import LimnerError, MissingExtra
 from limner.image import Image
 from limner.models.catalog import Catalog
 from limner.models.family import Files
-from limner.models.hub import Report as Downloading
-from limner.models.layout import INDEX
+from limner.models.hub.repo import Report as Downloading
 from limner.models.machine import gigabytes, probe
-from limner.models.resolve import Resolved, resolve
+from limner.models.resolving.layout import INDEX
+from limner.models.resolving.resolve import Resolved, resolve
 from limner.models.verify import PROMPTS, SEEDS, Difference, Drawing, Finding, Report, machine_facts
 from limner.session.composer import Session
 from limner.types import Pixels, Plan, Request, now
@@ -129,7 +129,7 @@ class Verification:
             self.findings.append(Finding(name="number format", ok=None, said=said))
 
     def _reference(self, files: Files, plan: Plan, out: Path, resolved: Resolved) -> list[Pixels] | None:
-        from limner.models.pipeline_folder import only
+        from limner.models.pipelines.folder import only
 
         with only(files) as folder:
             done = subprocess.run(

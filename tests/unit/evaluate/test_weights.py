@@ -16,7 +16,7 @@ from limner.evaluate.clip_score import ClipB32, ClipL14
 from limner.evaluate.vqa_score import VqaScore
 from limner.evaluate.weights import File, Package, here, opened, pull, to_fetch
 from limner.models.hashes import git_blob_hash
-from limner.models.hub_cache import repo_folder
+from limner.models.hub.cache import repo_folder
 from tests import scorers
 
 COMMIT = "a" * 40

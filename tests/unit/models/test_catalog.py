@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from limner.errors import ConfigError, UnknownName
 from limner.models.catalog import Card, Catalog, read_cards
-from limner.models.layout import INDEX
+from limner.models.resolving.layout import INDEX
 
 
 def test_pocket_comes_first_and_its_card_tells_the_truth_about_its_files() -> None:

@@ -10,7 +10,7 @@ import pytest
 from limner.config import Settings
 from limner.errors import LimnerError, ModelNotFound, OfflineError
 from limner.models.catalog import Card, Catalog
-from limner.models.resolve import download_bytes, pinned, resolve
+from limner.models.resolving.resolve import download_bytes, pinned, resolve
 from tests.dalle import FIXTURES
 from tests.hub_server import HubServer
 

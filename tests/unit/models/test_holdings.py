@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from limner.errors import ModelNotFound, StorageError
-from limner.models import holdings, hub
+from limner.models import holdings
 from limner.models.hashes import Hashes
-from limner.models.hub_cache import RepoName, cached, repo_folder
+from limner.models.hub import repo as hub
+from limner.models.hub.cache import RepoName, cached, repo_folder
 from tests.hub_server import HubServer
 from tests.unit.models import tiny
 

@@ -229,7 +229,7 @@ def test_a_finished_picture_is_enlarged_and_keeps_its_words(session: Session, fo
 
 def test_an_upscalers_tiles_do_not_show(session: Session, folder: Path, tmp_path: Path) -> None:
     """Far from the seams of tiles the picture is what the network makes of it whole."""
-    from limner.models.upscale_nets import load_upscaler
+    from limner.models.upscaling.nets import load_upscaler
 
     own = session.settings.data / "models" / "upscalers"
     own.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from limner import Request, Session
 from limner.config import Settings
 from limner.errors import InvalidRequest, ModelNotFound, PictureNotFound
 from limner.models.hashes import Hashes
-from limner.models.link_names import tensors_hash
+from limner.models.links.names import tensors_hash
 from limner.session.foreign import Restored
 
 

@@ -214,7 +214,7 @@ def test_a_blackened_picture_is_a_refusal(settings: Settings, pipe: DiffusionPip
 
 
 def test_every_class_that_is_tried_can_be_given() -> None:
-    from limner.models.pipeline_memory import InMemory
+    from limner.models.pipelines.memory import InMemory
 
     for kind in MAKERS:
         assert InMemory(make(kind)).ref().files

@@ -169,7 +169,7 @@ def test_what_stable_diffusion_2_predicts_can_be_said(tmp_path: Path, source: st
 
 
 def test_a_linked_file_is_found_by_its_name(sd1: Two, tmp_path: Path) -> None:
-    from limner.models.links import Links
+    from limner.models.links.links import Links
 
     Links(Settings.load(tmp_path, {})).add(sd1.file)
     named, plan = draw(tmp_path, Path("any-name"))

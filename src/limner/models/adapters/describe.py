@@ -9,14 +9,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from limner.errors import MismatchedWeights
-from limner.models import shapes
 from limner.models.adapters.embedding import read_embedding
 from limner.models.adapters.lora_base import base_of
 from limner.models.adapters.lora_file import LoraFile, read_lora
 from limner.models.adapters.vae import PART
 from limner.models.inspect import Header, read_header
-from limner.models.link_contents import kind_of_file
-from limner.models.link_layouts import Kind
+from limner.models.links.contents import kind_of_file
+from limner.models.links.layouts import Kind
+from limner.models.singlefiles import shapes
 from limner.models.stored import pieces
 
 Said = Iterator[tuple[str, str]]

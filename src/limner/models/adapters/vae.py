@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from limner.errors import MismatchedWeights
-from limner.models import shapes
 from limner.models.inspect import read_header, read_json
 from limner.models.nets.configs import AutoencoderConfig
+from limner.models.singlefiles import shapes
 from limner.models.stored import pieces
 from limner.types import Notice
 

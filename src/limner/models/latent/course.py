@@ -15,7 +15,7 @@ from limner.models.latent.edit_plan import LATENT_UPSCALERS
 from limner.models.latent.parts import Parts
 from limner.models.latent.start import Draws
 from limner.models.latent.text import encode
-from limner.models.upscale_run import enlarge
+from limner.models.upscaling.run import enlarge
 from limner.sampling.compat import BROWNIAN
 from limner.sampling.course import Ask, Course, Level, Show, Solver
 from limner.types import Pass, Plan, Recipe

@@ -17,7 +17,7 @@ from limner.models.latent import pictures
 from limner.models.latent.decode import encode_picture
 from limner.models.latent.parts import Parts
 from limner.models.latent.start import Draws
-from limner.models.upscale_run import from_image, lanczos
+from limner.models.upscaling.run import from_image, lanczos
 from limner.sampling.course import Ask, Course, Denoise, Level
 from limner.types import Recipe
 

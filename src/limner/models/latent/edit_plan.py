@@ -14,7 +14,7 @@ from limner.models.family import Files, Planned
 from limner.models.latent import compat, pictures
 from limner.models.latent.pictures import Resize
 from limner.models.latent.tiles import OVERLAP, TILE
-from limner.models.upscale import enlargement
+from limner.models.upscaling.recognise import enlargement
 from limner.types import MAX_SIDE, Adapter, Notice, Pass, Prompted, Request
 
 STRENGTH, MASKED_STRENGTH = 0.8, 1.0  # diffusers' own for pictures and for masks

@@ -16,10 +16,10 @@ from limner.models.adapters.lora_file import read_lora
 from limner.models.adapters.lora_keys import read_key
 from limner.models.adapters.match import match
 from limner.models.adapters.targets import compvis_of, flat, flat_names, targets_of
-from limner.models.compvis import unet_names
 from limner.models.nets.clip import ClipText, ClipTextConfig
 from limner.models.nets.configs import UNetConfig
 from limner.models.nets.unet import UNet
+from limner.models.singlefiles.compvis import unet_names
 from tests.adapters import (
     KOHYA_XL,
     compvis_name,

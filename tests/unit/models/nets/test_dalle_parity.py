@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from limner.models.dalle_load import load_dalle, load_vqgan
+from limner.models.dalle.load import load_dalle, load_vqgan
 from limner.models.family import Files
 from limner.models.nets.bart import Bart
 from limner.models.nets.packing import can_pack, pack

@@ -1,0 +1,1 @@
+"""What a picture will cost, counted from config files alone. Torch-free."""

@@ -1,0 +1,1 @@
+"""Models that lie elsewhere: folders of other programs, used without copying."""

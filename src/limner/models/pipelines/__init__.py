@@ -1,0 +1,1 @@
+"""Any text-to-image pipeline of diffusers, as one family."""

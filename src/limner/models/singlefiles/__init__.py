@@ -1,0 +1,1 @@
+"""Checkpoints in one file: what is in them, and the names our networks read them by."""
