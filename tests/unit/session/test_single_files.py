@@ -16,6 +16,7 @@ from limner.config import Settings
 from limner.errors import LimnerError
 from limner.types import Failed, Made, Pixels, Plan
 from tests import singlefiles
+from tests.hub_server import HubServer
 
 MAKE: Mapping[str, Callable[[Path], Any]] = {
     "sd1": singlefiles.sd1,
@@ -176,3 +177,28 @@ def test_a_linked_file_is_found_by_its_name(sd1: Two, tmp_path: Path) -> None:
     usual, _ = draw(tmp_path, sd1.folder)
     assert np.array_equal(named, usual)
     assert plan.model.name == "any-name"
+
+
+def test_a_repo_that_is_one_file(sd1: Two, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fetched at its commit, drawn with as the folder is, found again without the network, and replayed."""
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    place = sd1.file.parent
+    files = {p.relative_to(place).as_posix(): p.read_bytes() for p in place.rglob("*") if p.is_file()}
+    asked = Request.of(prompt="a red fox", model="org/merge", seed=3, width=48, height=32, steps=2, dtype="float32")
+    settings = Settings.load(tmp_path / "home", {})
+    with HubServer() as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        server.add("org/merge", {**files, "README.md": b"a merge", "preview.png": b"no picture"})
+        with Session(settings=settings) as session:
+            (picture,) = session.generate(asked).result()
+        assert not [name for name in server.fetched() if name.endswith(("README.md", "preview.png"))]
+    assert picture.record.model.repo == "org/merge"
+    assert picture.record.model.commit
+    with Session(settings=settings, offline=True) as session:
+        (folder,) = session.generate(asked.but(model=str(sd1.folder))).result()
+        assert folder.record.pixel_hash == picture.record.pixel_hash
+        assert session.replay(str(picture.id)).verdict == "identical"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from limner.errors import CorruptFile, ModelNotFound, NetworkError, OfflineError, UnsafeFile
 from limner.models.catalog import Card
@@ -12,6 +13,7 @@ from limner.models.hub import repo as hub
 from limner.models.hub.cache import Cached, RepoName, cached, check, held
 from limner.models.hub.errors import WITH_NETWORK
 from limner.models.inspect import read_json
+from limner.models.resolving.file import SUFFIXES, from_file
 from limner.models.resolving.layout import INDEX
 from limner.models.resolving.pair import from_pair
 from limner.models.resolving.resolved import (
@@ -46,6 +48,11 @@ def from_hub(repo: RepoName, card: Card | None, means: Means) -> Resolved:
         message = f"{error.message}; drawing with the copy from {there.commit[:10]} on this machine"
         made = _from_cache(repo, card, there, means)
         return replace(made, notices=(*made.notices, Notice(code="hub-unreachable", message=message)))
+    if (single := single_file(listing.files)) is not None:
+        words = [name for name in listing.files if name.startswith(("tokenizer/", "tokenizer_2/"))]
+        path = hub.fetch(listing, [*words, single], means.hashes, means.report)[single]
+        hub.remember_revision(listing)
+        return _in_one_file(repo, listing.commit, path, means)
     seen = listed(listing, means.hashes, variant)
     small_first = sorted(seen.need.names, key=lambda name: (listing.files[name].size, name))
     used = hub.fetch(listing, small_first, means.hashes, means.report)
@@ -54,14 +61,26 @@ def from_hub(repo: RepoName, card: Card | None, means: Means) -> Resolved:
     return resolved(shown, root_of(used), used, means, commit=listing.commit, notices=reduced(shown, seen.need))
 
 
+def single_file(names: Collection[str]) -> str | None:
+    """The checkpoint of a repo that holds nothing but one, in one file; ``None`` for any other repo."""
+    files = [name for name in names if name.endswith(SUFFIXES)]
+    return files[0] if INDEX not in names and len(files) == 1 and "/" not in files[0] else None
+
+
+def _in_one_file(repo: RepoName, commit: str, path: Path, means: Means) -> Resolved:
+    """As ``from_file``, with the repo and commit that it came from."""
+    made = from_file(path, means, name=_name(repo))
+    return replace(made, ref=made.ref.model_copy(update={"repo": repo.repo, "commit": commit}))
+
+
 def listed(listing: hub.Listing, hashes: Hashes, variant: str | None = None) -> Examined:
     """Family and needed files of a repo at its commit; fetches the small files that decide them."""
     where = listing.name.repo
     if INDEX not in listing.files:
         raise ModelNotFound(
             f"{where} has no {INDEX}",
-            hint="Limner reads repos in the diffusers layout; a single .safetensors file of it can be downloaded and "
-            "given by its path",
+            hint="Limner reads repos in the diffusers layout, and those of one checkpoint file; download a file of it and "
+            "give its path",
         )
 
     def read(name: str) -> Mapping[str, object]:
@@ -77,6 +96,8 @@ def _name(repo: RepoName) -> str:
 def _whole(there: Cached, variant: str | None) -> bool:
     """True where all that is needed, in full precision or the variant wanted, is in the cache: then the hub could add
     nothing."""
+    if single_file(there.files()) is not None:
+        return True
     try:
         need = in_folder(there.files(), "", variant).need
     except (ModelNotFound, UnsafeFile, CorruptFile):
@@ -90,6 +111,9 @@ def _from_cache(repo: RepoName, card: Card | None, there: Cached | None, means: 
     if there is None:
         raise OfflineError(f"{name} is not on this machine, and the network is forbidden", hint=hint)
     found = there.files()
+    if (single := single_file(found)) is not None:
+        check(found[single], means.hashes.of([found[single]])[found[single]])
+        return _in_one_file(repo, there.commit, found[single], means)
     try:
         seen = in_folder(found, name, None if card is None else card.variant)
     except ModelNotFound as error:

@@ -113,6 +113,8 @@ def download_bytes(name: str, settings: Settings, catalog: Catalog, *, offline: 
     if card is not None and card.companion is not None:
         return dalle_files.bytes_to_fetch(repo, card.companion)
     listing = hub.look_up(repo)
+    if (single := resolve_hub.single_file(listing.files)) is not None:
+        return hub.bytes_to_fetch(listing, [single])
     return hub.bytes_to_fetch(
         listing, resolve_hub.listed(listing, Hashes(settings.cache_root), card.variant if card else None).need.names
     )
