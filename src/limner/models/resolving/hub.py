@@ -79,7 +79,7 @@ def listed(listing: hub.Listing, hashes: Hashes, variant: str | None = None) -> 
     if INDEX not in listing.files:
         raise ModelNotFound(
             f"{where} has no {INDEX}",
-            hint="Limner reads repos in the diffusers layout, and those of one checkpoint file; download a file of it and "
+            hint="Limner reads repos in the diffusers layout, and those of one checkpoint file; download one file and "
             "give its path",
         )
 
