@@ -19,7 +19,7 @@ from limner.models.hashes import Hashes
 from limner.models.hub.cache import COMMIT, RepoName, cache_folder, cached, check, repo_folder
 from limner.models.hub.errors import translated
 from limner.models.hub.reach import check_name, endpoint, quiet
-from limner.models.hub.transfer import arrived, bring
+from limner.models.hub.transfer import arrived, bring, once_more_if_stale
 from limner.models.machine import gigabytes
 
 if TYPE_CHECKING:
@@ -148,10 +148,11 @@ def _download(listing: Listing, name: str, meter: _Meter) -> Path:
         report = staticmethod(meter.add)
 
     remote = listing.files[name]
-    with translated(listing.name, name), quiet():
+
+    def brought() -> str:
         if remote.sha256 is not None:
             bring(listing.name.repo, listing.commit, name, remote.sha256, remote.size, Bar, endpoint())
-        path = hf_hub_download(
+        return hf_hub_download(
             listing.name.repo,
             name,
             revision=listing.commit,
@@ -160,6 +161,9 @@ def _download(listing: Listing, name: str, meter: _Meter) -> Path:
             etag_timeout=METADATA_SECONDS,
             tqdm_class=Bar,
         )
+
+    with translated(listing.name, name), quiet():
+        path = once_more_if_stale(brought)
     found = Path(path)
     if found.stat().st_size != remote.size:
         found.resolve().unlink(missing_ok=True)

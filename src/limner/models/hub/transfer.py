@@ -7,12 +7,16 @@ stays, and become the blob when all are there. The library then only links the n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from limner.models.hub.cache import cache_folder, repo_folder
 
 PART = ".incomplete"
+STALE = "Server disconnected without sending a response"  # httpx's words; its exceptions are not ours to import
+
+T = TypeVar("T")
 
 
 def part_of(repo: str, sha256: str, cache: Path | None = None) -> Path:
@@ -67,3 +71,14 @@ def bring(repo: str, commit: str, name: str, sha256: str, size: int, bar: type[o
                 tqdm_class=cast("Any", bar),  # only what a tqdm is asked for
             )
         part.replace(blob)
+
+
+def once_more_if_stale(run: Callable[[], T]) -> T:
+    """``run``, once more where the server had closed an idle connection just as it was used again: nothing was asked of
+    it then, and a client may ask anew (RFC 9112, section 9.3.1)."""
+    try:
+        return run()
+    except Exception as error:
+        if STALE not in str(error):
+            raise
+        return run()

@@ -16,7 +16,7 @@ from limner.errors import CorruptFile, LimnerError, NetworkError
 from limner.models.hashes import Hashes
 from limner.models.hub import repo as hub
 from limner.models.hub.cache import RepoName, repo_folder
-from limner.models.hub.transfer import arrived, part_of
+from limner.models.hub.transfer import arrived, once_more_if_stale, part_of
 from tests.hub_server import HubServer, sha256
 
 WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
@@ -191,3 +191,20 @@ def test_a_hash_that_is_none_names_no_file(
         fetch(tmp_path)
     assert not [path for path in tmp_path.rglob("*escaped*") if "blobs" not in path.parts]
     assert hub.look_up(RepoName("org/big")).files[WEIGHTS].sha256 is None
+
+
+def test_a_connection_that_had_gone_stale_is_asked_once_more() -> None:
+    said: list[Exception] = [OSError("Server disconnected without sending a response.")]
+
+    def ask() -> str:
+        if said:
+            raise said.pop()
+        return "here"
+
+    assert once_more_if_stale(ask) == "here"
+    said += [OSError("Server disconnected without sending a response.")] * 2
+    with pytest.raises(OSError, match="disconnected"):
+        once_more_if_stale(ask)
+    said[:] = [OSError("connection refused")]
+    with pytest.raises(OSError, match="refused"):
+        once_more_if_stale(ask)
