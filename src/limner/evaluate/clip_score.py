@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from limner.evaluate.metric import Embeddings, MetricCard
-from limner.evaluate.towers import ClipMetric, cosines
+from limner.evaluate.towers import ClipMetric
 from limner.evaluate.weights import CLIP_WORDS, File, Package
-from limner.evaluate.weights_metric import cut
 
 if TYPE_CHECKING:
     from limner.types import Pixels, Score
@@ -38,11 +37,8 @@ class ClipScore(ClipMetric):
 
     def score(self, images: Sequence[Pixels], texts: Sequence[str], cache: Embeddings) -> Sequence[Score]:
         """See ``Metric.score``. A text over 77 tokens, prefix and marks included, is read up to there and flagged."""
-        self.asked(images, texts)
-        tower = self.tower()
-        said = [PREFIX + text for text in texts]
-        flags = [cut(tower.limit, tower.tokens(text, mend=self.mend)) for text in said]
-        near = cosines(tower.images(images, cache, self.prepare), tower.texts(said, cache, mend=self.mend))
+        self.asked(images, texts)  # of the words alone, before the prefix makes something of nothing
+        near, flags = self.compared(images, [PREFIX + text for text in texts], cache)
         return self.scores((WEIGHT * np.maximum(near, 0)).tolist(), texts, flags)
 
 

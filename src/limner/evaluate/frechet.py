@@ -6,23 +6,17 @@ Heusel et al. 2017, arXiv:1706.08500. It compares models over thousands of pictu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from limner.errors import InvalidRequest
 from limner.evaluate.inception_features import FOLDER, InceptionFeatures
-from limner.evaluate.metric import Embeddings, MetricCard
-from limner.evaluate.vendi import Embedder
-from limner.types import Pixels, Score
-
-FEW = 2048  # pictures of a set, below which the covariance is of lower rank than the features
+from limner.evaluate.metric import MetricCard
+from limner.evaluate.set_distance import Features, InceptionDistance
 
 
-class Fid:
+class Fid(InceptionDistance):
     """The Frechet Inception Distance to a reference set. ``embedder`` or ``folder``: other features or weights."""
 
     card: ClassVar[MetricCard] = MetricCard(
@@ -41,47 +35,10 @@ class Fid:
         memory_bytes=250 * 2**20,
     )
 
-    def __init__(self, folder: Path | None = None, *, embedder: Embedder | None = None) -> None:
-        self._embedder = embedder or InceptionFeatures(folder)
+    enough: ClassVar[int] = 2048  # pictures, below which the covariance is of lower rank than the features
 
-    def missing(self) -> str | None:
-        """The command that fetches what the features lack."""
-        return self._embedder.missing()
-
-    def measure(self, images: Sequence[Pixels], reference: Sequence[Pixels], cache: Embeddings) -> Score:
-        """The distance of ``images`` to ``reference``. Fewer than 2,048 a side are flagged.
-
-        Raises ``InvalidRequest`` for fewer than two on either side, and as its features do.
-        """
-        ours, theirs = two_sets(self._embedder, images, reference, cache)
-        card = self.card
-        return Score(
-            scorer=card.name,
-            revision=f"1-{self._embedder.name}",
-            value=frechet_distance(ours, theirs),
-            scale=card.scale,
-            domain=card.domain,
-            flags=few(len(images), len(reference), FEW),
-        )
-
-
-def two_sets(
-    embedder: Embedder, images: Sequence[Pixels], reference: Sequence[Pixels], cache: Embeddings
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The features [n, D] and [m, D] of a set and its reference. Raises ``InvalidRequest`` for fewer than two."""
-    if len(images) < 2 or len(reference) < 2:
-        raise InvalidRequest(
-            f"{len(images)} pictures against {len(reference)} of a reference give no distance",
-            hint="give two or more of each; thousands for figures that can be compared",
-        )
-    ours, theirs = (np.asarray(embedder.embed(each, cache), dtype=np.float64) for each in (images, reference))
-    return ours, theirs
-
-
-def few(images: int, reference: int, enough: int) -> tuple[str, ...]:
-    """The flag of a distance over fewer pictures than it needs."""
-    least = min(images, reference)
-    return (f"of {least} pictures only: biased below some {enough:,}",) if least < enough else ()
+    def distance(self, ours: Features, theirs: Features) -> float:
+        return frechet_distance(ours, theirs)
 
 
 def frechet_distance(a: ArrayLike, b: ArrayLike) -> float:

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from limner.evaluate.metric import Embeddings, MetricCard
 from limner.evaluate.pick_score import BACKBONE
-from limner.evaluate.towers import ClipMetric, cosines
+from limner.evaluate.towers import ClipMetric
 from limner.evaluate.weights import CLIP_WORDS, File, Package
-from limner.evaluate.weights_metric import cut
 
 if TYPE_CHECKING:
     from limner.types import Pixels, Score
@@ -68,8 +67,5 @@ class Hps(ClipMetric):
 
     def score(self, images: Sequence[Pixels], texts: Sequence[str], cache: Embeddings) -> Sequence[Score]:
         """See ``Metric.score``. A text over 77 tokens is read up to there, as published, and flagged."""
-        self.asked(images, texts)
-        tower = self.tower()
-        flags = [cut(tower.limit, tower.tokens(text, mend=self.mend)) for text in texts]
-        near = cosines(tower.images(images, cache, self.prepare), tower.texts(texts, cache, mend=self.mend))
+        near, flags = self.compared(images, texts, cache)
         return self.scores(near.tolist(), texts, flags)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from limner.canonical import tagged
 from limner.errors import InvalidRequest
-from limner.evaluate.frechet import few
 from limner.evaluate.kernel_distance import cmmd
 from limner.evaluate.metric import Embedding, Embeddings, MetricCard
 from limner.evaluate.model_free import checked
+from limner.evaluate.set_distance import few
 from limner.evaluate.towers import ClipMetric
 from limner.evaluate.weights import CLIP_WORDS, File, Package
 from limner.types import Pixels, Score

@@ -5,21 +5,15 @@ Like FID on Inception's features, but unbiased, so that it may be used with hund
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import ClassVar
 
-from limner.evaluate.frechet import few, two_sets
 from limner.evaluate.inception_features import FOLDER, InceptionFeatures
 from limner.evaluate.kernel_distance import kid
-from limner.evaluate.metric import Embeddings, MetricCard
-from limner.evaluate.vendi import Embedder
-from limner.types import Pixels, Score
-
-FEW = 100
+from limner.evaluate.metric import MetricCard
+from limner.evaluate.set_distance import Features, InceptionDistance
 
 
-class Kid:
+class Kid(InceptionDistance):
     """The Kernel Inception Distance to a reference set. ``embedder`` or ``folder``: other features or weights."""
 
     card: ClassVar[MetricCard] = MetricCard(
@@ -38,25 +32,7 @@ class Kid:
         memory_bytes=250 * 2**20,
     )
 
-    def __init__(self, folder: Path | None = None, *, embedder: Embedder | None = None) -> None:
-        self._embedder = embedder or InceptionFeatures(folder)
+    enough: ClassVar[int] = 100
 
-    def missing(self) -> str | None:
-        """The command that fetches what the features lack."""
-        return self._embedder.missing()
-
-    def measure(self, images: Sequence[Pixels], reference: Sequence[Pixels], cache: Embeddings) -> Score:
-        """The distance of ``images`` to ``reference``. Fewer than 100 a side are flagged.
-
-        Raises ``InvalidRequest`` for fewer than two on either side, and as its features do.
-        """
-        ours, theirs = two_sets(self._embedder, images, reference, cache)
-        card = self.card
-        return Score(
-            scorer=card.name,
-            revision=f"1-{self._embedder.name}",
-            value=kid(ours, theirs),
-            scale=card.scale,
-            domain=card.domain,
-            flags=few(len(images), len(reference), FEW),
-        )
+    def distance(self, ours: Features, theirs: Features) -> float:
+        return kid(ours, theirs)

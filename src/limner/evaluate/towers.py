@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from limner.canonical import tagged
 from limner.errors import OutOfMemory
 from limner.evaluate.metric import Embeddings
-from limner.evaluate.weights_metric import Weighted
+from limner.evaluate.weights_metric import Weighted, cut
 from limner.models.family import Files
 from limner.models.inspect import read_json
 from limner.models.machine import choose_device, probe
@@ -164,6 +164,16 @@ class ClipMetric(Weighted):
                 found = _LOADED[key] = ClipTower(files, self.config, device, self.dtype)
             self._tower = found
         return self._tower
+
+    def compared(
+        self, images: Sequence[Pixels], texts: Sequence[str], cache: Embeddings
+    ) -> tuple[NDArray[np.float64], list[tuple[str, ...]]]:
+        """Cosine of each picture with its text, and what is to be flagged of the text: one longer than the network
+        reads is read up to there, as published. Raises ``InvalidRequest``, ``ModelError``."""
+        self.asked(images, texts)
+        tower = self.tower()
+        flags = [cut(tower.limit, tower.tokens(text, mend=self.mend)) for text in texts]
+        return cosines(tower.images(images, cache, self.prepare), tower.texts(texts, cache, mend=self.mend)), flags
 
 
 def cosines(pictures: Rows, words: Rows) -> NDArray[np.float64]:
