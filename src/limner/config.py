@@ -2,7 +2,8 @@
 
 ``config.toml`` has the sections ``[defaults]`` (fields of a Request), ``[models.NAME]`` (the same, for one model, and
 ``prediction``, what its network was trained to predict), ``[library]`` (``root``), ``[network]`` (``offline``) and
-``[score]`` (``default``, the scorers of new pictures: names, ``auto`` or ``none``).
+``[score]`` (``default``, the scorers of new pictures: names, ``auto`` or ``none``) and ``[safety]`` (the fields of a
+``Protection``; the level ``adult`` is for a flag alone).
 ``LIMNER_<FIELD>`` sets a field of a Request, as ``LIMNER_STEPS`` does; ``LIMNER_LIBRARY``, ``LIMNER_OFFLINE`` and
 ``LIMNER_LOCK`` set the rest, and ``HF_HUB_OFFLINE`` is respected.
 ``LIMNER_HOME`` moves all state into one folder. Only ``Session.plan`` merges these with other defaults.
@@ -20,7 +21,7 @@ from typing import NamedTuple, Self, TypeAlias, get_args
 
 from limner.errors import ConfigError, InvalidRequest
 from limner.toml_lines import key_lines
-from limner.types import Request, parse_size
+from limner.types import Protection, Request, parse_size
 
 PREDICTION = "prediction"
 PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -38,7 +39,12 @@ PLAIN: Mapping[str, frozenset[str]] = {
     "library": frozenset({"root"}),
     "network": frozenset({"offline"}),
     "score": frozenset({"default"}),
+    "safety": frozenset(Protection.model_fields),
 }
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    f"safety.{name}": get_args(info.annotation) for name, info in Protection.model_fields.items()
+}
+BY_FLAG_ONLY = {"safety.level": "adult"}
 SECTIONS = ("defaults", "models", *PLAIN)
 RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG", "LOCK"})
 LOCK = "limner.lock"
@@ -111,6 +117,22 @@ class Settings:
         """These settings with a lock of one's own in force."""
         return replace(self, _plain={**self._plain, "lock": Sourced(str(path.expanduser().absolute()), origin)})
 
+    @property
+    def protection(self) -> Protection:
+        """What is refused, and what files carry."""
+        said = {name: self.value(f"safety.{name}").value for name in Protection.model_fields}
+        return Protection.model_validate(said)
+
+    def protected(self, origin: str = "flag", **said: str | None) -> Self:
+        """These settings with some fields of the ``Protection`` said by a flag; ``None`` leaves a field.
+
+        Raises ``ConfigError`` for a value that is not one of the field's."""
+        plain = dict(self._plain)
+        for name, value in said.items():
+            if value is not None:
+                plain[f"safety.{name}"] = Sourced(_choice(f"safety.{name}", value, origin, by_flag=True), origin)
+        return replace(self, _plain=plain)
+
     def of_this_machine(self) -> Self:
         """These settings without what they say of pictures; of the fields of a Request, only ``device`` and ``dtype``
         are left. What was recorded of a picture is drawn again with these."""
@@ -161,6 +183,7 @@ class Settings:
             "library.root": str(self.library_root),
             "network.offline": False,
             "score.default": "auto",
+            **{f"safety.{name}": info.default for name, info in Protection.model_fields.items()},
         }
         if key in plain:
             return self._plain.get(key) or Sourced(plain[key], "built-in")
@@ -176,6 +199,7 @@ class Settings:
         yield "library.root", self.value("library.root")
         yield "network.offline", self.value("network.offline")
         yield "score.default", self.value("score.default")
+        yield from ((key, self.value(key)) for key in CHOICES)
         if "lock" in self._plain:
             yield "lock", self._plain["lock"]
 
@@ -252,6 +276,8 @@ class _File:
         return value
 
     def plain(self, key: str, value: object) -> str | bool:
+        if key in CHOICES:
+            return _choice(key, value, self.where(key))
         wanted = bool if key == "network.offline" else str
         if not isinstance(value, str | bool) or type(value) is not wanted or value == "":
             right = {"network.offline": "true or false", "score.default": 'names in quotes, or "auto" or "none"'}.get(
@@ -306,6 +332,15 @@ def _plain_environment(env: Mapping[str, str]) -> dict[str, Sourced]:
     if env.get("HF_HUB_OFFLINE", "").strip().lower() in TRUE:  # the hub's own library would refuse the network anyway
         plain["network.offline"] = Sourced(True, "environment HF_HUB_OFFLINE")
     return plain
+
+
+def _choice(key: str, value: object, where: str, *, by_flag: bool = False) -> str:
+    """One of a setting's few words. Raises ``ConfigError``."""
+    if not by_flag and value == BY_FLAG_ONLY.get(key):
+        raise ConfigError(f"{where}: {key} may not be {value!r} in a file", hint="it is for a flag, each time anew")
+    if value not in CHOICES[key]:
+        raise ConfigError(f"{where}: {key} is {value!r}", hint=f"it must be one of {', '.join(CHOICES[key])}")
+    return str(value)
 
 
 def _check(name: str, value: object, where: str) -> dict[str, Value]:

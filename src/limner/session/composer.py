@@ -35,13 +35,13 @@ from limner.models.upscaling.family import Upscaling
 from limner.prompts.expand import Wildcards
 from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.sampling.catalog import A1111_NAMES
-from limner.session import hooks
 from limner.session.adapting import files_of
-from limner.session.birth import birth
+from limner.session.checking import Checking
 from limner.session.estimating import estimated, foreseen, learn
 from limner.session.foreign import Restored, restore
 from limner.session.generation import Generation
 from limner.session.inputs import PICTURES, given_pictures, take_in
+from limner.session.keeping import Keeping
 from limner.session.planning import Means, load_family, plans, precheck
 from limner.session.replay import Replay, compare, compare_foreign, is_lossless, request_of
 from limner.session.scoring import Failures, Scoring
@@ -149,7 +149,7 @@ class Session:
         """Plans with what they cost in time, and what the checks found in their words. Raises ``Refused``."""
         library = self._library_here() if self.keep else None
         made = tuple(estimated(plan, self.settings, self._means.machine, library) for plan in made)
-        return tuple(self._checked(plan) for plan in made) if self._checks else made
+        return tuple(self._checking.words(plan) for plan in made)
 
     def take_in(self, picture: str | Path) -> str:
         """The ``sha256:`` name of a picture for a Request's ``init`` or ``mask``: it is copied into the library's input
@@ -179,11 +179,6 @@ class Session:
     def precheck(self, request: Request) -> None:
         """Refuse what needs no file of the model to be refused. Raises ``UnsupportedField``."""
         precheck(request, self._means)
-
-    def _checked(self, plan: Plan) -> Plan:
-        """The Plan with what the checks found in its words. Raises ``Refused``."""
-        found = [n for check in self._checks for n in check.check_prompt(plan.prompt, plan.negative)]
-        return plan.model_copy(update={"checks": tuple(found)})
 
     def generate(
         self, request: Request, *, previews: bool = False, literal: bool = False, parent: str | None = None
@@ -338,12 +333,12 @@ class Session:
         return found.record, path
 
     @cached_property
-    def _checks(self) -> tuple[hooks.Check, ...]:
-        return hooks.checks()
+    def _checking(self) -> Checking:
+        return Checking(self.settings.protection)
 
     @cached_property
-    def _marks(self) -> tuple[hooks.Mark, ...]:
-        return hooks.marks()
+    def _keeping(self) -> Keeping:
+        return Keeping(self.settings.protection, self._checking, self.library if self.keep else None)
 
     def _locate(self, plan: Plan) -> tuple[Family, Files]:
         """The family and files of a Plan, also of one that another session made."""
@@ -381,16 +376,8 @@ class Session:
 
     def _finished(self, plan: Plan, drawn: Drawn) -> Image:
         """Check, record, mark, store: on the files thread, which never touches torch."""
-        found = [n for check in self._checks for n in check.check_pixels(drawn.pixels)]
-        record = birth(plan, drawn, tuple(found))
-        learn(record, self.settings, self._means.machine)
-        pixels = drawn.pixels
-        for mark in self._marks:
-            pixels = mark.mark(pixels, record)
-        if not self.keep:
-            return Image(pixels, record)
-        entry = self.library.add(pixels, record, parent=plan.parent)
-        image = Image(pixels, record, entry.id, str(entry.path))
-        if self._new is not None:
+        image = self._keeping.finished(plan, drawn)
+        learn(image.record, self.settings, self._means.machine)
+        if self._new is not None and image.id is not None:
             self._new.add(image)
         return image

@@ -5,7 +5,20 @@ and the user's settings, and nothing else in the program does. A ``Plan`` is a R
 ``identity`` hashes what decides the pixels. A ``Record`` is an image's birth certificate and travels in its file.
 """
 
-from limner.types.base import SCHEMA, Batching, Dtype, Frozen, Marks, Notice, Pixels, Speed, now
+from limner.types.base import (
+    SCHEMA,
+    Batching,
+    Dtype,
+    Frozen,
+    Marks,
+    Metadata,
+    Notice,
+    Pixels,
+    Protection,
+    SafetyLevel,
+    Speed,
+    now,
+)
 from limner.types.events import (
     Cancelled,
     Done,
@@ -21,7 +34,7 @@ from limner.types.events import (
     Warned,
 )
 from limner.types.plan import Adapter, Estimate, ModelRef, Numerics, PartCost, Pass, Plan, Prompted, Recipe, Seed
-from limner.types.record import Record, Score
+from limner.types.record import Record, Score, Watermark
 from limner.types.request import MAX_IMAGES, MAX_PROMPT, MAX_SEED, MAX_SIDE, MAX_STEPS, Request, parse_size
 
 __all__ = [
@@ -45,6 +58,7 @@ __all__ = [
     "Loading",
     "Made",
     "Marks",
+    "Metadata",
     "ModelRef",
     "Notice",
     "Numerics",
@@ -54,15 +68,18 @@ __all__ = [
     "Pixels",
     "Plan",
     "Prompted",
+    "Protection",
     "Queued",
     "Recipe",
     "Record",
     "Request",
+    "SafetyLevel",
     "Score",
     "Seed",
     "Speed",
     "Step",
     "Warned",
+    "Watermark",
     "now",
     "parse_size",
 ]

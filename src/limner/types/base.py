@@ -22,12 +22,28 @@ Speed = Literal["exact", "balanced", "fast"]
 Batching = Literal["alone", "shared"]
 Dtype = Literal["float32", "bfloat16", "float16"]
 Marks = Literal["full", "metadata", "none"]
+Metadata = Literal["full", "minimal"]
+SafetyLevel = Literal["strict", "standard", "adult"]
 
 
 class Frozen(BaseModel):
     """Immutable, strict about names, no NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Protection(Frozen):
+    """What is refused, and what a picture's file carries.
+
+    ``marks``: ``full`` is an invisible watermark, a signed manifest (C2PA) and the source type in XMP; ``metadata`` is
+    without the watermark; ``none`` without all three. ``metadata="minimal"`` keeps the words and settings out of the
+    file; the library has them. ``watermark="gentle"`` marks flat pictures less, and so less surely.
+    """
+
+    level: SafetyLevel = "standard"
+    marks: Marks = "full"
+    metadata: Metadata = "full"
+    watermark: Literal["auto", "gentle"] = "auto"
 
 
 class Notice(Frozen):

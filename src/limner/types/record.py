@@ -7,9 +7,18 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from limner.types.base import SCHEMA, Frozen, Marks, Notice
+from limner.types.base import SCHEMA, Frozen, Marks, Metadata, Notice, SafetyLevel
 from limner.types.plan import Adapter, Estimate, ModelRef, Numerics, Recipe, Seed
 from limner.types.request import Request
+
+
+class Watermark(Frozen):
+    """The invisible watermark in a picture's file: its ``payload`` (hexadecimal), its ``strength`` (1 is full) and the
+    hash of the pixels that carry it (``Record.pixel_hash`` is of those before)."""
+
+    payload: str
+    strength: float
+    pixel_hash: str
 
 
 class Record(Frozen):
@@ -35,7 +44,10 @@ class Record(Frozen):
     versions: Mapping[str, str] = Field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
     checks: tuple[Notice, ...] = ()
+    level: SafetyLevel = "standard"
     marks: Marks = "metadata"
+    metadata: Metadata = "full"
+    watermark: Watermark | None = None
     parent: str | None = None
     pixel_hash: str
     created: str

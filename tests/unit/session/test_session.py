@@ -221,7 +221,7 @@ def test_checks_see_the_prompt_and_the_pixels(session: Session) -> None:
             return [Notice(code="seen", message=str(pixels.shape))]
 
     assert isinstance(Watching(), hooks.Check)
-    session.__dict__["_checks"] = (Watching(),)
+    session._checking.__dict__["_checks"] = (Watching(),)
     image = session.generate(FOX).result()[0]
     read_, seen = image.record.checks
     assert (read_.message, seen.message) == ("a red fox", "(32, 32, 3)")
@@ -352,7 +352,7 @@ def test_marks_change_what_is_kept_not_the_hash(session: Session) -> None:
             return np.clip(pixels.astype(int) + 1, 0, 255).astype(np.uint8)
 
     plain = session.generate(FOX).result()[0]
-    session.__dict__["_marks"] = (Brighter(),)
+    session._keeping.__dict__["_marks"] = (Brighter(),)
     marked = session.generate(FOX).result()[0]
     assert marked.record.pixel_hash == plain.record.pixel_hash
     assert marked.pixels.mean() > plain.pixels.mean()
