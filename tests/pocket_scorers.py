@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from limner.evaluate.nets.clip_vision import Clip, ClipConfig
 from limner.evaluate.nets.judge import Judge, JudgeConfig
+from limner.models.nets.clip_vision import Clip, ClipConfig
 
 SPECIAL = ("<pad>", "<unk>", "<bos>", "<eos>")
 WORDS = ("a", "an", "the", "red", "blue", "is", "are", "there", "any", "fox", "dog", "cats", "in", "on", "snow", "two")

@@ -46,7 +46,7 @@ def command(*, names: tuple[str, ...], given: Path | None, json_: bool) -> None:
 def _pulled(name: str, given: Path | None, *, quiet: bool) -> dict[str, object]:
     from limner.cli.downloading import reporting
     from limner.cli.drawing import Telling
-    from limner.evaluate.weights import pull, to_fetch
+    from limner.models.packages import pull, to_fetch
 
     settings, wanted = Settings.load(), package(name)
     if wanted is None:

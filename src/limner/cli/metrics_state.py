@@ -11,8 +11,8 @@ from limner.config import Settings
 from limner.errors import ConfigError, LimnerError
 from limner.evaluate.defaults import T4_BYTES
 from limner.evaluate.metric import Metric, MetricCard
-from limner.evaluate.weights import Package, to_fetch
 from limner.models.machine import HEADROOM, choose_device, fits, probe
+from limner.models.packages import Package, to_fetch
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ from limner.errors import CorruptFile, MismatchedWeights
 from limner.evaluate.clip_score import L14, L14_FILES, TRAINED
 from limner.evaluate.metric import Embeddings, MetricCard
 from limner.evaluate.towers import ClipMetric
-from limner.evaluate.weights import File, Package
 from limner.models.inspect import read_header
+from limner.models.packages import File, Package
 
 if TYPE_CHECKING:
     from limner.types import Pixels, Score

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple, TypeAlias
 from limner.errors import InvalidRequest
 from limner.evaluate.metric import Embeddings, MetricCard
 from limner.evaluate.vqa_score import BACKBONE, FILES, MEMORY, MODEL, OPTIONAL, SIZE, TRAINED, Asking
-from limner.evaluate.weights import Package
+from limner.models.packages import Package
 from limner.prompts.lexicon import lexicon
 from limner.types import Dtype
 

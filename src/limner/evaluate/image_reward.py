@@ -16,10 +16,10 @@ from tokenizers import Tokenizer
 from limner.errors import CorruptFile
 from limner.evaluate.metric import Embeddings, MetricCard
 from limner.evaluate.towers import AT_ONCE, fitting
-from limner.evaluate.weights import File, Package
 from limner.evaluate.weights_metric import Weighted, cut
 from limner.models.inspect import read_json
 from limner.models.machine import choose_device, probe
+from limner.models.packages import File, Package
 
 if TYPE_CHECKING:
     from limner.evaluate.towers_blip import Reward
@@ -90,7 +90,7 @@ class ImageReward(Weighted):
             import torch
 
             from limner.evaluate.towers_blip import BlipConfig, Reward, names
-            from limner.evaluate.weights_read import read_into
+            from limner.models.whole import read_into
 
             files = self.files()
             config = BlipConfig.from_json(read_json(files["med_config.json"]))

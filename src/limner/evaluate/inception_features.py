@@ -65,7 +65,7 @@ class InceptionFeatures:
         import torch
 
         from limner.evaluate.nets.inception import Inception, names
-        from limner.evaluate.weights_read import read_into
+        from limner.models.whole import read_into
 
         return read_into(Inception, self._files.path(WEIGHTS.saved), names, torch.device("cpu"))
 

@@ -12,7 +12,7 @@ from limner.evaluate.metric import Embedding, Embeddings, MetricCard
 from limner.evaluate.model_free import checked
 from limner.evaluate.set_distance import few
 from limner.evaluate.towers import ClipMetric
-from limner.evaluate.weights import CLIP_WORDS, File, Package
+from limner.models.packages import CLIP_WORDS, File, Package
 from limner.types import Pixels, Score
 
 if TYPE_CHECKING:

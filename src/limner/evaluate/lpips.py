@@ -89,7 +89,7 @@ class Lpips:
         import torch
 
         from limner.evaluate.nets.lpips import AlexFeatures, alex_names
-        from limner.evaluate.weights_read import read_into
+        from limner.models.whole import read_into
 
         return read_into(AlexFeatures, self._files.path(ALEX.saved), alex_names, torch.device("cpu"))
 
@@ -98,7 +98,7 @@ class Lpips:
         import torch
 
         from limner.evaluate.nets.lpips import Channels
-        from limner.evaluate.weights_read import read_into
+        from limner.models.whole import read_into
 
         return read_into(Channels, self._files.path(CHANNELS.saved), lambda found: found, torch.device("cpu"))
 

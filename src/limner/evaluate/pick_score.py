@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from limner.evaluate.metric import Embeddings, MetricCard
 from limner.evaluate.towers import ClipMetric
-from limner.evaluate.weights import CLIP_WORDS, File, Package
+from limner.models.packages import CLIP_WORDS, File, Package
 
 if TYPE_CHECKING:
     from limner.types import Pixels, Score

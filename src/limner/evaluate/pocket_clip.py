@@ -16,7 +16,7 @@ from limner.evaluate.pocket_files import WORLD, Folder, as_many, facts, shown
 from limner.types import Pixels, Score
 
 if TYPE_CHECKING:
-    from limner.evaluate.nets.clip_vision import Clip
+    from limner.models.nets.clip_vision import Clip
 
 NAME = "pocket-clip"
 LENGTH = 32  # tokens, the two marks included
@@ -106,7 +106,7 @@ class PocketClip:
     def _net(self) -> Clip:
         import torch
 
-        from limner.evaluate.nets.clip_vision import Clip, ClipConfig
+        from limner.models.nets.clip_vision import Clip, ClipConfig
         from limner.models.weights import load_into
 
         config = ClipConfig.from_json(self._folder.config)

@@ -16,8 +16,8 @@ import numpy as np
 from limner.config import Settings
 from limner.errors import LimnerError, StorageError, UnreadablePicture
 from limner.evaluate.metric import Metric, MetricCard
-from limner.evaluate.weights import opened
 from limner.models.machine import choose_device, probe
+from limner.models.packages import opened
 from limner.types import now
 
 if TYPE_CHECKING:

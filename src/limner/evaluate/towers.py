@@ -25,7 +25,7 @@ from limner.types import Dtype
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from limner.evaluate.nets.clip_vision import Clip
+    from limner.models.nets.clip_vision import Clip
     from limner.types import Pixels
 
 Rows = NDArray[np.float32]
@@ -40,9 +40,9 @@ class ClipTower:
     def __init__(self, files: Mapping[str, Path], config: Mapping[str, object], device: str, dtype: Dtype) -> None:
         import torch
 
-        from limner.evaluate.nets.clip_vision import Clip, ClipConfig
         from limner.evaluate.towers_clip import names
-        from limner.evaluate.weights_read import read_into
+        from limner.models.nets.clip_vision import Clip, ClipConfig
+        from limner.models.whole import read_into
 
         shape = ClipConfig.from_json(read_json(files["config.json"]) if "config.json" in files else config)
         path = files["model.safetensors"]

@@ -1,5 +1,5 @@
-"""Published CLIP files (Radford et al. 2021, arXiv:2103.00020) under the names of :class:`limner.evaluate.nets.Clip`:
-transformers' layout, which has them, and open_clip's (Ilharco et al. 2021)."""
+"""Published CLIP files (Radford et al. 2021, arXiv:2103.00020) under the names of our ``Clip``: transformers' layout,
+which has them, and open_clip's (Ilharco et al. 2021)."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from weakref import WeakValueDictionary
 
 from limner.errors import MissingExtra
 from limner.evaluate.metric import Embeddings, MetricCard
-from limner.evaluate.weights import File, Package
 from limner.evaluate.weights_metric import Weighted
 from limner.models.machine import choose_device, choose_dtype, probe
+from limner.models.packages import File, Package
 from limner.types import Dtype
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from limner.canonical import file_hash, tagged
 from limner.config import Settings
 from limner.errors import InvalidRequest, LimnerError, NonFinite
 from limner.evaluate.metric import MetricCard
-from limner.evaluate.weights import Package, here, opened
+from limner.models.packages import Package, here, opened
 from limner.types import Dtype, Score
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from limner.evaluate.hps import H14
-from limner.evaluate.nets.clip_vision import Clip, ClipConfig
 from limner.evaluate.towers_blip import BlipConfig, Reward
+from limner.models.nets.clip_vision import Clip, ClipConfig
 
 B32: Mapping[str, object] = {
     "projection_dim": 512,

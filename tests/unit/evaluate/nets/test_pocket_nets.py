@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from training import train_clip, train_judge
 
 from limner.errors import LimnerError
-from limner.evaluate.nets.clip_vision import Clip, ClipConfig, ClipVisionConfig
 from limner.evaluate.nets.judge import Judge, JudgeConfig
+from limner.models.nets.clip_vision import Clip, ClipConfig, ClipVisionConfig
 from limner.models.weights import load_into
 
 

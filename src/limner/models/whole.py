@@ -1,4 +1,4 @@
-"""A scorer's safetensors file into its module: header checked, names and shapes compared, values finite."""
+"""A safetensors file that is a whole network into its module: header checked, names compared, values finite."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def read_into(
     if any(faults.values()):
         told = "; ".join(f"{len(each)} {fault}: {', '.join(each[:SHOWN])}" for fault, each in faults.items() if each)
         raise MismatchedWeights(
-            f"{path.name} does not hold the weights of this scorer: {told}",
+            f"{path.name} does not hold the weights of this network: {told}",
             hint="config and weights must come from the same model",
         )
     placed = {name: tensor.to(device, dtype).contiguous() for name, tensor in tensors.items()}

@@ -1,8 +1,8 @@
-"""Where scorers' weights come from: files of hub repos at a commit, pickles made safetensors on the way. Torch-free.
+"""Where the weights of scorers and checkers come from: files of hub repos at a commit. Torch-free.
 
-A scorer's package lists its files. Those that are safetensors or small stay in the hub's cache; a pickle is read once,
-in the closed-off child of :mod:`limner.models.singlefiles.convert`, and the safetensors made of it lies in Limner's own
-data folder with its hash beside it.
+A package lists its files. Those that are safetensors or small stay in the hub's cache; a pickle is read once, in the
+closed-off child of :mod:`limner.models.singlefiles.convert`, and the safetensors made of it lies in Limner's own data
+folder with its hash beside it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from limner.config import Settings
 from limner.errors import CorruptFile, InvalidRequest, ModelNotFound, OfflineError, StorageError, UnsafeFile
@@ -24,7 +25,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt")
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """One file of a hub repo. ``saved`` is the name the scorer reads it by; ``sha256`` pins content that no commit of
+    """One file of a hub repo. ``saved`` is the name it is read by; ``sha256`` pins content that no commit of
     its author's does. A pickle's ``saved`` ends in ``.safetensors``."""
 
     repo: str
@@ -45,15 +46,17 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """All that a scorer reads. ``optional`` names are read where a folder has them."""
+    """All that a scorer or checker reads. ``optional`` names are read where a folder has them; ``kind`` is the command
+    that fetches it."""
 
     name: str
     files: tuple[File, ...]
     optional: tuple[str, ...] = ()
+    kind: Literal["metrics", "safety"] = "metrics"
 
     def command(self) -> str:
         """What fetches it."""
-        return f"limner metrics pull {self.name}"
+        return f"limner {self.kind} pull {self.name}"
 
 
 CLIP_WORDS = tuple(
@@ -79,7 +82,7 @@ def _path(file: File, settings: Settings) -> Path | None:
 
 
 def opened(package: Package, settings: Settings, folder: Path | None = None) -> dict[str, Path]:
-    """Names to paths of what a scorer reads: fetched ones compared with their hashes, a folder's own as they are.
+    """Names to paths of what is read: fetched ones compared with their hashes, a folder's own as they are.
 
     Raises:
         ModelNotFound: something is not on this machine; the hint is the command that fetches it.

@@ -14,9 +14,9 @@ from limner.errors import CorruptFile, InvalidRequest, ModelNotFound, OfflineErr
 from limner.evaluate.cache import ScoreCache
 from limner.evaluate.clip_score import ClipB32, ClipL14
 from limner.evaluate.vqa_score import VqaScore
-from limner.evaluate.weights import File, Package, here, opened, pull, to_fetch
 from limner.models.hashes import git_blob_hash
 from limner.models.hub.cache import repo_folder
+from limner.models.packages import File, Package, here, opened, pull, to_fetch
 from tests import scorers
 
 COMMIT = "a" * 40
