@@ -185,8 +185,31 @@ class NotIndependent(EvidenceError):
 
 
 class Refused(LimnerError):
+    """What policy forbids. ``category`` and ``rule`` name why, ``quoted`` are the words of the request (none where it
+    was the picture), ``passes`` says what would not be refused."""
+
     exit_code = 6
     code = "moderation_blocked"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        category: str = "",
+        rule: str = "",
+        quoted: Iterable[str] = (),
+        passes: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint or passes)
+        self.category = category
+        self.rule = rule
+        self.quoted = tuple(quoted)
+        self.passes = passes
+
+    def details(self) -> dict[str, object]:
+        """What a machine wants to know beside code, message and hint."""
+        return {"category": self.category, "rule": self.rule, "quoted": list(self.quoted), "passes": self.passes}
 
 
 class LibraryError(LimnerError):

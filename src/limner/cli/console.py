@@ -88,7 +88,11 @@ def fail(error: LimnerError, *, as_json: bool = False, where: str = "") -> None:
     if as_json:
         import json
 
-        found = {"code": error.code, "message": f"{where}{error.message}", "hint": error.hint}
+        from limner.errors import Refused
+
+        found: dict[str, object] = {"code": error.code, "message": f"{where}{error.message}", "hint": error.hint}
+        if isinstance(error, Refused):
+            found |= error.details()
         click.echo(json.dumps({"error": found}), err=True)
         return
     lines = [f"limner: {one_line(where + error.message, 400)}"]
