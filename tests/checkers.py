@@ -1,0 +1,110 @@
+"""Small folders of random weights in the layouts that image checkers read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+TIMM = {"image_size": 64, "patch_size": 16, "hidden_size": 128, "num_attention_heads": 2, "num_hidden_layers": 2}
+
+
+def _uneven(module: torch.nn.Module) -> None:
+    """As published networks are: no bias 0, no gain 1."""
+    for name, parameter in module.named_parameters():
+        if parameter.ndim == 1:
+            torch.nn.init.normal_(parameter, 1.0 if name.endswith("norm.weight") else 0.0, 0.3)
+
+
+def vit(eps: float, seed: int = 0) -> torch.nn.Module:
+    """transformers' own ViT classifier, of random weights: classes nsfw and normal."""
+    from transformers import ViTConfig, ViTForImageClassification
+
+    torch.manual_seed(seed)
+    config = ViTConfig(**TIMM, intermediate_size=256, layer_norm_eps=eps, id2label={0: "normal", 1: "nsfw"})
+    model = ViTForImageClassification(config)
+    _uneven(model)
+    return model.eval()
+
+
+def falconsai(folder: Path, seed: int = 0, *, old_names: bool = True) -> torch.nn.Module:
+    """A folder as Falconsai's; its model. ``old_names``: those that the published file has."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = vit(1e-12, seed)
+    model.config.to_json_file(folder / "config.json")
+    save_file({_published(n) if old_names else n: t for n, t in model.state_dict().items()}, folder / WEIGHTS)
+    return model
+
+
+WEIGHTS = "model.safetensors"
+OLD = (
+    ("vit.layers.", "vit.encoder.layer."),
+    ("attention.q_proj", "attention.attention.query"),
+    ("attention.k_proj", "attention.attention.key"),
+    ("attention.v_proj", "attention.attention.value"),
+    ("attention.o_proj", "attention.output.dense"),
+    ("mlp.fc1", "intermediate.dense"),
+    ("mlp.fc2", "output.dense"),
+)
+
+
+def _published(name: str) -> str:
+    for new, old in OLD:
+        name = name.replace(new, old)
+    return name
+
+
+def marqo(folder: Path, seed: int = 0) -> torch.nn.Module:
+    """A folder as Marqo's, its weights those of transformers' model (class 1 first), which is given."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = vit(1e-6, seed)
+    state = model.state_dict()
+    renamed = {
+        "cls_token": state["vit.embeddings.cls_token"],
+        "pos_embed": state["vit.embeddings.position_embeddings"],
+        "patch_embed.proj.weight": state["vit.embeddings.patch_embeddings.projection.weight"],
+        "patch_embed.proj.bias": state["vit.embeddings.patch_embeddings.projection.bias"],
+        "norm.weight": state["vit.layernorm.weight"],
+        "norm.bias": state["vit.layernorm.bias"],
+        "head.weight": state["classifier.weight"].flip(0),
+        "head.bias": state["classifier.bias"].flip(0),
+    }
+    for k in range(int(TIMM["num_hidden_layers"])):
+        for kind in ("weight", "bias"):
+            old = f"vit.layers.{k}."
+            renamed[f"blocks.{k}.norm1.{kind}"] = state[f"{old}layernorm_before.{kind}"]
+            renamed[f"blocks.{k}.norm2.{kind}"] = state[f"{old}layernorm_after.{kind}"]
+            renamed[f"blocks.{k}.mlp.fc1.{kind}"] = state[f"{old}mlp.fc1.{kind}"]
+            renamed[f"blocks.{k}.mlp.fc2.{kind}"] = state[f"{old}mlp.fc2.{kind}"]
+            renamed[f"blocks.{k}.attn.proj.{kind}"] = state[f"{old}attention.o_proj.{kind}"]
+            parts = [state[f"{old}attention.{part}_proj.{kind}"] for part in "qkv"]
+            renamed[f"blocks.{k}.attn.qkv.{kind}"] = torch.cat(parts)
+    save_file({name: tensor.contiguous() for name, tensor in renamed.items()}, folder / WEIGHTS)
+    seen = {"input_size": [3, 64, 64], "mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic"}
+    config = {"architecture": "vit_tiny_patch16_384", "label_names": ["NSFW", "SFW"], "pretrained_cfg": seen}
+    (folder / "config.json").write_text(json.dumps(config), "utf-8")
+    return model
+
+
+def compvis(folder: Path, seed: int = 0, threshold: float = 0.0) -> torch.nn.Module:
+    """A folder as CompVis', under its published doubled names; diffusers' own model. All thresholds are one."""
+    from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
+    from transformers import CLIPConfig
+
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(seed)
+    vision = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    config = CLIPConfig(vision_config={**vision, "image_size": 32, "patch_size": 8}, projection_dim=16)
+    model = StableDiffusionSafetyChecker(config).eval()
+    _uneven(model)
+    for name in ("concept_embeds", "special_care_embeds"):
+        torch.nn.init.normal_(getattr(model, name))
+        torch.nn.init.constant_(getattr(model, f"{name}_weights"), threshold)
+    model.save_pretrained(folder)
+    stored = load_file(folder / WEIGHTS)
+    doubled = {name.replace("vision_model.", "vision_model.vision_model.", 1): t for name, t in stored.items()}
+    doubled["vision_model.vision_model.embeddings.position_ids"] = torch.arange(17)[None]
+    save_file(doubled, folder / WEIGHTS)
+    return model
