@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from limner.safety.watermark.arrays import Ints
+from limner.safety.watermark.arrays import Complexes, Ints
 
 TILE = 125
 """Pixels. Odd on purpose: the blocks of codecs (4, 8, 16 pixels) meet each tile at another phase, so their errors
@@ -60,3 +60,13 @@ sees it there."""
 PLANES = (LUMA, CB, CR)
 TOP = 18.5
 """The mark's highest radius, cycles a tile: what the step of the search over scales follows from."""
+REACH = int(TOP)
+"""Grids of lines reach this many cycles a tile from their middle."""
+
+
+def on_grid(band: Band, lines: Complexes) -> Complexes:
+    """The lines of a half-plane and their conjugates on a grid of frequencies (see ``arrays.Lines``)."""
+    grid = np.zeros((2 * REACH + 1, 2 * REACH + 1), np.complex128)
+    grid[REACH + band.ky, REACH + band.kx] = lines
+    grid[REACH - band.ky, REACH - band.kx] = lines.conj()
+    return grid

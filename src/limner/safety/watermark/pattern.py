@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property, lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
 from limner.safety.watermark import code
 from limner.safety.watermark.arrays import Complexes, Ints, Lines, Plane, Reals
-from limner.safety.watermark.bands import PLANES, TILE, Band
+from limner.safety.watermark.bands import PLANES, REACH, TILE, Band, on_grid
 from limner.safety.watermark.keys import TURN, Key, shipped
 
 _GRAIN = 4096
@@ -18,51 +18,40 @@ not."""
 
 
 @dataclass(frozen=True)
-class Harmonics:
-    """One plane's lines: where they are (``band``), their phases as unit complex numbers (``reference``), and which of
-    them are pilots and which carry data (indices)."""
-
-    band: Band
-    reference: Lines
-    pilots: Ints
-    data: Ints
-
-    @cached_property
-    def _place(self) -> Ints:
-        """Which line lies at each (ky, kx), counted from the middle: 1 + its index, negative for a conjugate, 0
-        none."""
-        reach = int(max(np.abs(self.band.kx).max(), self.band.ky.max()))
-        table = np.zeros((2 * reach + 1, 2 * reach + 1), np.int64)
-        number = np.arange(1, len(self.band.kx) + 1)
-        table[reach + self.band.ky, reach + self.band.kx] = number
-        table[reach - self.band.ky, reach - self.band.kx] = -number
-        return table
-
-    def at(self, lines: Lines, kx: Ints, ky: Ints) -> Lines:
-        """``lines`` read at other harmonics (of a mirrored or turned picture); 0 where there is none."""
-        reach = len(self._place) // 2
-        place = self._place[reach + ky, reach + kx]
-        found = lines[np.abs(place) - 1]
-        return np.where(place == 0, 0, np.where(place < 0, found.conj(), found)).astype(np.complex64)
-
-
-@dataclass(frozen=True)
 class Pattern:
-    """``planes``: Y, Cb, Cr. ``slots``: which of the code's signs each data line carries, over the planes in order."""
+    """``bands``: Y, Cb and Cr. ``references``: each band's lines as unit complex numbers. ``data``: which of them
+    carry the payload (indices); the others are pilots. ``slots``: which of the code's signs each data line carries,
+    over the planes in order. ``pilots``: the pilots' conjugate references on the grid (see ``arrays.Lines``), 0
+    elsewhere."""
 
-    planes: tuple[Harmonics, ...]
+    bands: tuple[Band, ...]
+    references: tuple[Complexes, ...]
+    data: tuple[Ints, ...]
     slots: Ints
+    pilots: Lines
 
     def tiles(self, payload: int) -> tuple[Plane, ...]:
         """The pattern of each plane that carries ``payload``: ``TILE`` x ``TILE``, mean 0, RMS 1."""
         signs = code.encode(payload)[self.slots]
         tiles, used = [], 0
-        for plane in self.planes:
-            lines = plane.reference.astype(np.complex128)
-            lines[plane.data] *= signs[used : used + len(plane.data)]
-            used += len(plane.data)
-            tiles.append(_tile(plane.band, lines))
+        for band, reference, data in zip(self.bands, self.references, self.data, strict=True):
+            lines = reference.copy()
+            lines[data] *= signs[used : used + len(data)]
+            used += len(data)
+            tiles.append(_tile(band, lines))
         return tuple(tiles)
+
+    def soft(self, lines: Lines, x: float, y: float) -> Reals:
+        """What ``lines`` say of each of the code's signs, if the tile's peak lies at (x, y)."""
+        out = np.zeros(code.SIGNS)
+        used = 0
+        for plane, band, reference, data in zip(lines, self.bands, self.references, self.data, strict=True):
+            kx, ky = band.kx[data], band.ky[data]
+            turned = reference[data].conj() * np.exp(2j * np.pi * (kx * x + ky * y) / TILE)
+            value = plane[REACH + ky, REACH + kx] * turned
+            np.add.at(out, self.slots[used : used + len(data)], value.real)
+            used += len(data)
+        return out
 
 
 def _tile(band: Band, lines: Complexes) -> Plane:
@@ -76,12 +65,16 @@ def _tile(band: Band, lines: Complexes) -> Plane:
 
 def pattern_of(key: Key) -> Pattern:
     """The pattern of a key."""
-    planes = []
-    for band, phases, pilots in zip(PLANES, key.phases, key.pilots, strict=True):
-        reference = np.exp(2j * np.pi * phases / TURN).astype(np.complex64)
-        data = np.setdiff1d(np.arange(len(phases)), pilots)
-        planes.append(Harmonics(band, reference, pilots, data))
-    return Pattern(tuple(planes), key.slots)
+    references, data, pilots = [], [], []
+    for band, phases, known in zip(PLANES, key.phases, key.pilots, strict=True):
+        reference = np.exp(2j * np.pi * phases / TURN)
+        unknown = np.setdiff1d(np.arange(len(phases)), known)
+        conjugate = reference.conj()
+        conjugate[unknown] = 0
+        references.append(reference)
+        data.append(unknown)
+        pilots.append(on_grid(band, conjugate))
+    return Pattern(PLANES, tuple(references), tuple(data), key.slots, np.stack(pilots).astype(np.complex64))
 
 
 @cache

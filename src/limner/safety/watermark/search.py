@@ -20,8 +20,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from limner.safety.watermark import code
-from limner.safety.watermark.arrays import Ints, Lines, Plane
-from limner.safety.watermark.bands import TILE, TOP
+from limner.safety.watermark.arrays import Lines, Plane
+from limner.safety.watermark.bands import REACH, TILE, TOP
 from limner.safety.watermark.pattern import Pattern
 from limner.safety.watermark.spectrum import Spectrum
 
@@ -49,6 +49,11 @@ class Form:
     sign_x: int
     sign_y: int
     exchanged: bool
+
+    def undone(self, lines: Lines) -> Lines:
+        """Each line of the tile as it is seen in the picture."""
+        flipped = lines[:, :: self.sign_y, :: self.sign_x]
+        return flipped.transpose(0, 2, 1) if self.exchanged else flipped
 
     @property
     def mirrored(self) -> bool:
@@ -79,7 +84,7 @@ class Place:
     down: float
     form: Form
     surface: Plane
-    lines: list[Lines]
+    lines: Lines
 
     @property
     def offset(self) -> tuple[float, float]:
@@ -123,36 +128,26 @@ def candidates(spectrum: Spectrum, step: float) -> list[float]:
 
 def score_in_place(pattern: Pattern, spectrum: Spectrum) -> float:
     """The score of a picture that was not rescaled, turned or cropped: a single test."""
-    return float(surface(pattern, spectrum.read(pattern, 1.0, 1.0), FORMS[0])[0, 0])
+    return float(surface(pattern, spectrum.read(1.0, 1.0), FORMS[0])[0, 0])
 
 
-def surface(pattern: Pattern, lines: list[Lines], form: Form) -> Plane:
+def surface(pattern: Pattern, lines: Lines, form: Form) -> Plane:
     """The score z for every offset in the tile: ``TILE`` x ``TILE``."""
+    seen = form.undone(lines)
+    value = seen * pattern.pilots
+    energy = float(np.vdot(value, value).real) / 2  # the grid holds each line twice
+    total = value.sum(0)
     spectrum = np.zeros((TILE, TILE // 2 + 1), np.complex64)
-    energy = 0.0
-    for harmonics, read in zip(pattern.planes, lines, strict=True):
-        kx, ky = harmonics.band.kx[harmonics.pilots], harmonics.band.ky[harmonics.pilots]
-        value = harmonics.at(read, *_seen_at(form, kx, ky))
-        energy += float(np.vdot(value, value).real)
-        value *= harmonics.reference[harmonics.pilots].conj()
-        backwards = kx < 0
-        spectrum[np.where(backwards, -ky, ky) % TILE, np.abs(kx)] += np.where(backwards, value.conj(), value)
-    total = np.fft.irfft2(spectrum, (TILE, TILE))
-    return (total * (TILE * TILE / 2 / math.sqrt(energy / 2 + 1e-9))).astype(np.float32)
+    spectrum[: REACH + 1, : REACH + 1] = total[REACH:, REACH:]
+    spectrum[-REACH:, : REACH + 1] = total[:REACH, REACH:]
+    correlation = np.fft.irfft2(spectrum, (TILE, TILE))
+    correlation *= TILE * TILE / 2 / math.sqrt(energy / 2 + 1e-9)
+    return correlation.astype(np.float32, copy=False)
 
 
 def payload(pattern: Pattern, place: Place) -> int | None:
     """What the data lines say at ``place``, if its check sum holds."""
-    x, y = place.offset
-    soft = np.zeros(code.SIGNS)
-    used = 0
-    for harmonics, read in zip(pattern.planes, place.lines, strict=True):
-        kx, ky = harmonics.band.kx[harmonics.data], harmonics.band.ky[harmonics.data]
-        value = harmonics.at(read, *_seen_at(place.form, kx, ky)) * harmonics.reference[harmonics.data].conj()
-        value = value * np.exp(2j * np.pi * (kx * x + ky * y) / TILE)
-        np.add.at(soft, pattern.slots[used : used + len(kx)], value.real)
-        used += len(kx)
-    return code.decode(soft)
+    return code.decode(pattern.soft(place.form.undone(place.lines), *place.offset))
 
 
 def _better(
@@ -162,7 +157,7 @@ def _better(
     scales: tuple[float, float],
     forms: tuple[Form, ...],
 ) -> Place:
-    lines = spectrum.read(pattern, *scales)
+    lines = spectrum.read(*scales)
     for form in forms:
         over = surface(pattern, lines, form)
         score = float(over.max())
@@ -170,11 +165,6 @@ def _better(
             best = Place(score, *scales, form, over, lines)
     assert best is not None
     return best
-
-
-def _seen_at(form: Form, kx: Ints, ky: Ints) -> tuple[Ints, Ints]:
-    across, down = (ky, kx) if form.exchanged else (kx, ky)
-    return form.sign_x * across, form.sign_y * down
 
 
 def _summit(values: Plane, at: int) -> float:

@@ -8,9 +8,8 @@ from functools import lru_cache
 import numpy as np
 
 from limner.safety.watermark.arrays import Complexes, Ints, Lines, Plane, Reals, halved, mean_filter
-from limner.safety.watermark.bands import PLANES, TILE, Band
+from limner.safety.watermark.bands import PLANES, REACH, TILE, Band, on_grid
 from limner.safety.watermark.colour import channels, differences, luma
-from limner.safety.watermark.pattern import Harmonics, Pattern
 from limner.types.base import Pixels
 
 _HIGH_PASS = 13
@@ -64,13 +63,14 @@ class Spectrum:
         cannot tell the key from another, and costs nothing in false alarms."""
         return np.stack([_comb(band, held, inverse_scales) for band, held in zip(PLANES, self._planes, strict=True)])
 
-    def read(self, pattern: Pattern, across: float, down: float) -> list[Lines]:
-        """Each plane's lines where the tile is 1/``across`` x 1/``down`` of its size, limited and weighted by
-        magnitudes only: for uniform random phases of the key the sum over any chosen lines is then bounded by their
-        energy."""
-        return [
-            _read(harmonics, held, across, down) for harmonics, held in zip(pattern.planes, self._planes, strict=True)
-        ]
+    def read(self, across: float, down: float) -> Lines:
+        """The lines where the tile is 1/``across`` x 1/``down`` of its size, limited and weighted by magnitudes only:
+        for uniform random phases of the key, the sum over any chosen lines is then bounded by their energy."""
+        planes = enumerate(zip(PLANES, self._planes, strict=True))
+        out = np.empty((len(PLANES), 2 * REACH + 1, 2 * REACH + 1), np.complex64)
+        for number, (band, held) in planes:
+            out[number] = on_grid(band, _read(band, held, across, down))
+        return out
 
 
 def _plane(band: Band, x: Plane) -> _Plane:
@@ -118,48 +118,41 @@ def _comb(band: Band, held: _Plane, inverse_scales: Plane) -> Plane:
     return total
 
 
-def _read(harmonics: Harmonics, held: _Plane, across: float, down: float) -> Lines:
-    band = harmonics.band
-    row = band.ky.astype(np.float64) * (down * held.padded_rows * band.reduced / TILE)
-    column = band.kx.astype(np.float64) * (across * held.padded_columns * band.reduced / TILE)
-    value = _between_bins(held, row, column)
-    # the middle of a halved plane's first pixel lies between two pixels of the picture
-    shift = (band.reduced - 1) / 2 / TILE
-    value *= np.exp(-2j * np.pi * shift * (band.ky * down + band.kx * across))
+def _read(band: Band, held: _Plane, across: float, down: float) -> Complexes:
+    shift = (band.reduced - 1) / 2  # the middle of a halved plane's first pixel lies between two pixels of the picture
+    row, row_form = _around(down * band.reduced / TILE, shift / band.reduced, held.rows, held.padded_rows)
+    column, column_form = _around(across * band.reduced / TILE, shift / band.reduced, held.columns, held.padded_columns)
+    ky, kx = REACH + band.ky, REACH + band.kx
+    four = _bins(held, row[:, None, ky], column[None][:, :, kx])
+    four *= row_form[:, None, ky] * column_form[None][:, :, kx]
+    value: Complexes = four.sum((0, 1)).astype(np.complex128)
     amplitude = np.abs(value)
-    return (
-        value * (_ring_weight(band, amplitude) * np.minimum(amplitude, _LIMIT) / np.maximum(amplitude, 1e-9))
-    ).astype(np.complex64)
-
-
-def _between_bins(held: _Plane, row: Reals, column: Reals) -> Complexes:
-    """The spectrum between its bins: the four around, matched to the form that a line of the picture's size has
-    there."""
-    first_row, first_column = np.floor(row).astype(np.int64), np.floor(column).astype(np.int64)
-    value = np.zeros(len(row), np.complex128)
-    norm = np.zeros(len(row))
-    for bin_row in (first_row, first_row + 1):
-        for bin_column in (first_column, first_column + 1):
-            form = _line_form(bin_row - row, held.rows / held.padded_rows, 1 / held.padded_rows)
-            form = form * _line_form(bin_column - column, held.columns / held.padded_columns, 1 / held.padded_columns)
-            value += _bins(held, bin_row, bin_column) * form.conj()
-            norm += np.abs(form) ** 2
-    value /= np.sqrt(norm)
+    value *= _ring_weight(band, amplitude) * np.minimum(amplitude, _LIMIT) / np.maximum(amplitude, 1e-9)
     return value
 
 
-def _line_form(away: Reals, filled: float, bin_width: float) -> Complexes:
-    """How a line looks ``away`` bins from its middle, when ``filled`` of the transform is picture."""
-    form: Complexes = np.sinc(away * filled) * np.exp(-1j * np.pi * away * (filled - bin_width))
-    return form
+def _around(cycles: float, shift: float, length: int, padded: int) -> tuple[Ints, Complexes]:
+    """Along one axis, for the harmonics -REACH to REACH of ``cycles`` a pixel: the bins below and above each (2 x
+    harmonics), and the conjugate of how a line of ``length`` pixels looks there in a transform of ``padded``, of norm 1
+    and its phase taken ``shift`` pixels before the first. So the spectrum between its bins is a sum of products."""
+    harmonic = np.arange(-REACH, REACH + 1) * cycles
+    below = np.floor(harmonic * padded).astype(np.int64)
+    bins = np.stack([below, below + 1])
+    away = bins - harmonic * padded
+    form: Complexes = np.sinc(away * (length / padded)) * np.exp(away * (1j * np.pi * (length - 1) / padded))
+    form /= np.sqrt((np.abs(form) ** 2).sum(0))
+    form *= np.exp(-2j * np.pi * shift * harmonic)
+    return bins, form
 
 
 def _bins(held: _Plane, row: Ints, column: Ints) -> Lines:
     """Bins of the whole spectrum, read from the half that is held; 0 outside."""
     mirrored = column < 0
     outside = (np.abs(column) >= held.lines.shape[1]) | (2 * np.abs(row) >= held.padded_rows)
-    value = held.lines[np.where(mirrored, -row, row) % held.padded_rows, np.where(outside, 0, np.abs(column))]
-    return np.where(outside, 0, np.where(mirrored, value.conj(), value))
+    value: Lines = held.lines[np.where(mirrored, -row, row) % held.padded_rows, np.where(outside, 0, np.abs(column))]
+    np.conj(value, out=value, where=np.broadcast_to(mirrored, value.shape))
+    value[outside] = 0
+    return value
 
 
 def _ring_weight(band: Band, amplitude: Reals) -> Reals:
