@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 from limner.errors import GenerationError
 from limner.image import Image
+from limner.refine import diversity
 from limner.refine.arms import Scored, Trial
 from limner.refine.asking import YOU, Ask
 from limner.refine.compare_cells import Cell, Draw, draw_cell
-from limner.refine.compare_scoring import ScoreCall, scored, scorer_of, spreads, thumbnail
+from limner.refine.compare_scoring import ScoreCall, scored
 from limner.refine.journal import Journal
 from limner.refine.refinement import Shot, Spent
 from limner.refine.strategy import USER
@@ -101,10 +103,16 @@ class Answering:
             images += self.images(request, seeds)
         found = scored(self._score, images, ask.trials, ask.words, ask.metrics) if ask.metrics else _bare(ask, images)
         if ask.diversity is not None:
-            found = _with_spread(found, images, ask.diversity)
+            found = self._with_shares(found, images, ask.diversity)
         shots = [self._shot(each, ask) for each in found]
         self._journal.add(ask, shots, self.seconds)
         return shots
+
+    def _with_shares(self, found: Sequence[Scored], images: Sequence[Image], name: str) -> list[Scored]:
+        """With each picture's share in the diversity of them all."""
+        by, values = diversity.scorer(name), diversity.shares(name, diversity.vectors(self._session, name, images))
+        new = [Score(scorer=name, revision=by.revision, value=v, scale=by.scale, domain=by.domain) for v in values]
+        return [replace(each, scores={**each.scores, name: score}) for each, score in zip(found, new, strict=True)]
 
     def _voted(self, ask: Ask, known: Sequence[Shot | None]) -> list[Shot]:
         """A vote a pair, each kept as soon as it is given."""
@@ -150,25 +158,6 @@ class Answering:
 
 
 VOTES = "votes: 1 for the rewrite, -1 for your own words"
-
-
-def _with_spread(found: Sequence[Scored], images: Sequence[Image], name: str) -> list[Scored]:
-    scorer = scorer_of(name)
-    values = spreads([thumbnail(image.pixels) for image in images])
-    return [
-        Scored(
-            each.trial,
-            each.pixel_hash,
-            {
-                **each.scores,
-                name: Score(scorer=name, revision=scorer.revision, value=value, scale=scorer.scale, domain="any"),
-            },
-            each.picture,
-            each.image,
-            each.failures,
-        )
-        for each, value in zip(found, values, strict=True)
-    ]
 
 
 def _bare(ask: Ask, images: Sequence[Image]) -> list[Scored]:

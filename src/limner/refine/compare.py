@@ -15,7 +15,7 @@ from limner.evaluate.statistics import ALPHA
 from limner.refine.arms import Arm, Scored
 from limner.refine.compare_cells import Cell, Draw, cells_of, in_library
 from limner.refine.compare_run import Taken, carry_out
-from limner.refine.compare_scoring import DIVERSITY, ScoreCall, check_scorers, scorers_for
+from limner.refine.compare_scoring import ScoreCall, check_scorers, scorers_for
 from limner.refine.compare_study import (
     SEEDS,
     SEEDS_PER_PROMPT,
@@ -26,6 +26,7 @@ from limner.refine.compare_study import (
     default_seed,
     references_of,
 )
+from limner.refine.diversity import AUTO, named
 from limner.refine.grid import columns_of, grid
 from limner.refine.pairs import Paired
 from limner.refine.verdict import MARGIN, Verdict
@@ -212,7 +213,7 @@ def compare(
     *,
     judges: Sequence[str] = (),
     alignment: str | None = None,
-    diversity: str | None = DIVERSITY,
+    diversity: str | None = AUTO,
     text: str | None = None,
     prompts: Sequence[str] = (),
     n: int | None = None,
@@ -228,7 +229,8 @@ def compare(
 
     With ``prompts`` both are settings (or models) that are tried on each of these prompts, which are then what is
     tested over. ``judges`` decide; ``alignment`` and ``diversity`` must not be lost by more than ``margin`` standard
-    deviations; scorers that are not named are chosen by the models' pictures and this machine. Raises
+    deviations; scorers that are not named are chosen by the models' pictures and this machine (``diversity="auto"``: by
+    a scorer that can compare pictures, else by pixels; ``None``: not measured). Raises
     ``InvalidRequest`` for too few seeds or identical sides, and any ``LimnerError``.
     """
     first, second = (Request.of(prompt=each) if isinstance(each, str) else each for each in (a, b))
@@ -236,7 +238,10 @@ def compare(
     arms = [Arm.of("A", first), Arm.of("B", second)]
 
     def carried(session: Session) -> Comparison:
-        scorers = scorers_for(session, arms, judges, alignment).model_copy(update={"diversity": diversity})
+        scorers = scorers_for(session, arms, judges, alignment)
+        if diversity != AUTO:
+            measure = None if diversity is None else named(session, diversity, scorers.metrics)
+            scorers = scorers.model_copy(update={"diversity": measure})
         study = study_of(
             arms,
             texts,

@@ -15,7 +15,7 @@ from limner.types import Notice
 Cells = Mapping[tuple[int, int], Sequence[Scored]]
 """Scored pictures by (arm, text), in the order of the seeds."""
 Spreads = Mapping[tuple[int, int], Sequence[float]]
-"""As many distances to the same arm's other seeds."""
+"""As many shares in the arm's diversity."""
 _NAMED = 6
 
 
@@ -61,7 +61,8 @@ def _by_text(study: Study, cells: Cells, spreads: Spreads, arm: int, name: str) 
 def _values(
     study: Study, name: str, a: Sequence[Sequence[float]], b: Sequence[Sequence[float]], whole: Sequence[int]
 ) -> Values:
-    inside = study.unit == "prompt"
+    # Of two pictures both have the same share: within a prompt there is no scatter then, only between prompts.
+    inside = study.unit == "prompt" and not (name == study.scorers.diversity and study.n < 3)
     return Values(
         scorer=scorer_of(name),
         a=tuple(float(np.mean(a[k])) for k in whole),

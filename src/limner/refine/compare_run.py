@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from limner.errors import InvalidRequest
+from limner.evaluate.metric import Embedding
 from limner.refine.arms import Scored, Trial
 from limner.refine.compare_cells import Cell, Draw, differences, draw_cell
 from limner.refine.compare_pairs import paired_of
-from limner.refine.compare_scoring import ScoreCall, Thumbnail, scored, spreads, thumbnail
+from limner.refine.compare_scoring import ScoreCall, scored
 from limner.refine.compare_study import Study
+from limner.refine.diversity import PIXELS, shares, vectors
 from limner.refine.grid import Tile, tile
 from limner.refine.pairs import Paired
 from limner.refine.verdict import Verdict, judge_all
 from limner.session import Session
 
 KEPT = 256
-"""So many pictures stay in memory for whoever asks; of more, thumbnails only (the library has them all)."""
+"""So many pictures stay in memory for whoever asks; of more, vectors only (the library has them all)."""
 
 
 class Took(NamedTuple):
@@ -33,7 +35,7 @@ class Taken:
     """What is drawn and scored so far, by (arm, text); pictures for the grid by (arm, text, place)."""
 
     scored: dict[tuple[int, int], list[Scored]] = field(default_factory=dict)
-    thumbnails: dict[tuple[int, int], list[Thumbnail]] = field(default_factory=dict)
+    vectors: dict[tuple[int, int], list[Embedding]] = field(default_factory=dict)
     tiles: dict[tuple[int, int, int], Tile] = field(default_factory=dict)
     costs: dict[tuple[int, int], list[Took]] = field(default_factory=dict)
 
@@ -77,9 +79,10 @@ def carry_out(
 
 def pairs_of(study: Study, cells: Sequence[Cell], taken: Taken, units: int) -> tuple[Paired, ...]:
     """Each arm beside the one that it is compared with."""
-    distances = {where: spreads(seen) for where, seen in taken.thumbnails.items()}
+    measure = study.scorers.diversity or PIXELS  # where none is asked for there are no vectors
+    spreads = {where: shares(measure, seen) for where, seen in taken.vectors.items()}
     return tuple(
-        paired_of(study, taken.scored, distances, reference, k, units, differences(cells, reference, k))
+        paired_of(study, taken.scored, spreads, reference, k, units, differences(cells, reference, k))
         for k, reference in enumerate(study.references, 1)
     )
 
@@ -95,11 +98,12 @@ def _take(
     trials = [Trial(request=request, seed=cell.seeds[place]) for place in places]
     new = scored(score, images, trials, words, study.scorers.metrics)
     _refuse_valueless(study, new)
+    if study.scorers.diversity is not None:
+        taken.vectors.setdefault(where, []).extend(vectors(session, study.scorers.diversity, images))
     keep = study.pictures <= KEPT
     for place, image in zip(places, images, strict=True):
         took = Took(image.record.timings.get("total"), image.record.peak_bytes)
         taken.costs.setdefault(where, []).append(took)
-        taken.thumbnails.setdefault(where, []).append(thumbnail(image.pixels))
         if place == 0 or study.unit == "seed":  # of a set of prompts the grid shows the first seed
             taken.tiles[(*where, place)] = tile(image.pixels)
     taken.scored.setdefault(where, []).extend(each if keep else _lighter(each) for each in new)

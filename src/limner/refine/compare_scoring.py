@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image as PillowImage
-
 from limner import registry
-from limner.errors import InvalidRequest, LimnerError, ModelNotFound, ScorerOutOfDomain
+from limner.errors import LimnerError, ModelNotFound, ScorerOutOfDomain
 from limner.evaluate.defaults import panel
-from limner.evaluate.metric import ANY, MetricCard
+from limner.evaluate.metric import ANY
 from limner.image import Image
 from limner.models.machine import probe
+from limner.refine import diversity
 from limner.refine.arms import Arm, Scored, Trial
+from limner.refine.cards import card_of as card_of
 from limner.refine.compare_study import Scorers
 from limner.refine.pairs import Scorer
 from limner.session import Session
-from limner.types import Pixels, Score
-
-Thumbnail = NDArray[np.float32]
-
-DIVERSITY = "thumbnail-spread"
-SIDE = 16
-
+from limner.types import Score
 
 Failures: TypeAlias = "dict[tuple[int, str], LimnerError]"
 """What could not be valued: by the picture's place in the list (from 0) and the metric's name."""
@@ -39,19 +31,10 @@ class ScoreCall(Protocol):
     ) -> Sequence[Sequence[Score]]: ...
 
 
-def card_of(name: str) -> MetricCard:
-    """A metric's card. Raises ``UnknownName``."""
-    card = getattr(registry.load("metrics", name), "card", None)
-    if not isinstance(card, MetricCard):
-        raise InvalidRequest(f"the metric {name} has no card", field="metric", hint="it must name its MetricCard")
-    return card
-
-
 def scorer_of(name: str) -> Scorer:
     """What a verdict says of a metric."""
-    if name == DIVERSITY:
-        scale = f"mean distance to the same arm's other seeds: RMS of {SIDE}x{SIDE} thumbnails, 0 to 1"
-        return Scorer(name=name, revision="1", scale=scale)
+    if diversity.is_measure(name):
+        return diversity.scorer(name)
     card = card_of(name)
     return Scorer(name=name, revision=card.revision, scale=card.scale, domain=card.domain, better=card.better)
 
@@ -76,9 +59,6 @@ def scorers_for(session: Session, arms: Sequence[Arm], judges: Sequence[str], al
     """The scorers that are named, and for those that are not what fits the arms' models and this machine. Alignment is
     guarded by the first named judge that reads words, where none is named for it. Raises what ``Session.plan`` raises.
     """
-    guard = alignment or next((name for name in judges if reads_words(session, name)), None)
-    if judges and guard is not None:
-        return Scorers(judges=tuple(judges), alignment=guard, diversity=DIVERSITY)
     requests = {arm.request.model: arm.request for arm in arms}
     planned = [session.plan(request.model_copy(update={"seed": 0, "n": 1}))[0] for request in requests.values()]
     cards = [session.catalog.find(plan.model.name) for plan in planned]
@@ -86,8 +66,14 @@ def scorers_for(session: Session, arms: Sequence[Arm], judges: Sequence[str], al
     chosen = default_scorers(session, worlds.pop() if len(worlds) == 1 else None, planned[0].device)
     if not judges:
         return chosen if alignment is None else chosen.model_copy(update={"alignment": alignment})
+    reading = next((name for name in judges if reads_words(session, name)), None)
     here = chosen.alignment if chosen.alignment is not None and is_here(session, chosen.alignment) else None
-    return Scorers(judges=tuple(judges), alignment=here, diversity=DIVERSITY)
+    guard = alignment or reading or here
+    wanted = [each for each in (guard, *judges) if each is not None and each in registry.names("metrics")]
+    measure = diversity.measure_of(session, wanted)
+    if measure == diversity.PIXELS:
+        measure = chosen.diversity or measure  # the usual scorers of this world compare more than pixels
+    return Scorers(judges=tuple(judges), alignment=guard, diversity=measure)
 
 
 def default_scorers(session: Session, world: str | None, device: str) -> Scorers:
@@ -104,7 +90,8 @@ def default_scorers(session: Session, world: str | None, device: str) -> Scorers
     if here and not any(is_here(session, name) for name in judges):
         caps = (f"{' and '.join(judges)} is not here, so that {here[0]} judges", *caps)
         judges = (here[0],)
-    return Scorers(judges=judges, alignment=(here or chosen.search)[0], diversity=DIVERSITY, caps=caps)
+    measure = diversity.measure_of(session, here)
+    return Scorers(judges=judges, alignment=(here or chosen.search)[0], diversity=measure, caps=caps)
 
 
 def reads_words(session: Session, name: str) -> bool:
@@ -135,22 +122,3 @@ def scored(
         )
         for k, (trial, image, row) in enumerate(zip(trials, images, rows, strict=True))
     ]
-
-
-def spreads(pictures: Sequence[Thumbnail]) -> list[float]:
-    """For each picture its mean distance to the others, 0 to 1; a lone one has 0.
-
-    Distances are RMS differences of thumbnails: no model, so that it holds for every kind of picture, and sees layout
-    and colour but not meaning.
-    """
-    if len(pictures) < 2:
-        return [0.0] * len(pictures)
-    flat = np.stack([each.ravel() for each in pictures])
-    distances = np.stack([np.sqrt(((flat - each) ** 2).mean(axis=1)) for each in flat])
-    return [float(value) for value in distances.sum(axis=1) / (len(pictures) - 1)]
-
-
-def thumbnail(pixels: Pixels) -> Thumbnail:
-    """16 x 16 x 3, 0 to 1, each the mean of what it covers."""
-    small = PillowImage.fromarray(pixels).resize((SIDE, SIDE), PillowImage.Resampling.BOX)
-    return np.asarray(small, dtype=np.float32) / np.float32(255)

@@ -13,8 +13,10 @@ from limner.models.machine import probe
 from limner.prompts.extra_networks import parse as without_tags
 from limner.refine.asking import YOU
 from limner.refine.atoms import plain
-from limner.refine.compare_scoring import DIVERSITY, card_of, check_scorers
+from limner.refine.cards import card_of
+from limner.refine.compare_scoring import check_scorers
 from limner.refine.design import LARGEST_SEED, Budget, Design, divided, images_of, seed_of
+from limner.refine.diversity import measure_of
 from limner.refine.language_model import server
 from limner.refine.strategy import load, with_baseline
 from limner.refine.verdict import MARGIN
@@ -75,7 +77,7 @@ def design_of(request: Request, session: Session, wishes: Wishes) -> Design:
         judges=() if seeds_only else chosen.judges,
         floor=aligned[0] if aligned else None,
         alignment=aligned[0] if aligned else None,
-        diversity=DIVERSITY,
+        diversity=measure_of(session, chosen.search),
         caps=caps,
         budget=wishes.budget,
         images=images,

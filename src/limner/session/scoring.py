@@ -30,11 +30,13 @@ from limner.models.catalog import Catalog
 from limner.models.machine import probe
 from limner.session import scoring_domain
 from limner.session.scoring_answers import Piece, answer, asked, finite, flagged, worded
+from limner.session.scoring_embed import embed_of
 from limner.session.scoring_subjects import Scorable, Subject, subjects
 from limner.types import Score
 
 if TYPE_CHECKING:
-    pass
+    from limner.evaluate.metric import Embedding
+    from limner.types import Pixels
 
 T = TypeVar("T")
 CACHE = "scores-cache.db"
@@ -128,6 +130,17 @@ class Scoring:
                 f"metric: {name} is of several pictures at once, not of each", field="metric", hint="Session.measure"
             )
         return cast(Metric, metric)
+
+    def can_embed(self, name: str) -> bool:
+        """True for a metric that turns pictures into vectors and has its weights here. Raises ``UnknownName``."""
+        metric = self.metric(name)
+        return embed_of(metric) is not None and metric.missing() is None
+
+    def embed(self, images: Sequence[Pixels], name: str) -> Sequence[Embedding]:
+        """Each picture as the vector [D] that a metric sees it as, computed once. Raises ``InvalidRequest``."""
+        if (embed := embed_of(self.metric(name))) is None:
+            raise InvalidRequest(f"metric: {name} compares no pictures", field="metric", hint="a CLIP does")
+        return self._run(lambda: embed(images, self.cache))
 
     def subjects(self, images: Sequence[Scorable]) -> list[Subject]:
         """Pictures as they are given, with what is known of each. Raises as ``scoring_subjects.subjects``."""

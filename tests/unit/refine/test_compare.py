@@ -39,7 +39,13 @@ def session(painter: Painter) -> Iterator[Session]:
 
 
 def compared(session: Session, a: str | Request = PLAIN, b: str | Request = RED, **options: object) -> Comparison:
-    chosen: dict[str, object] = {"judges": ["redness"], "n": 8, "session": session, **options}
+    chosen: dict[str, object] = {
+        "judges": ["redness"],
+        "diversity": "pixel-spread",  # the Painter's fields are nothing to a scorer's tower
+        "n": 8,
+        "session": session,
+        **options,
+    }
     return compare(a, b, **chosen)  # type: ignore[arg-type]
 
 

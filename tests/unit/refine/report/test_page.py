@@ -163,7 +163,7 @@ def test_several_sides_have_a_section_each_and_a_table(session: Session, own_hom
     from limner.refine.compare_study import Scorers, Text
 
     arms = [Arm.of(f"g{g:g}", Request.of(prompt="a fox", guidance=g)) for g in (1.0, 20.0, 60.0)]
-    scorers = Scorers(judges=("redness",), alignment="redness", diversity="thumbnail-spread")
+    scorers = Scorers(judges=("redness",), alignment="redness", diversity="pixel-spread")
     study = study_of(arms, [Text(words="a fox")], scorers, n=8, seed=1)
     report = compared.report_of(run(prepare(study, session), session), session)
     page = assert_whole(render(report))
