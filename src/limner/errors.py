@@ -18,6 +18,7 @@
     ├── ResourceError                exit 4
     │   ├── OutOfMemory              does not fit, also in the smallest batch
     │   ├── StorageError             disk full, folder not writable
+    │   ├── SigningError             a picture could not be signed: key, certificate or library
     │   └── DeviceError              device or dtype not available here
     ├── GenerationError              exit 5
     │   └── NonFinite                the network answered NaN or infinity
@@ -156,6 +157,16 @@ class OutOfMemory(ResourceError):
 
 class StorageError(ResourceError):
     code = "storage"
+
+
+class SigningError(ResourceError):
+    """``certificate``: the key or its certificate is to blame, so that another one may do."""
+
+    code = "signing"
+
+    def __init__(self, message: str, *, hint: str = "", certificate: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.certificate = certificate
 
 
 class DeviceError(ResourceError):
