@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 Plane: TypeAlias = NDArray[np.float32]
 """Height x width, one value a pixel, in steps of 1/255 (so 0 to 255)."""
 Lines: TypeAlias = NDArray[np.complex64]
-"""Planes x frequencies x frequencies: complex amplitudes of the tile's harmonics from -18 to 18 cycles a tile down and
-across, the constant in the middle; 0 where the mark has no line. Of a real picture, so conjugate about the middle."""
+"""(... x) planes x frequencies x frequencies: complex amplitudes of the tile's harmonics from -18 to 18 cycles a tile
+down and across, the constant in the middle; 0 where the mark has no line. Of a real picture, so conjugate about the
+middle."""
 Ints: TypeAlias = NDArray[np.int64]
 Reals: TypeAlias = NDArray[np.float64]
 Complexes: TypeAlias = NDArray[np.complex128]

@@ -65,8 +65,9 @@ REACH = int(TOP)
 
 
 def on_grid(band: Band, lines: Complexes) -> Complexes:
-    """The lines of a half-plane and their conjugates on a grid of frequencies (see ``arrays.Lines``)."""
-    grid = np.zeros((2 * REACH + 1, 2 * REACH + 1), np.complex128)
-    grid[REACH + band.ky, REACH + band.kx] = lines
-    grid[REACH - band.ky, REACH - band.kx] = lines.conj()
+    """The lines (..., harmonics) of a half-plane, and their conjugates, on a grid of frequencies (see
+    ``arrays.Lines``)."""
+    grid = np.zeros((*lines.shape[:-1], 2 * REACH + 1, 2 * REACH + 1), np.complex128)
+    grid[..., REACH + band.ky, REACH + band.kx] = lines
+    grid[..., REACH - band.ky, REACH - band.kx] = lines.conj()
     return grid

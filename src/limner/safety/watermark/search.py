@@ -14,7 +14,6 @@ whatever the picture is: stripes, text or noise.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,8 +51,8 @@ class Form:
 
     def undone(self, lines: Lines) -> Lines:
         """Each line of the tile as it is seen in the picture."""
-        flipped = lines[:, :: self.sign_y, :: self.sign_x]
-        return flipped.transpose(0, 2, 1) if self.exchanged else flipped
+        flipped = lines[..., :: self.sign_y, :: self.sign_x]
+        return flipped.swapaxes(-1, -2) if self.exchanged else flipped
 
     @property
     def mirrored(self) -> bool:
@@ -76,8 +75,8 @@ TESTS = (((CANDIDATES - MANY_FORMS) + MANY_FORMS * len(FORMS)) * 49) * TILE**2
 
 @dataclass(frozen=True)
 class Place:
-    """The best test: its ``score``, the inverse scales ``across`` and ``down``, the ``form``, the pilots' surface over
-    all offsets and what was read there."""
+    """The best test: its ``score``, the inverse scales ``across`` and ``down``, the ``form``, the pilots' ``surface``
+    over all offsets and the tile's ``lines`` as read there (planes x frequencies x frequencies)."""
 
     score: float
     across: float
@@ -97,17 +96,22 @@ class Place:
 def find(pattern: Pattern, spectrum: Spectrum) -> Place:
     """The place in a picture where the pattern is most likely."""
     step = _STEP * TILE / (TOP * spectrum.longest)
-    best: Place | None = None
-    for number, scale in enumerate(candidates(spectrum, step)):
-        best = _better(pattern, spectrum, best, (scale, scale), FORMS if number < MANY_FORMS else FORMS[:1])
-    assert best is not None  # 1.0 is always a candidate
+    scales = np.array(candidates(spectrum, step))
+    every = spectrum.read(scales, scales)
+    tried = [(at, form) for at in range(len(scales)) for form in (FORMS if at < MANY_FORMS else FORMS[:1])]
+    lines = np.stack([form.undone(every[at]) for at, form in tried])
+    best = _best(pattern, lines, [(scales[at], scales[at], form) for at, form in tried])
     for finer in (step / 2, step / 4):
-        middle = best
-        for right in (-finer, 0, finer):
-            for lower in (-finer, 0, finer):
-                if right or lower:
-                    scales = (middle.across + right, middle.down + lower)
-                    best = _better(pattern, spectrum, best, scales, (middle.form,))
+        around = [
+            (best.across + right * finer, best.down + lower * finer)
+            for right in (-1, 0, 1)
+            for lower in (-1, 0, 1)
+            if right or lower
+        ]
+        across, down = np.array(around).T
+        lines = best.form.undone(spectrum.read(across, down))
+        nearby = _best(pattern, lines, [(*scale, best.form) for scale in around])
+        best = max(best, nearby, key=lambda place: place.score)
     return best
 
 
@@ -128,43 +132,34 @@ def candidates(spectrum: Spectrum, step: float) -> list[float]:
 
 def score_in_place(pattern: Pattern, spectrum: Spectrum) -> float:
     """The score of a picture that was not rescaled, turned or cropped: a single test."""
-    return float(surface(pattern, spectrum.read(1.0, 1.0), FORMS[0])[0, 0])
+    return float(surfaces(pattern, spectrum.read(np.ones(1), np.ones(1)))[0, 0, 0])
 
 
-def surface(pattern: Pattern, lines: Lines, form: Form) -> Plane:
-    """The score z for every offset in the tile: ``TILE`` x ``TILE``."""
-    seen = form.undone(lines)
-    value = seen * pattern.pilots
-    energy = float(np.vdot(value, value).real) / 2  # the grid holds each line twice
-    total = value.sum(0)
-    spectrum = np.zeros((TILE, TILE // 2 + 1), np.complex64)
-    spectrum[: REACH + 1, : REACH + 1] = total[REACH:, REACH:]
-    spectrum[-REACH:, : REACH + 1] = total[:REACH, REACH:]
-    correlation = np.fft.irfft2(spectrum, (TILE, TILE))
-    correlation *= TILE * TILE / 2 / math.sqrt(energy / 2 + 1e-9)
-    return correlation.astype(np.float32, copy=False)
+def surfaces(pattern: Pattern, lines: Lines) -> Plane:
+    """The score z for every offset in the tile (n x ``TILE`` x ``TILE``), for n readings of the tile's lines."""
+    value = lines * pattern.pilots
+    flat = value.reshape(len(value), -1)
+    energy = (flat.real**2 + flat.imag**2).sum(1) / 2  # the grid holds each line twice
+    total = value.sum(1)
+    spectrum = np.zeros((len(value), TILE, TILE // 2 + 1), np.complex64)
+    spectrum[:, : REACH + 1, : REACH + 1] = total[:, REACH:, REACH:]
+    spectrum[:, -REACH:, : REACH + 1] = total[:, :REACH, REACH:]
+    spectrum *= (TILE * TILE / 2 / np.sqrt(energy / 2 + 1e-9)).astype(np.float32)[:, None, None]
+    return np.fft.irfft2(spectrum, (TILE, TILE)).astype(np.float32, copy=False)
 
 
 def payload(pattern: Pattern, place: Place) -> int | None:
     """What the data lines say at ``place``, if its check sum holds."""
-    return code.decode(pattern.soft(place.form.undone(place.lines), *place.offset))
+    return code.decode(pattern.soft(place.lines, *place.offset))
 
 
-def _better(
-    pattern: Pattern,
-    spectrum: Spectrum,
-    best: Place | None,
-    scales: tuple[float, float],
-    forms: tuple[Form, ...],
-) -> Place:
-    lines = spectrum.read(*scales)
-    for form in forms:
-        over = surface(pattern, lines, form)
-        score = float(over.max())
-        if best is None or score > best.score:
-            best = Place(score, *scales, form, over, lines)
-    assert best is not None
-    return best
+def _best(pattern: Pattern, lines: Lines, tests: list[tuple[float, float, Form]]) -> Place:
+    """The best of several readings, the first of equals; ``tests``: inverse scale across, down and form of each."""
+    over = surfaces(pattern, lines)
+    peaks = over.reshape(len(over), -1).max(1)
+    at = int(peaks.argmax())
+    across, down, form = tests[at]
+    return Place(float(peaks[at]), float(across), float(down), form, over[at].copy(), lines[at])
 
 
 def _summit(values: Plane, at: int) -> float:

@@ -63,13 +63,13 @@ class Spectrum:
         cannot tell the key from another, and costs nothing in false alarms."""
         return np.stack([_comb(band, held, inverse_scales) for band, held in zip(PLANES, self._planes, strict=True)])
 
-    def read(self, across: float, down: float) -> Lines:
-        """The lines where the tile is 1/``across`` x 1/``down`` of its size, limited and weighted by magnitudes only:
-        for uniform random phases of the key, the sum over any chosen lines is then bounded by their energy."""
-        planes = enumerate(zip(PLANES, self._planes, strict=True))
-        out = np.empty((len(PLANES), 2 * REACH + 1, 2 * REACH + 1), np.complex64)
-        for number, (band, held) in planes:
-            out[number] = on_grid(band, _read(band, held, across, down))
+    def read(self, across: Reals, down: Reals) -> Lines:
+        """The lines where the tile is 1/``across`` x 1/``down`` of its size, for several such sizes at once (the first
+        axis of the answer). Limited and weighted by magnitudes only: for uniform random phases of the key, the sum over
+        any chosen lines is then bounded by their energy."""
+        out = np.empty((len(across), len(PLANES), 2 * REACH + 1, 2 * REACH + 1), np.complex64)
+        for number, (band, held) in enumerate(zip(PLANES, self._planes, strict=True)):
+            out[:, number] = on_grid(band, _read(band, held, across, down))
         return out
 
 
@@ -118,24 +118,29 @@ def _comb(band: Band, held: _Plane, inverse_scales: Plane) -> Plane:
     return total
 
 
-def _read(band: Band, held: _Plane, across: float, down: float) -> Complexes:
-    shift = (band.reduced - 1) / 2  # the middle of a halved plane's first pixel lies between two pixels of the picture
-    row, row_form = _around(down * band.reduced / TILE, shift / band.reduced, held.rows, held.padded_rows)
-    column, column_form = _around(across * band.reduced / TILE, shift / band.reduced, held.columns, held.padded_columns)
+def _read(band: Band, held: _Plane, across: Reals, down: Reals) -> Complexes:
+    """Sizes x harmonics."""
+    # the middle of a halved plane's first pixel lies between two pixels of the picture
+    shift = (band.reduced - 1) / 2 / band.reduced
+    row, row_form = _around(down * (band.reduced / TILE), shift, held.rows, held.padded_rows)
+    column, column_form = _around(across * (band.reduced / TILE), shift, held.columns, held.padded_columns)
     ky, kx = REACH + band.ky, REACH + band.kx
-    four = _bins(held, row[:, None, ky], column[None][:, :, kx])
-    four *= row_form[:, None, ky] * column_form[None][:, :, kx]
-    value: Complexes = four.sum((0, 1)).astype(np.complex128)
+    value = np.zeros((len(across), len(ky)), np.complex128)
+    for i in (0, 1):
+        for j in (0, 1):
+            bins = _bins(held, row[i][:, ky], column[j][:, kx])
+            value += bins * (row_form[i][:, ky] * column_form[j][:, kx])
     amplitude = np.abs(value)
     value *= _ring_weight(band, amplitude) * np.minimum(amplitude, _LIMIT) / np.maximum(amplitude, 1e-9)
     return value
 
 
-def _around(cycles: float, shift: float, length: int, padded: int) -> tuple[Ints, Complexes]:
-    """Along one axis, for the harmonics -REACH to REACH of ``cycles`` a pixel: the bins below and above each (2 x
-    harmonics), and the conjugate of how a line of ``length`` pixels looks there in a transform of ``padded``, of norm 1
-    and its phase taken ``shift`` pixels before the first. So the spectrum between its bins is a sum of products."""
-    harmonic = np.arange(-REACH, REACH + 1) * cycles
+def _around(cycles: Reals, shift: float, length: int, padded: int) -> tuple[Ints, Complexes]:
+    """Along one axis, for the harmonics -REACH to REACH of each of ``cycles`` a pixel: the bins below and above (2 x
+    cycles x harmonics), and the conjugate of how a line of ``length`` pixels looks there in a transform of ``padded``,
+    of norm 1 and its phase taken ``shift`` pixels before the first. The spectrum between its bins is a sum of
+    products."""
+    harmonic = np.outer(cycles, np.arange(-REACH, REACH + 1))
     below = np.floor(harmonic * padded).astype(np.int64)
     bins = np.stack([below, below + 1])
     away = bins - harmonic * padded
@@ -150,18 +155,18 @@ def _bins(held: _Plane, row: Ints, column: Ints) -> Lines:
     mirrored = column < 0
     outside = (np.abs(column) >= held.lines.shape[1]) | (2 * np.abs(row) >= held.padded_rows)
     value: Lines = held.lines[np.where(mirrored, -row, row) % held.padded_rows, np.where(outside, 0, np.abs(column))]
-    np.conj(value, out=value, where=np.broadcast_to(mirrored, value.shape))
+    np.conj(value, out=value, where=mirrored)
     value[outside] = 0
     return value
 
 
 def _ring_weight(band: Band, amplitude: Reals) -> Reals:
     """What scaling and codecs left of each ring: its power above the surroundings', as a share."""
-    count = np.maximum(np.bincount(band.ring, minlength=3), 1)
-    power = np.bincount(band.ring, amplitude**2, 3) / count
+    member = (band.ring[:, None] == np.arange(3)).astype(np.float64)
+    power = amplitude**2 @ (member / member.sum(0))
     weight = np.maximum((power - 1) / np.maximum(power, 1e-6), _LEAST_WEIGHT)
-    ring_weight: Reals = weight[band.ring]
-    return ring_weight
+    spread: Reals = weight[:, band.ring]
+    return spread
 
 
 @lru_cache(maxsize=16)
