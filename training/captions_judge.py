@@ -3,6 +3,7 @@ the judge doesn't inherit that grammar's habits; the two share only the world's 
 
 import random
 from collections.abc import Callable
+from typing import NamedTuple
 
 from training.scene import Scene
 from training.world import COLOURS, PLAIN, Thing
@@ -35,7 +36,17 @@ _HOW: dict[str, tuple[str, ...]] = {
 _NUMBER = {1: "one", 2: "two", 3: "three", 4: "four", 5: "five"}
 # Relations whose pictures cannot answer each other's question with a clear no.
 _COMPATIBLE = {("left", "beside"), ("right", "beside"), ("beside", "left"), ("beside", "right"), ("on", "above")}
-Question = tuple[str, bool]
+
+
+class Question(NamedTuple):
+    """A question, its truth, and what it is about: numbers of things, and the colour, count, relation or surroundings
+    that it names."""
+
+    kind: str
+    text: str
+    truth: bool
+    things: tuple[int, ...] = ()
+    value: str | int = ""
 
 
 def _is_there(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Question:
@@ -43,7 +54,8 @@ def _is_there(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Que
     truth = rng.random() < 0.5
     thing = rng.choice(shown) if truth else rng.choice([t for t in range(len(known)) if t not in shown])
     noun, nouns = rng.choice(known[thing].names)
-    return rng.choice((f"is there any {noun}?", f"does it show a {noun}?", f"{noun}?", f"are there {nouns}?")), truth
+    text = rng.choice((f"is there any {noun}?", f"does it show a {noun}?", f"{noun}?", f"are there {nouns}?"))
+    return Question("thing", text, truth, (thing,))
 
 
 def _which_colour(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Question | None:
@@ -55,7 +67,8 @@ def _which_colour(scene: Scene, known: tuple[Thing, ...], rng: random.Random) ->
     colour = part.colour if truth else rng.choice([c for c in COLOURS if c != part.colour])
     noun = known[part.thing].names[0][part.count > 1]
     be = "are" if part.count > 1 else "is"
-    return rng.choice((f"{be} the {noun} {colour}?", f"{be} the {noun} of {colour} colour?")), truth
+    text = rng.choice((f"{be} the {noun} {colour}?", f"{be} the {noun} of {colour} colour?"))
+    return Question("colour", text, truth, (part.thing,), colour or "")
 
 
 def _how_many(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Question | None:
@@ -66,33 +79,38 @@ def _how_many(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Que
     n = part.count if truth else rng.choice([k for k in _NUMBER if k != part.count])
     noun = known[part.thing].names[0][n > 1]
     be = "are" if n > 1 else "is"
-    return rng.choice((f"{be} there exactly {_NUMBER[n]} {noun}?", f"{be} there just {_NUMBER[n]} {noun}?")), truth
+    text = rng.choice((f"{be} there exactly {_NUMBER[n]} {noun}?", f"{be} there just {_NUMBER[n]} {noun}?"))
+    return Question("count", text, truth, (part.thing,), n)
 
 
 def _relation(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Question | None:
     if not scene.relation:
         return None
     a, b = (f"the {known[p.thing].names[0][0]}" for p in scene.parts)
-    if rng.random() < 0.5:
-        return rng.choice(_HOW[scene.relation]).format(a=a, b=b), True
+    truth = rng.random() < 0.5
     wrong = [r for r in _HOW if r != scene.relation and (scene.relation, r) not in _COMPATIBLE]
-    return rng.choice(_HOW[rng.choice(wrong)]).format(a=a, b=b), False
+    relation = scene.relation if truth else rng.choice(wrong)
+    text = rng.choice(_HOW[relation]).format(a=a, b=b)
+    return Question("relation", text, truth, tuple(p.thing for p in scene.parts), relation)
 
 
 def _place(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Question | None:
     if scene.place not in _WHERE:
-        return (rng.choice(_WHERE[rng.choice(list(_WHERE))]), False) if scene.place == PLAIN else None
-    truth = rng.random() < 0.6
-    place = scene.place if truth else rng.choice([p for p in _WHERE if p != scene.place])
-    return rng.choice(_WHERE[place]), truth
+        if scene.place != PLAIN:
+            return None
+        place, truth = rng.choice(list(_WHERE)), False
+    else:
+        truth = rng.random() < 0.6
+        place = scene.place if truth else rng.choice([p for p in _WHERE if p != scene.place])
+    return Question("place", rng.choice(_WHERE[place]), truth, value=place)
 
 
 def _time(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Question | None:
     if scene.place == PLAIN or scene.place in ("sea", "space"):
         return None
-    if scene.time != "day" and rng.random() < 0.6:
-        return rng.choice(_WHEN[scene.time]), True
-    return rng.choice(_WHEN[rng.choice([t for t in _WHEN if t != scene.time])]), False
+    truth = scene.time != "day" and rng.random() < 0.6
+    time = scene.time if truth else rng.choice([t for t in _WHEN if t != scene.time])
+    return Question("time", rng.choice(_WHEN[time]), truth, value=time)
 
 
 def _ground(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Question | None:
@@ -100,7 +118,8 @@ def _ground(scene: Scene, known: tuple[Thing, ...], rng: random.Random) -> Quest
         return None
     truth = rng.random() < 0.5
     colour = scene.ground if truth else rng.choice([c for c in COLOURS if c != scene.ground])
-    return rng.choice((f"is everything behind it {colour}?", f"is the background {colour}?")), truth
+    text = rng.choice((f"is everything behind it {colour}?", f"is the background {colour}?"))
+    return Question("ground", text, truth, value=colour)
 
 
 KINDS: dict[str, Callable[[Scene, tuple[Thing, ...], random.Random], Question | None]] = {
@@ -109,14 +128,14 @@ KINDS: dict[str, Callable[[Scene, tuple[Thing, ...], random.Random], Question | 
 }  # fmt: skip
 
 
-def questions(scene: Scene, known: tuple[Thing, ...], rng: random.Random, n: int) -> list[tuple[str, str, bool]]:
-    """``n`` questions (kind, text, truth) about a scene; kinds that apply come round in random order."""
-    asked: list[tuple[str, str, bool]] = []
+def questions(scene: Scene, known: tuple[Thing, ...], rng: random.Random, n: int) -> list[Question]:
+    """``n`` questions about a scene; kinds that apply come round in random order."""
+    asked: list[Question] = []
     while len(asked) < n:
         for kind in rng.sample(list(KINDS), len(KINDS)):
             question = KINDS[kind](scene, known, rng)
             if question is not None and len(asked) < n:
-                asked.append((kind, *question))
+                asked.append(question)
     return asked
 
 

@@ -14,6 +14,7 @@ from training import (
     train_autoencoder,
     train_classifier,
     train_clip,
+    train_detector,
     train_judge,
     train_turbo,
     train_unet,
@@ -22,7 +23,7 @@ from training.loop import Options, pick_device
 from training.sprites import Atlas
 from training.sprites import atlas as load_atlas
 
-STAGES = ("autoencoder", "unet", "classifier", "clip", "judge", "turbo")
+STAGES = ("autoencoder", "unet", "classifier", "clip", "judge", "judge2", "turbo")
 _HERE = Path()
 _CPU = {
     "autoencoder": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
@@ -30,6 +31,7 @@ _CPU = {
     "classifier": Options(_HERE, batch=32, rate=1e-3, average=0.998),
     "clip": Options(_HERE, batch=48, rate=5e-4, average=0.998, warmup=200),
     "judge": Options(_HERE, batch=32, rate=5e-4, average=0.998, warmup=200),
+    "judge2": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
     "turbo": Options(_HERE, batch=16, rate=3e-4, average=0.99, warmup=50),
 }
 _GPU = {
@@ -38,6 +40,7 @@ _GPU = {
     "classifier": Options(_HERE, batch=256, rate=2e-3, average=0.998, workers=12),
     "clip": Options(_HERE, batch=512, rate=1e-3, average=0.998, warmup=300, workers=14),
     "judge": Options(_HERE, batch=256, rate=1e-3, average=0.998, warmup=300, workers=14),
+    "judge2": Options(_HERE, batch=256, rate=2e-3, average=0.998, warmup=300, decay=2e-2, workers=14),
     "turbo": Options(_HERE, batch=256, rate=3e-4, average=0.995, warmup=100, workers=12),
 }
 
@@ -65,6 +68,8 @@ def train(stage: str, atlas: Atlas, options: Options, root: Path, things: int | 
     elif stage == "judge":
         # Together with pocket-clip at most 12 MB; on a CPU the smaller one has learnt more in the same time.
         train_judge.train(atlas, options, width=168 if fast else 144)
+    elif stage == "judge2":
+        train_detector.train(atlas, options, favoured=things)
     elif stage == "turbo":
         train_turbo.train(atlas, options, pocket.load(root, options.device))
 

@@ -92,8 +92,8 @@ class Exam(Dataset[Asked]):
         scenes = [training_scene(r, self.known, FULL) for r in rngs]
         layout = lay_out(scenes, rngs)
         asked = [captions_judge.questions(s, self.known, r, ASKED) for s, r in zip(scenes, rngs, strict=True)]
-        ids = [[captions.encode(text, self.vocab, LENGTH) for _, text, _ in row] for row in asked]
-        truth = [[float(yes) for *_, yes in row] for row in asked]
+        ids = [[captions.encode(text, self.vocab, LENGTH) for _, text, *_ in row] for row in asked]
+        truth = [[float(q.truth) for q in row] for row in asked]
         return Asked(layout, np.array(ids, np.int64), np.array(truth, np.float32))
 
 
@@ -107,10 +107,10 @@ def marks(model: Judge, renderer: Renderer, atlas: Atlas, vocab: dict[str, int],
     pictures = renderer(layout)
     for begin in range(0, n, 32):
         asked = [captions_judge.questions(s, atlas.things, rng, ASKED) for s in scenes[begin : begin + 32]]
-        ids = [[captions.encode(text, vocab, LENGTH) for _, text, _ in row] for row in asked]
+        ids = [[captions.encode(text, vocab, LENGTH) for _, text, *_ in row] for row in asked]
         logits = model(pictures[begin : begin + 32], torch.tensor(ids, device=device))
         for row, said in zip(asked, (logits > 0).tolist(), strict=True):
-            for (kind, _, yes), answer in zip(row, said, strict=True):
+            for (kind, _, yes, *_), answer in zip(row, said, strict=True):
                 right[kind].append(answer == yes)
                 right["all"].append(answer == yes)
     return {f"atom_{k}": sum(v) / len(v) for k, v in sorted(right.items())}

@@ -34,21 +34,21 @@ def test_questions_are_answered_by_the_scene(atlas: Atlas) -> None:
     shown = Scene((Part(0, colour="red"), Part(1)), relation="left", place="snow", time="night")
     asked = captions_judge.questions(shown, atlas.things, random.Random(0), 200)
     truth: dict[str, set[bool]] = {}
-    for _, text, yes in asked:
+    for _, text, yes, *_ in asked:
         truth.setdefault(text, set()).add(yes)
     assert all(len(answers) == 1 for answers in truth.values())
     assert truth.get("is the fox red?", {True}) == {True}
     assert truth.get("is it night?", {True}) == {True}
     assert truth.get("is the fox right of the cat?", {False}) == {False}
-    assert {kind for kind, _, _ in asked} == {"thing", "colour", "relation", "place", "time"}
+    assert {kind for kind, *_ in asked} == {"thing", "colour", "relation", "place", "time"}
 
 
 def test_yes_and_no_are_about_as_frequent(atlas: Atlas) -> None:
     rng = random.Random(0)
     said = [
-        yes
+        question.truth
         for _ in range(300)
-        for *_, yes in captions_judge.questions(scene.draw(rng, 6, scene.FULL), atlas.things, rng, 6)
+        for question in captions_judge.questions(scene.draw(rng, 6, scene.FULL), atlas.things, rng, 6)
     ]
     assert 0.35 < sum(said) / len(said) < 0.65
 
@@ -57,7 +57,7 @@ def test_the_judge_knows_every_word_it_is_asked(atlas: Atlas) -> None:
     vocab, rng = train_judge.vocabulary(atlas.things), random.Random(1)
     for _ in range(200):
         shown = scene.draw(rng, 6, scene.FULL)
-        for _, text, _ in captions_judge.questions(shown, atlas.things, rng, 6):
+        for _, text, *_ in captions_judge.questions(shown, atlas.things, rng, 6):
             words = captions.words(text)
             assert [w for w in words if w not in vocab] == []
             assert len(words) <= train_judge.LENGTH - 2

@@ -1,0 +1,307 @@
+"""A detector of the pocket world: the network of pocket-judge, taught by what the renderer knows of every picture.
+
+Every cell near a thing's centre is told which thing it is, its colour and where its centre lies; every cell whether a
+centre lies in it; the whole picture its place, time and ground. All labels of all things teach at once, which a yes or
+no a picture cannot: after 54,000 pictures a network that was taught by questions still guessed what it saw.
+"""
+
+import json
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from limner.evaluate.nets.detector import (
+    COLOURS,
+    GRID,
+    GROUNDS,
+    PLACES,
+    SIDE,
+    TIMES,
+    Detector,
+    DetectorConfig,
+    Residual,
+)
+from training import world
+from training.data import Onward
+from training.exam import Marker, fitted
+from training.layout import SLOTS, Layout, lay_out
+from training.loop import Options, Trainer, autocast, fit
+from training.render import Renderer
+from training.scene import FULL, SINGLE, Scene, blend, training_scene
+from training.sprites import Atlas
+from training.world import PLAIN, TIMELESS, Thing
+
+IGNORED = -100
+NEAR = 0.22  # a cell this near a thing's centre, as a share of its side, is taught what the thing is
+CURRICULUM = 40_000  # pictures until scenes are as mixed as they will be
+
+
+class Normed(nn.Module):
+    """A convolution with a batch norm; ``folded`` gives the convolution that does the same."""
+
+    def __init__(self, before: int, after: int, kernel: int, stride: int, padding: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(before, after, kernel, stride, padding, bias=False)
+        self.norm = nn.BatchNorm2d(after)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = self.norm(self.conv(x))
+        return result
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias."""
+        norm = self.norm
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
+        scale = norm.weight / (norm.running_var + norm.eps).sqrt()
+        return self.conv.weight * scale.view(-1, 1, 1, 1), norm.bias - norm.running_mean * scale
+
+
+def folded(model: nn.Module) -> dict[str, Tensor]:
+    """A trained detector's weights under the names of one without norms."""
+    weights = {k: v for k, v in model.state_dict().items() if ".conv." not in k and ".norm." not in k}
+    for name, module in model.named_modules():
+        if isinstance(module, Normed):
+            weights[f"{name}.weight"], weights[f"{name}.bias"] = module.folded()
+    return {k: v.detach() for k, v in weights.items()}
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Scenes as numbers and their labels [B] int64: place, time and ground, IGNORED where nothing can be told."""
+
+    layout: Layout
+    places: np.ndarray
+    times: np.ndarray
+    grounds: np.ndarray
+
+
+def _around(scene: Scene) -> tuple[int, int, int]:
+    timeless = scene.place in TIMELESS
+    return (
+        PLACES.index(scene.place),
+        IGNORED if timeless else TIMES.index(scene.time),
+        GROUNDS.index(scene.ground if scene.place == PLAIN and scene.ground else "none"),
+    )
+
+
+def loosened(layout: Layout, rng: np.random.Generator) -> Layout:
+    """Things moved, resized and turned a little more than the renderer does: drawn ones stand where they like."""
+    slots = layout.slots.copy()
+    b = len(slots)
+    slots[:, :, 1:3] += rng.uniform(-0.06, 0.06, (b, 1, 2)) + rng.uniform(-0.02, 0.02, (b, SLOTS, 2))
+    slots[:, :, 3] *= rng.uniform(0.85, 1.15, (b, 1))
+    slots[:, :, 4] += rng.uniform(-0.06, 0.06, (b, SLOTS))
+    return replace(layout, slots=slots.astype(np.float32))
+
+
+class Lessons(Dataset[Lesson]):
+    """Batch ``index`` of a seed. ``favoured``: a third of the scenes show only the first so many things."""
+
+    def __init__(self, seed: int, batch: int, known: tuple[Thing, ...], favoured: int | None = None) -> None:
+        self.seed, self.batch, self.known, self.favoured = seed, batch, known, favoured
+
+    def __getitem__(self, index: int) -> Lesson:
+        rngs = [random.Random(f"detector:{self.seed}:{index}:{k}") for k in range(self.batch)]
+        mix = blend(SINGLE, FULL, min(1.0, index * self.batch / CURRICULUM))
+        scenes = [training_scene(r, self.known, mix, self.favoured if r.random() < 1 / 3 else None) for r in rngs]
+        layout = loosened(lay_out(scenes, rngs), np.random.default_rng([self.seed, index]))
+        places, times, grounds = np.array([_around(s) for s in scenes], np.int64).T
+        return Lesson(layout, places, times, grounds)
+
+
+@dataclass(frozen=True)
+class Taught:
+    """What cells are told: ``there`` [B, G, G] float32; and of P cells near a thing (``picture``, ``row``, ``column``)
+    ``thing`` and ``colour`` (-1: its own) [P] int64, ``shift`` [P, 2] float32 and ``weight`` [P], which adds up to one
+    a thing."""
+
+    there: np.ndarray
+    picture: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    thing: np.ndarray
+    colour: np.ndarray
+    shift: np.ndarray
+    weight: np.ndarray
+
+
+def taught(layout: Layout) -> Taught:
+    """The labels of all cells. Where two things overlap, the one drawn later."""
+    slots = layout.slots
+    there = np.zeros((len(slots), GRID, GRID), np.float32)
+    centre = np.arange(GRID) + 0.5
+    owner = np.full((len(slots), GRID, GRID), -1)
+    for k in range(slots.shape[1]):
+        shown, x, y, side = slots[:, k, 0] >= 0, slots[:, k, 1] * GRID, slots[:, k, 2] * GRID, slots[:, k, 3] * GRID
+        inside = shown & (x >= 0) & (x < GRID) & (y >= 0) & (y < GRID)
+        at = np.flatnonzero(inside)
+        there[at, y[at].astype(int), x[at].astype(int)] = 1
+        reach = np.maximum(NEAR * side, 0.71)[:, None, None]
+        near = np.maximum(abs(centre[None, None] - x[:, None, None]), abs(centre[None, :, None] - y[:, None, None]))
+        owner[inside[:, None, None] & (near < reach)] = k
+    picture, row, column = np.nonzero(owner >= 0)
+    slot = owner[picture, row, column]
+    mine = slots[picture, slot]
+    shift = mine[:, 1:3] * GRID - np.stack([column, row], 1) - 0.5
+    cells = np.bincount(picture * SLOTS + slot, minlength=len(slots) * SLOTS)
+    weight = 1 / cells[picture * SLOTS + slot]
+    thing, colour = mine[:, 0].astype(np.int64), mine[:, 5].astype(np.int64)
+    return Taught(there, picture, row, column, thing, colour, shift.astype(np.float32), weight.astype(np.float32))
+
+
+def own_colours(atlas: Atlas) -> np.ndarray:
+    """Of each thing as it is: the share of its pixels that each named colour is nearest to, [T, 11] float32."""
+
+    def opponent(rgb: np.ndarray) -> np.ndarray:  # lightness counts for less than hue
+        light = rgb @ np.array([0.30, 0.59, 0.11])
+        red_green, yellow_blue = rgb[..., 0] - rgb[..., 1], (rgb[..., 0] + rgb[..., 1]) / 2 - rgb[..., 2]
+        return np.stack([0.5 * light, red_green, yellow_blue], -1)
+
+    table = opponent(np.array([world.COLOURS[c] for c in COLOURS]) / 255)
+    shares = np.zeros((len(atlas.pixels), len(COLOURS)), np.float32)
+    for k, cell in enumerate(atlas.pixels):
+        solid = opponent(cell[cell[..., 3] > 128][:, :3] / 255)
+        nearest = ((solid[:, None] - table) ** 2).sum(-1).argmin(1)
+        shares[k] = np.bincount(nearest, minlength=len(COLOURS)) / max(1, len(solid))
+    return shares
+
+
+def worn(pictures: Tensor) -> Tensor:
+    """Pictures blurred, noised and lit a little otherwise, as drawn ones are."""
+    n, side = len(pictures), pictures.shape[-1]
+    dice = torch.rand(5, n, 1, 1, 1, device=pictures.device)
+    by = 4 if bool(torch.rand(()) < 0.25) else 2
+    soft = F.interpolate(F.avg_pool2d(pictures, by), size=(side, side), mode="bilinear", align_corners=False)
+    blurred = torch.lerp(pictures, soft, dice[0])
+    lit = blurred * (0.88 + 0.24 * dice[1]) + 0.12 * (dice[2] - 0.5)
+    noise = torch.randn_like(pictures) * 0.12 * dice[3] * dice[4]
+    return lit + noise
+
+
+class Teacher:
+    """The loss of a batch: draws it, looks at it, compares."""
+
+    def __init__(self, model: Detector, renderer: Renderer, atlas: Atlas, compiled: bool) -> None:
+        self.model, self.renderer = model, renderer
+        self.device = str(renderer.axis.device)
+        self.own = torch.from_numpy(own_colours(atlas)).to(self.device)
+        self.look: Callable[[Tensor], Tensor] = torch.compile(model.cells) if compiled else model.cells
+
+    def __call__(self, lesson: Lesson, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        pictures = worn(self.renderer(lesson.layout)).to(memory_format=torch.channels_last)
+        with autocast(self.device):
+            cells = self.look(pictures).float()
+        terms = self._of_cells(cells, taught(lesson.layout)) | self._around(cells, lesson)
+        right = terms.pop("right")
+        return torch.stack(list(terms.values())).sum(), terms | {"right": right}
+
+    def _of_cells(self, cells: Tensor, t: Taught) -> dict[str, Tensor]:
+        def put(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array).to(self.device)
+
+        centre = self.model.centre(cells)
+        n = len(cells)
+        there = F.binary_cross_entropy_with_logits(centre[..., 0], put(t.there), reduction="sum") / n
+        at = put(t.picture), put(t.row), put(t.column)
+        near, weight, thing, colour = cells[at], put(t.weight), put(t.thing), put(t.colour)
+        share = weight / weight.sum()
+        with autocast(self.device):
+            named, hue = self.model.thing(near).float(), self.model.colour(near).float()
+        each = F.cross_entropy(named, thing, reduction="none")
+        painted = F.one_hot(colour.clamp(min=0), len(COLOURS)).float()
+        wanted = torch.where((colour >= 0).unsqueeze(1), painted, self.own[thing])
+        coloured = F.cross_entropy(hue, wanted, reduction="none")
+        off = F.smooth_l1_loss(centre[at][:, 1:], put(t.shift), reduction="none", beta=0.2).sum(1)
+        return {
+            "there": 0.25 * there,
+            "thing": (share * each).sum(),
+            "colour": 0.4 * (share * coloured).sum(),
+            "shift": 0.5 * (share * off).sum(),
+            "right": (share * (named.argmax(1) == thing)).sum().detach(),
+        }
+
+    def _around(self, cells: Tensor, lesson: Lesson) -> dict[str, Tensor]:
+        names, wanted = ("place", "time", "ground"), (lesson.places, lesson.times, lesson.grounds)
+        said = self.model.surroundings(cells)
+        return {
+            name: 0.3 * F.cross_entropy(logits, torch.from_numpy(label).to(self.device), ignore_index=IGNORED)
+            for name, logits, label in zip(names, said, wanted, strict=True)
+        }
+
+
+def settle(model: nn.Module, pictures: Tensor) -> None:
+    """Measure the norms' means and variances anew, for weights that are an average and never saw a batch."""
+    norms = [m for m in model.modules() if isinstance(m, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over all batches
+    model.train()
+    with torch.no_grad():
+        for part in pictures.split(64):
+            model.cells(part.to(memory_format=torch.channels_last))  # type: ignore[operator]
+    for norm in norms:
+        norm.momentum = 0.1
+
+
+def build(config: DetectorConfig) -> Detector:
+    """A detector to be trained: few cells hold a centre, which its first guess should know."""
+    model = Detector(config, Normed)
+    with torch.no_grad():
+        model.centre.bias[0] = -5.0
+        for module in model.modules():
+            if isinstance(module, Residual):
+                nn.init.zeros_(module.second.norm.weight)  # each block starts as the identity
+    return model
+
+
+def train(
+    atlas: Atlas,
+    options: Options,
+    variants: int = 16,
+    config: DetectorConfig | None = None,
+    checked: int = 512,
+    favoured: int | None = None,
+) -> Trainer:
+    """Train into ``options.out``: ``model.safetensors`` (float16) and ``config.json`` with the calibration.
+
+    ``config``: the shape; its things are the atlas's.
+    """
+    torch.manual_seed(options.seed + 77)
+    device = options.device
+    shape = replace(config or DetectorConfig(()), things=tuple(t.name for t in atlas.things))
+    renderer = Renderer(atlas, variants, SIDE).to(device)
+    model = build(shape).to(device)
+    model.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    trainer = Trainer({"detector": model}, options)
+    lessons = Lessons(options.seed + 9_000, options.batch, atlas.things, favoured)
+    loader = torch.utils.data.DataLoader(
+        lessons, batch_size=None, sampler=Onward(trainer.step), num_workers=options.workers
+    )
+    marker = Marker(atlas, Renderer(atlas, variants).to(device), checked)
+    usual = Lessons(options.seed + 8_000, min(1024, 2 * checked), atlas.things)[CURRICULUM]
+    calibration: dict[str, tuple[float, float]] = {}
+
+    def check() -> dict[str, float]:
+        settle(model, worn(renderer(usual.layout)))
+        model.eval()
+        calibration.update(fitted(marker.answers(model, 1)))
+        return marker.marks(model, calibration)
+
+    def export() -> None:
+        weights = {k: v.half().contiguous() for k, v in folded(model).items()}
+        save_file(weights, options.out / "model.safetensors")
+        said = {"things": list(shape.things), "widths": shape.widths, "blocks": shape.blocks, "hidden": shape.hidden}
+        (options.out / "config.json").write_text(json.dumps({**said, "calibration": calibration}))
+        model.train()
+
+    model.train()
+    fit(trainer, loader, Teacher(model, renderer, atlas, options.compile), check, export)
+    return trainer
