@@ -1,12 +1,20 @@
-"""Small folders of random weights in the layouts that image checkers read."""
+"""Small folders of random weights in the layouts that image checkers read, and a checker that says what it is told."""
 
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
+import pytest
 import torch
 from safetensors.torch import load_file, save_file
+
+from limner import registry
+from limner.safety.checks.check import CheckCard, Finding
+from limner.types import Pixels
 
 TIMM = {"image_size": 64, "patch_size": 16, "hidden_size": 128, "num_attention_heads": 2, "num_hidden_layers": 2}
 
@@ -108,3 +116,52 @@ def compvis(folder: Path, seed: int = 0, threshold: float = 0.0) -> torch.nn.Mod
     doubled["vision_model.vision_model.embeddings.position_ids"] = torch.arange(17)[None]
     save_file(doubled, folder / WEIGHTS)
     return model
+
+
+class Standin:
+    """A checker that answers what ``SAYS`` holds: findings, an error, or by the picture."""
+
+    card: ClassVar[CheckCard] = CheckCard(
+        name="standin",
+        title="a stand-in",
+        revision="1",
+        categories=("sexual", "sexual-minors"),
+        scale="0..1",
+        source="a stand-in",
+        domain="any",
+        reported="none",
+        limits="all",
+        licence="none",
+        memory_bytes=1_000_000,
+    )
+
+    def missing(self) -> str | None:
+        return None if SAYS["here"] else "limner safety pull standin"
+
+    def check(self, pixels: Pixels) -> Sequence[Finding]:
+        ASKED.append(threading.current_thread().name)
+        said = SAYS["said"]
+        if callable(said):
+            said = said(pixels)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
+SAYS: dict[str, object] = {"here": True, "said": []}
+ASKED: list[str] = []
+"""Names of the threads that asked."""
+
+
+def finding(verdict: str, category: str = "sexual", score: float = 0.9) -> Finding:
+    return Finding.model_validate(
+        {"checker": "standin", "revision": "1", "category": category, "verdict": verdict, "score": score}
+    )
+
+
+def install(monkeypatch: pytest.MonkeyPatch, said: object = (), *, here: bool = True) -> None:
+    """The stand-in is the only checker there is."""
+    monkeypatch.setitem(registry.BUILT_IN, "checks", {"standin": "tests.checkers:Standin"})
+    monkeypatch.setitem(SAYS, "here", here)
+    monkeypatch.setitem(SAYS, "said", said)
+    ASKED.clear()

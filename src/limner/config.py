@@ -3,7 +3,7 @@
 ``config.toml`` has the sections ``[defaults]`` (fields of a Request), ``[models.NAME]`` (the same, for one model, and
 ``prediction``, what its network was trained to predict), ``[library]`` (``root``), ``[network]`` (``offline``) and
 ``[score]`` (``default``, the scorers of new pictures: names, ``auto`` or ``none``) and ``[safety]`` (the fields of a
-``Protection``; the level ``adult`` is for a flag alone).
+``Protection``; the level ``adult`` is for a flag alone; and ``checker``, who looks at pictures: names or ``auto``).
 ``LIMNER_<FIELD>`` sets a field of a Request, as ``LIMNER_STEPS`` does; ``LIMNER_LIBRARY``, ``LIMNER_OFFLINE`` and
 ``LIMNER_LOCK`` set the rest, and ``HF_HUB_OFFLINE`` is respected.
 ``LIMNER_HOME`` moves all state into one folder. Only ``Session.plan`` merges these with other defaults.
@@ -39,12 +39,17 @@ PLAIN: Mapping[str, frozenset[str]] = {
     "library": frozenset({"root"}),
     "network": frozenset({"offline"}),
     "score": frozenset({"default"}),
-    "safety": frozenset(Protection.model_fields),
+    "safety": frozenset({*Protection.model_fields, "checker"}),
 }
 CHOICES: Mapping[str, tuple[str, ...]] = {
     f"safety.{name}": get_args(info.annotation) for name, info in Protection.model_fields.items()
 }
 BY_FLAG_ONLY = {"safety.level": "adult"}
+RIGHT: Mapping[str, str] = {
+    "network.offline": "true or false",
+    "score.default": 'names in quotes, or "auto" or "none"',
+    "safety.checker": 'names in quotes, or "auto"',
+}
 SECTIONS = ("defaults", "models", *PLAIN)
 RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG", "LOCK"})
 LOCK = "limner.lock"
@@ -183,6 +188,7 @@ class Settings:
             "library.root": str(self.library_root),
             "network.offline": False,
             "score.default": "auto",
+            "safety.checker": "auto",
             **{f"safety.{name}": info.default for name, info in Protection.model_fields.items()},
         }
         if key in plain:
@@ -199,7 +205,7 @@ class Settings:
         yield "library.root", self.value("library.root")
         yield "network.offline", self.value("network.offline")
         yield "score.default", self.value("score.default")
-        yield from ((key, self.value(key)) for key in CHOICES)
+        yield from ((key, self.value(key)) for key in (*CHOICES, "safety.checker"))
         if "lock" in self._plain:
             yield "lock", self._plain["lock"]
 
@@ -280,9 +286,7 @@ class _File:
             return _choice(key, value, self.where(key))
         wanted = bool if key == "network.offline" else str
         if not isinstance(value, str | bool) or type(value) is not wanted or value == "":
-            right = {"network.offline": "true or false", "score.default": 'names in quotes, or "auto" or "none"'}.get(
-                key, "a folder in quotes"
-            )
+            right = RIGHT.get(key, "a folder in quotes")
             raise ConfigError(f"{self.where(key)}: {key} is {value!r}", hint=f"it must be {right}")
         return value
 

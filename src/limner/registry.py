@@ -52,7 +52,11 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "opt2i": "limner.refine.strategies.opt2i:Opt2i",
         "seeds": "limner.refine.strategies.seeds:Seeds",
     },
-    "checks": {},
+    "checks": {
+        "compvis": "limner.safety.checks.compvis:CompVis",
+        "marqo": "limner.safety.checks.marqo:Marqo",
+        "falconsai": "limner.safety.checks.falconsai:Falconsai",
+    },
     "marks": {},
 }
 ONE_OF: dict[Kind, str] = {

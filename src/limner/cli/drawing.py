@@ -248,5 +248,6 @@ def summary(image: Picture, copy: Path | None) -> dict[str, object]:
         "pixel_hash": record.pixel_hash,
         "parent": record.parent,
         "created": record.created,
-        "warnings": [notice.model_dump() for notice in (*record.notices, *record.checks)],
+        "warnings": [note.model_dump() for note in (*record.notices, *record.checks) if note.code != "checked"],
+        "checks": [note.model_dump() for note in record.checks],
     }

@@ -29,7 +29,8 @@ class Card(Frozen):
     together. ``variant`` names the published weights to prefer where a repo holds several ("fp16", "bf16"); ``None`` is
     the full ones. ``pipeline`` is the diffusers class of models of the family "pipeline". ``parameters`` counts the
     numbers of all networks that drawing uses. ``guidance`` 1 is off; of pipelines it is what the pipeline itself takes.
-    ``world`` is the domain of its pictures, which scorers compare with their own. ``verified`` is "published weights
+    ``world`` is the domain of its pictures, which scorers compare with their own. ``no_checks`` says why
+    its pictures need no image check; empty, they do. ``verified`` is "published weights
     (date, machine)", "random weights only", "trained here" or "never checked".
     """
 
@@ -57,6 +58,7 @@ class Card(Frozen):
     prediction: str | None = None
     blurb: str = ""
     world: str = "not known"
+    no_checks: str = ""
     verified: str = UNCHECKED
     aliases: tuple[str, ...] = ()
 

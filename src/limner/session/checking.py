@@ -5,14 +5,16 @@ from __future__ import annotations
 from functools import cached_property
 
 from limner.session import hooks
+from limner.session.looking import Looking
 from limner.types import Notice, Pixels, Plan, Protection
 
 
 class Checking:
     """The policy at one level, and the registered checks."""
 
-    def __init__(self, protection: Protection) -> None:
+    def __init__(self, protection: Protection, looking: Looking) -> None:
         self._protection = protection
+        self.looking = looking
 
     @cached_property
     def _checks(self) -> tuple[hooks.Check, ...]:
@@ -25,4 +27,4 @@ class Checking:
 
     def pixels(self, plan: Plan, pixels: Pixels) -> tuple[Pixels, tuple[Notice, ...]]:
         """The pixels as they may be kept (the same, or blurred), and what was found in them. Raises ``Refused``."""
-        return pixels, tuple(n for check in self._checks for n in check.check_pixels(pixels))
+        return self.looking.look(plan, pixels)

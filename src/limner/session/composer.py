@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -37,11 +38,12 @@ from limner.prompts.styles import Style, builtin_styles, load_styles
 from limner.sampling.catalog import A1111_NAMES
 from limner.session.adapting import files_of
 from limner.session.checking import Checking
-from limner.session.estimating import estimated, foreseen, learn
+from limner.session.estimating import estimated, foreseen, learn, with_memory
 from limner.session.foreign import Restored, restore
 from limner.session.generation import Generation
 from limner.session.inputs import PICTURES, given_pictures, take_in
 from limner.session.keeping import Keeping
+from limner.session.looking import looking_of
 from limner.session.planning import Means, load_family, plans, precheck
 from limner.session.replay import Replay, compare, compare_foreign, is_lossless, request_of
 from limner.session.scoring import Failures, Scoring
@@ -91,10 +93,16 @@ class Session:
 
     def close(self) -> None:
         """Finish what is being written, cancel what is being drawn, let go of the models."""
+        self._settled()
         self._backend.close()
         self._files.shutdown(wait=True)
         if "scoring" in vars(self):
             self.scoring.close()
+
+    def _settled(self) -> None:
+        """Wait for pictures that are being looked at: nobody could do that once the engine has gone."""
+        with contextlib.suppress(RuntimeError):  # the pool's own word for "closed"
+            self._files.submit(int).result()
 
     @cached_property
     def library(self) -> Library:
@@ -149,6 +157,7 @@ class Session:
         """Plans with what they cost in time, and what the checks found in their words. Raises ``Refused``."""
         library = self._library_here() if self.keep else None
         made = tuple(estimated(plan, self.settings, self._means.machine, library) for plan in made)
+        made = tuple(with_memory(plan, self._checking.looking.memory(plan)) for plan in made)
         return tuple(self._checking.words(plan) for plan in made)
 
     def take_in(self, picture: str | Path) -> str:
@@ -187,7 +196,12 @@ class Session:
         return self.run(self.plan(request, literal=literal, parent=parent), previews=previews)
 
     def run(self, planned: Sequence[Plan], *, previews: bool = False) -> Generation:
-        """Draw Plans as they are. Raises ``ConfigError`` where the settings name scorers that are not to be had."""
+        """Draw Plans as they are. Step previews are withheld where pictures are looked at before they are shown.
+
+        Raises ``ConfigError`` where the settings name scorers or checkers that are not to be had, ``Refused`` where the
+        level wants pictures to be looked at and nothing here can."""
+        planned = tuple(self._checking.looking.admitted(plan) for plan in planned)
+        previews = previews and not any(self._checking.looking.withheld(plan) for plan in planned)
         if self._new is None:
             return Generation(planned, self._backend, self._finish, previews=previews)
         self._new.check()
@@ -334,7 +348,7 @@ class Session:
 
     @cached_property
     def _checking(self) -> Checking:
-        return Checking(self.settings.protection)
+        return Checking(self.settings.protection, looking_of(self.settings, self._backend, self.catalog))
 
     @cached_property
     def _keeping(self) -> Keeping:

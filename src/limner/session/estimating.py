@@ -39,6 +39,14 @@ def estimated(plan: Plan, settings: Settings, machine: Machine, library: Library
     return plan.model_copy(update={"estimate": estimate})
 
 
+def with_memory(plan: Plan, more: int) -> Plan:
+    """The Plan whose peak has room for ``more`` bytes of what looks at its pictures."""
+    peak = plan.estimate.peak_bytes
+    if not more or peak is None:
+        return plan
+    return plan.model_copy(update={"estimate": plan.estimate.model_copy(update={"peak_bytes": peak + more})})
+
+
 def foreseen(request: Request, means: Means) -> tuple[Plan, ...]:
     """Plans of a model whose weights may still be on the hub. Raises what ``plans`` does."""
     outlines: list[Outline] = []

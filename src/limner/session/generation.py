@@ -11,8 +11,9 @@ from typing import TypeAlias
 from limner.engine.backend import Backend
 from limner.engine.ticket import Ticket
 from limner.errors import Cancelled as CancelledError
-from limner.errors import GenerationError, LimnerError
+from limner.errors import GenerationError, LimnerError, Refused
 from limner.image import Image
+from limner.session.looking import BLURRED, UNCHECKED
 from limner.types import Cancelled, Done, Drawn, Event, Failed, Made, Notice, Plan, Queued, Warned
 
 Finish: TypeAlias = "Callable[[Plan, Drawn], Future[Image]]"
@@ -44,6 +45,7 @@ class Generation:
         self._ticket: Ticket | None = None
         self._cancelling = threading.Event()
         self._finishing: list[tuple[int, Future[Image]]] = []
+        self._refused: Refused | None = None
         self._events = self._run()
         self._one_at_a_time = threading.Lock()
 
@@ -100,8 +102,8 @@ class Generation:
         for plan in self.plans:
             yield from (Warned(notice) for notice in plan.notices)
             end = yield from self._follow(plan)
-            if isinstance(end, Failed) and isinstance(end.error, GenerationError):
-                failed = failed or end  # these words could not be drawn; the next ones may
+            if isinstance(end, Failed) and isinstance(end.error, GenerationError | Refused):
+                failed = failed or end  # these words could not be drawn or kept; the next ones may
             elif not isinstance(end, Done):
                 yield end
                 return
@@ -131,16 +133,20 @@ class Generation:
             return Failed(unfinished, tuple(self.images))
         if isinstance(end, Failed):
             return Failed(end.error, tuple(self.images))
+        refused, self._refused = self._refused, None
+        if refused is not None and isinstance(end, Done):
+            return Failed(refused, tuple(self.images))
         return Cancelled(tuple(self.images)) if isinstance(end, Cancelled) else end
 
     def _made(self) -> Iterator[Event]:
         """Pictures whose finishing is done, in order. One that failed stops the drawing: the disk is full, say."""
         while self._finishing and self._finishing[0][1].done():
-            if self._finishing[0][1].exception() is not None:
+            error = self._finishing[0][1].exception()
+            if error is not None and not isinstance(error, Refused):
                 assert self._ticket is not None
                 self._ticket.cancel()
                 return
-            yield self._kept(*self._finishing.pop(0))
+            yield from self._kept(*self._finishing.pop(0))
 
     def _made_at_last(self) -> Generator[Event, None, Exception | None]:
         """Wait for all that is being finished; every good one is told, the first error returned."""
@@ -148,12 +154,20 @@ class Generation:
         while self._finishing:
             index, future = self._finishing.pop(0)
             try:
-                yield self._kept(index, future)
+                yield from self._kept(index, future)
             except Exception as error:
                 first = first or error
         return first
 
-    def _kept(self, index: int, future: Future[Image]) -> Made:
-        image = future.result()
+    def _kept(self, index: int, future: Future[Image]) -> Iterator[Event]:
+        """One picture and what was said of it. One that was refused leaves the others: that is told at the end."""
+        try:
+            image = future.result()
+        except Refused as error:
+            self._refused = self._refused or error
+            if sum(len(plan.seeds) for plan in self.plans) > 1:
+                yield Warned(Notice(code="refused", message=f"picture {index + 1}: {error.message}"), index)
+            return
         self.images.append(image)
-        return Made(index, image)
+        yield from (Warned(notice, index) for notice in image.record.checks if notice.code in (BLURRED, UNCHECKED))
+        yield Made(index, image)

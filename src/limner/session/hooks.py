@@ -1,8 +1,8 @@
 """Where checks and marks attach, between the engine's pixels and the library.
 
-A check looks at a prompt before it is drawn and at pixels before they are kept or shown. A mark changes pixels,
-invisibly, after their hash is taken and before they are kept. Both come from the registry (``limner.checks``,
-``limner.marks``). There are none yet; the safety room brings the first.
+A check looks at a prompt before it is drawn; those of pictures are asked by :mod:`limner.session.looking`. A mark
+changes pixels, invisibly, after their hash is taken and before they are kept. All come from the registry
+(``limner.checks``, ``limner.marks``).
 """
 
 from __future__ import annotations
@@ -12,16 +12,15 @@ from typing import Protocol, runtime_checkable
 
 from limner import registry
 from limner.errors import ConfigError
+from limner.safety.checks.check import Check as OfPictures
 from limner.types import Notice, Pixels, Record
 
 
 @runtime_checkable
 class Check(Protocol):
-    """Looks at one subject and says what it found; raises ``Refused`` where policy forbids it."""
+    """Looks at a prompt and says what it found; raises ``Refused`` where policy forbids it."""
 
     def check_prompt(self, prompt: str, negative: str) -> Sequence[Notice]: ...
-
-    def check_pixels(self, pixels: Pixels) -> Sequence[Notice]: ...
 
 
 @runtime_checkable
@@ -32,13 +31,14 @@ class Mark(Protocol):
 
 
 def checks() -> tuple[Check, ...]:
-    """Every registered check, made once a session. Raises ``ConfigError`` where one is not a check."""
+    """Every registered check of prompts, made once a session. Raises ``ConfigError`` where one is no check at all."""
     found = []
     for name in registry.names("checks"):
         made = _make("checks", name)
-        if not isinstance(made, Check):
-            raise ConfigError(f"{name!r} is no check", hint="it needs check_prompt and check_pixels")
-        found.append(made)
+        if isinstance(made, Check):
+            found.append(made)
+        elif not isinstance(made, OfPictures):
+            raise ConfigError(f"{name!r} is no check", hint="it needs check_prompt, or what looks at pictures needs")
     return tuple(found)
 
 

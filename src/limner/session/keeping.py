@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 
 from limner.image import Image
@@ -28,7 +29,7 @@ class Keeping:
         """The picture, safe on the disk where there is a library. Raises ``Refused``, ``LibraryError``,
         ``StorageError``."""
         pixels, found = self._checking.pixels(plan, drawn.pixels)
-        record = birth(plan, drawn, found)
+        record = birth(plan, replace(drawn, pixels=pixels), found)
         for mark in self._marks:
             pixels = mark.mark(pixels, record)
         if self._library is None:
