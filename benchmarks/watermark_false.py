@@ -24,7 +24,6 @@ from limner.types.base import Pixels
 
 BATCH = 500
 KINDS = tuple(PAINTERS)
-"""Flat pictures are few different ones: they come as often as the others, but half of them compressed."""
 
 
 def picture(batch: int, number: int) -> tuple[str, Pixels]:
