@@ -38,6 +38,7 @@ class Said(NamedTuple):
     seed: int | None
     margin: float
     diversity_margin: float | None
+    worthwhile: float
     alpha: float
     looks: int
 
@@ -55,6 +56,7 @@ class Said(NamedTuple):
 @click.option("--alignment", metavar="NAME", help="the scorer that guards alignment with the words")
 @click.option("--margin", type=float, default=0.5, show_default=True, help="what may be lost, in standard deviations")
 @click.option("--diversity-margin", type=float, help="the same of diversity, where it is another")
+@click.option("--worthwhile", type=float, default=0.2, show_default=True, help="the smallest gain worth having, in SD")
 @click.option("--alpha", type=float, default=0.05, show_default=True, help="the chance of a false verdict")
 @click.option("--looks", type=click.IntRange(1, 2), default=1, help="2: look also at half of it, and stop if decided")
 @click.option("--category", metavar="COLUMN", help="the column of --prompts that losses are told by")
@@ -82,6 +84,7 @@ def command(
     alignment: str | None,
     margin: float,
     diversity_margin: float | None,
+    worthwhile: float,
     alpha: float,
     looks: int,
     category: str | None,
@@ -121,9 +124,8 @@ def command(
     lines = None if file is None else read_prompts(Path(file))
     arms = arms_of(prompts, models, [axis_of(axis) for axis in axes], fields)
     _check_arms(arms, blind)
-    said = Said(
-        arms, lines, text, judges, alignment, category, own_settings, n, seed, margin, diversity_margin, alpha, looks
-    )
+    settings = (own_settings, n, seed, margin, diversity_margin, worthwhile, alpha, looks)
+    said = Said(arms, lines, text, judges, alignment, category, *settings)
 
     from limner.cli.compare_show import follow, tell
     from limner.session import Session
@@ -194,6 +196,7 @@ def _study(session: Session, telling: Telling, said: Said) -> Study:
         seed=said.seed,
         margin=said.margin,
         diversity_margin=said.diversity_margin,
+        worthwhile=said.worthwhile,
         alpha=said.alpha,
         looks=said.looks,
         notices=notices,

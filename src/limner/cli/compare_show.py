@@ -18,6 +18,7 @@ from limner.image import Image
 from limner.refine.compare import GRID, Comparison, prepare, run
 from limner.refine.compare_study import Study
 from limner.refine.compare_table import as_csv, categories, costs, versus
+from limner.refine.power import foreseen
 from limner.refine.report import REPORT
 from limner.refine.report import write as write_report
 from limner.refine.report.compared import report_of
@@ -71,6 +72,8 @@ def follow(study: Study, session: Session, telling: Telling) -> Comparison:
     telling.say(f"{sides}: {count(total, 'picture')} to draw{time}{there}")
     guard = "" if study.scorers.alignment is None else f"; alignment by {study.scorers.alignment}"
     telling.say(f"judged by {', '.join(study.scorers.judges)}{guard}; at most {study.margin:g} SD of it may be lost")
+    least = study.alpha * study.looks.shares[-1] / study.hypotheses
+    telling.say(foreseen(study.units, study.unit, study.worthwhile, least))
     if total:
         room(session, telling)
     follower = Follower(telling, total=total, silent=True)
@@ -124,7 +127,13 @@ def tell_verdict(verdict: Verdict) -> None:
 
 def _row(test: Test) -> Sequence[object]:
     p = test.p if test.adjusted is None else test.adjusted
-    finding = {"neither": "no difference shown", "A": "A better", "B": "B better", "open": "not shown to be kept"}
+    finding = {
+        "neither": "no difference shown",
+        "slight": "none worth having",
+        "A": "A better",
+        "B": "B better",
+        "open": "not shown to be kept",
+    }
     said = finding.get(test.finding, test.finding)
     shown = "<0.001" if p < 0.001 else f"{p:.3f}"
     return test.scorer.name, test.role, f"{test.mean_a:.4g}", f"{test.mean_b:.4g}", span(test), shown, said

@@ -37,6 +37,7 @@ EPILOG = (
 @click.option("--text", metavar="TEXT", help="the words that pictures are scored against; default: the prompt's")
 @click.option("--margin", type=float, default=0.5, show_default=True, help="what may be lost, in standard deviations")
 @click.option("--diversity-margin", type=float, metavar="NUMBER", help="another margin for diversity over seeds")
+@click.option("--worthwhile", type=float, default=0.2, show_default=True, help="the smallest gain worth having, in SD")
 @click.option(
     "--llm",
     default="",
@@ -74,6 +75,7 @@ def command(
     text: str | None,
     margin: float,
     diversity_margin: float | None,
+    worthwhile: float,
     llm: str,
     llm_model: str,
     expander: str,
@@ -124,6 +126,7 @@ def command(
         force=force,
         interactive=interactive,
         diversity_margin=diversity_margin,
+        worthwhile=worthwhile,
         llm=llm,
         llm_model=llm_model,
         expander=expander,

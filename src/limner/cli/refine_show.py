@@ -21,6 +21,7 @@ from limner.image import Image
 from limner.refine.asking import YOU
 from limner.refine.design import Design
 from limner.refine.journal import FOLDER, stored
+from limner.refine.power import foreseen
 from limner.refine.ranking import Standing
 from limner.refine.refinement import Refinement
 from limner.refine.refining import Faces, Refining
@@ -117,6 +118,7 @@ def plan_lines(design: Design) -> list[str]:
     return [
         f"search: {rungs} seeds ({search}), chosen by {' and '.join(design.search)} against your words “{words}”",
         f"verdict: {most} on {design.pairs} fresh seeds ({verdict}), judged by {judges}",
+        foreseen(design.pairs, "seed", design.worthwhile, design.alpha / (len(design.judges) * design.finalists)),
     ]
 
 
@@ -157,7 +159,7 @@ def _tell_tests(verdict: Verdict) -> None:
         out(f"  {each.field}: {a} -> {b}")
     interval = f"gain ({100 * (1 - verdict.level):g}% interval)"
     columns = ("scorer", "role", "yours", verdict.b.removeprefix("the "), interval, "p", "finding")
-    names = {"A": "yours", "B": "the rewrite", "neither": "no difference shown"}
+    names = {"A": "yours", "B": "the rewrite", "neither": "no difference shown", "slight": "none worth having"}
     rows = [
         (
             test.scorer.name,

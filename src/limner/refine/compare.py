@@ -29,6 +29,7 @@ from limner.refine.compare_study import (
 from limner.refine.diversity import AUTO, named
 from limner.refine.grid import columns_of, grid
 from limner.refine.pairs import Paired
+from limner.refine.power import WORTHWHILE, check_worthwhile
 from limner.refine.verdict import MARGIN, Verdict
 from limner.refine.verdict_types import Looks
 from limner.session import Session
@@ -119,6 +120,7 @@ def study_of(
     seed: int | None = None,
     margin: float = MARGIN,
     diversity_margin: float | None = None,
+    worthwhile: float = WORTHWHILE,
     alpha: float = ALPHA,
     looks: int = 1,
     notices: Sequence[str] = (),
@@ -139,6 +141,7 @@ def study_of(
         raise InvalidRequest(
             f"diversity margin: {diversity_margin} is not between 0 and 100", field="margin", hint="0.5 is usual"
         )
+    check_worthwhile(worthwhile)
     if not 0 < alpha < 0.5:
         raise InvalidRequest(f"alpha: {alpha} is not between 0 and 0.5", field="alpha", hint="0.05 is usual")
     if not 1 <= chosen <= MAX_IMAGES:
@@ -155,6 +158,7 @@ def study_of(
         scorers=scorers,
         margin=margin,
         diversity_margin=diversity_margin,
+        worthwhile=worthwhile,
         alpha=alpha,
         looks=preset,
         notices=tuple(notices),
@@ -220,6 +224,7 @@ def compare(
     seed: int | None = None,
     margin: float = MARGIN,
     diversity_margin: float | None = None,
+    worthwhile: float = WORTHWHILE,
     alpha: float = ALPHA,
     looks: int = 1,
     session: Session | None = None,
@@ -250,6 +255,7 @@ def compare(
             seed=seed,
             margin=margin,
             diversity_margin=diversity_margin,
+            worthwhile=worthwhile,
             alpha=alpha,
             looks=looks,
         )

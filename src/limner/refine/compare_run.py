@@ -66,6 +66,7 @@ def carry_out(
             diversity=study.scorers.diversity,
             margin=study.margin,
             diversity_margin=study.diversity_margin,
+            worthwhile=study.worthwhile,
             alpha=study.alpha,
             looks=study.looks,
             caps=study.scorers.caps,

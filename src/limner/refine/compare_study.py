@@ -11,6 +11,7 @@ from limner.canonical import content_hash
 from limner.errors import InvalidRequest
 from limner.evaluate.statistics import ALPHA
 from limner.refine.arms import Arm
+from limner.refine.power import WORTHWHILE
 from limner.refine.verdict import MARGIN, require_pairs
 from limner.refine.verdict_types import Looks
 from limner.types import MAX_IMAGES, MAX_SEED, Frozen, Request
@@ -59,6 +60,7 @@ class Study(Frozen):
     scorers: Scorers
     margin: float = Field(default=MARGIN, gt=0, le=10)
     diversity_margin: float | None = Field(default=None, gt=0, le=100)
+    worthwhile: float = Field(default=WORTHWHILE, ge=0, le=10)
     alpha: float = Field(default=ALPHA, gt=0, lt=1)
     looks: Looks
     notices: tuple[str, ...] = ()

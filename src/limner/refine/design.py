@@ -13,6 +13,7 @@ from limner.canonical import content_hash
 from limner.errors import InvalidRequest
 from limner.evaluate.statistics import ALPHA, least_pairs
 from limner.refine.halving import FEWEST, Rung, affordable, ladder, pictures
+from limner.refine.power import WORTHWHILE
 from limner.refine.verdict import MARGIN
 from limner.types import MAX_IMAGES, MAX_SEED, Frozen, Request
 
@@ -83,6 +84,7 @@ class Design(Frozen):
     seed: int
     margin: float = MARGIN
     diversity_margin: float | None = None
+    worthwhile: float = WORTHWHILE
     alpha: float = ALPHA
     interactive: bool = False
     identity: str = ""

@@ -81,17 +81,17 @@ def vectors(session: Session, name: str, images: Sequence[Image]) -> list[Embedd
     return list(session.scoring.embed(pixels, name.removesuffix(SUFFIX)))
 
 
-def shares(name: str, embeddings: Sequence[ArrayLike]) -> list[float]:
+def shares(name: str, embeddings: Sequence[ArrayLike] | NDArray[np.float64]) -> list[float]:
     """Each picture's share in its arm's diversity, by vectors of that measure: their mean is the mean distance over all
     pairs. 0 for a lone one. One alone may be below zero; of two pictures both are their distance.
     """
     if len(embeddings) < 2:
         return [0.0] * len(embeddings)
-    distances = _rms(embeddings) if name == PIXELS else mean_distances(embeddings)
+    distances = _rms(embeddings) if name == PIXELS else mean_distances(list(embeddings))
     return [float(value) for value in pseudo_values(distances)]
 
 
-def _rms(embeddings: Sequence[ArrayLike]) -> NDArray[np.float64]:
+def _rms(embeddings: Sequence[ArrayLike] | NDArray[np.float64]) -> NDArray[np.float64]:
     """Each picture's mean distance [n] to the others, as the root mean square over pixels.
 
     Not by the cosine: that would take a rewrite which makes all pictures brighter for one that makes them more alike.

@@ -18,6 +18,7 @@ from limner.refine.compare_scoring import check_scorers
 from limner.refine.design import LARGEST_SEED, Budget, Design, divided, images_of, seed_of
 from limner.refine.diversity import measure_of
 from limner.refine.language_model import server
+from limner.refine.power import WORTHWHILE, check_worthwhile
 from limner.refine.strategy import load, with_baseline
 from limner.refine.verdict import MARGIN
 from limner.session import Session
@@ -46,6 +47,7 @@ class Wishes:
     force: bool = False
     interactive: bool = False
     diversity_margin: float | None = None
+    worthwhile: float = WORTHWHILE
     llm: str = ""
     llm_model: str = ""
     expander: str = ""
@@ -89,6 +91,7 @@ def design_of(request: Request, session: Session, wishes: Wishes) -> Design:
         alpha=wishes.alpha,
         interactive=wishes.interactive,
         diversity_margin=wishes.diversity_margin,
+        worthwhile=wishes.worthwhile,
         identity=plan.identity,
         llm=wishes.llm,
         llm_model=wishes.llm_model,
@@ -103,6 +106,7 @@ def _check_numbers(wishes: Wishes, request: Request) -> None:
             raise InvalidRequest(
                 f"margin: {margin} is not between 0 and {LARGEST_MARGIN}", field="margin", hint="0.5 is usual"
             )
+    check_worthwhile(wishes.worthwhile)
     if not 0 < wishes.alpha < 1:
         raise InvalidRequest(f"alpha: {wishes.alpha} is no chance", field="alpha", hint="0.05 is usual")
     if request.seed is not None and request.seed > LARGEST_SEED:

@@ -44,6 +44,7 @@ def prove(
         diversity=design.diversity,
         margin=design.margin,
         diversity_margin=design.diversity_margin,
+        worthwhile=design.worthwhile,
         alpha=design.alpha,
         caps=design.caps,
     )

@@ -17,6 +17,7 @@ from limner.refine.concluding import best_pictures, conclusion
 from limner.refine.design import DEFAULT_BUDGET, LEAST_PAIRS, SEARCH_SHARE, Budget, Design
 from limner.refine.journal import Journal
 from limner.refine.pairs import Scorer
+from limner.refine.power import WORTHWHILE
 from limner.refine.preparing import Wishes, design_of, honours, weighs
 from limner.refine.proving import prove
 from limner.refine.refinement import Refinement
@@ -266,6 +267,7 @@ def refine(
     text: str | None = None,
     margin: float = MARGIN,
     diversity_margin: float | None = None,
+    worthwhile: float = WORTHWHILE,
     llm: str = "",
     llm_model: str = "",
     force: bool = False,
@@ -289,6 +291,7 @@ def refine(
         margin,
         force=force,
         diversity_margin=diversity_margin,
+        worthwhile=worthwhile,
         llm=llm,
         llm_model=llm_model,
     )

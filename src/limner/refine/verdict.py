@@ -13,7 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from limner.errors import EvidenceError, InvalidRequest
 from limner.evaluate.statistics import ALPHA, holm, least_pairs
 from limner.refine.pairs import Paired
-from limner.refine.verdict_tests import compare_judge, guard, missing_for
+from limner.refine.power import WORTHWHILE, check_worthwhile
+from limner.refine.verdict_tests import compare_judge, guard, is_slight, missing_for
 from limner.refine.verdict_types import Looks as Looks
 from limner.refine.verdict_types import Outcome
 from limner.refine.verdict_types import Test as Test
@@ -32,6 +33,7 @@ def judge(
     diversity: str | None,
     margin: float = MARGIN,
     diversity_margin: float | None = None,
+    worthwhile: float = WORTHWHILE,
     alpha: float = ALPHA,
     looks: Looks | None = None,
     caps: Sequence[str] = (),
@@ -39,7 +41,8 @@ def judge(
     """The verdict on one pair of arms; names are those of ``paired.values``.
 
     ``margin`` is in standard deviations over seeds of the arm that would lose (A, where B would be better);
-    ``diversity_margin`` is another one for diversity, where words may ask for pictures that are more alike. ``looks``
+    ``diversity_margin`` is another one for diversity, where words may ask for pictures that are more alike. A judge's
+    difference that is shown to be below ``worthwhile`` standard deviations over seeds counts for nothing. ``looks``
     are the pre-set numbers of units at which it is looked, with how alpha is split; ``None``: once. ``caps`` are
     reasons for which the verdict can be no more than indicative. Raises ``InvalidRequest`` for fewer units than the
     test needs, a number of units that is no pre-set look, and unknown scorers; ``EvidenceError`` where no unit has a
@@ -52,6 +55,7 @@ def judge(
         diversity=diversity,
         margin=margin,
         diversity_margin=diversity_margin,
+        worthwhile=worthwhile,
         alpha=alpha,
         looks=looks,
         caps=caps,
@@ -66,6 +70,7 @@ def judge_all(
     diversity: str | None,
     margin: float = MARGIN,
     diversity_margin: float | None = None,
+    worthwhile: float = WORTHWHILE,
     alpha: float = ALPHA,
     looks: Looks | None = None,
     caps: Sequence[str] = (),
@@ -73,6 +78,7 @@ def judge_all(
     """Verdicts on several finalists at once: the chance of any false one of them is at most ``alpha``. As ``judge``."""
     _check(finalists, judges, (alignment, diversity))
     margins = {"alignment": margin, "diversity": margin if diversity_margin is None else diversity_margin}
+    check_worthwhile(worthwhile)
     for allowed in margins.values():
         if not allowed > 0:
             raise InvalidRequest(
@@ -84,7 +90,7 @@ def judge_all(
     for each, level in zip(finalists, levels, strict=True):
         require_pairs(each.planned, hypotheses, level, unit=each.unit)
     raw = [
-        [compare_judge(each, name, level, hypotheses) for name in judges]
+        [compare_judge(each, name, level, hypotheses, worthwhile) for name in judges]
         for each, level in zip(finalists, levels, strict=True)
     ]
     adjusted = iter(holm([test.p for tests in raw for test in tests]))
@@ -93,7 +99,7 @@ def judge_all(
     for each, tests, level in zip(finalists, raw, levels, strict=True):
         known = tuple(_decided(test, next(adjusted), level) for test in tests)
         guards = {"alignment": alignment, "diversity": diversity}
-        verdicts.append(_verdict(each, known, guards, margins, alpha, level, looks, hypotheses, reasons))
+        verdicts.append(_verdict(each, known, guards, margins, worthwhile, alpha, level, looks, hypotheses, reasons))
     return tuple(verdicts)
 
 
@@ -111,8 +117,8 @@ def require_pairs(pairs: int, hypotheses: int, alpha: float, *, unit: str = "see
 
 
 def _decided(test: Test, adjusted: float, level: float) -> Test:
-    """A judge's test with its p after Holm, and what it finds."""
-    found = "neither" if adjusted > level else "B" if test.gain > 0 else "A"
+    """A judge's test with its p after Holm, and what it finds: nothing worth having where the interval says so."""
+    found = "slight" if is_slight(test) else "neither" if adjusted > level else "B" if test.gain > 0 else "A"
     return test.model_copy(update={"adjusted": adjusted, "finding": found})
 
 
@@ -121,13 +127,14 @@ def _verdict(
     judged: tuple[Test, ...],
     names: dict[str, str | None],
     margins: Mapping[str, float],
+    worthwhile: float,
     alpha: float,
     level: float,
     looks: Looks,
     hypotheses: int,
     caps: tuple[str, ...],
 ) -> Verdict:
-    found = {test.finding for test in judged} - {"neither"}
+    found = {test.finding for test in judged} - {"neither", "slight"}
     toward = -1 if found == {"A"} else 1
     guards = tuple(
         guard(paired, name, role, margins[role], level, toward) for role, name in names.items() if name is not None
@@ -155,6 +162,7 @@ def _verdict(
         hypotheses=hypotheses,
         margin=margins["alignment"],
         diversity_margin=margins["diversity"],
+        worthwhile=worthwhile,
         more=more,
         differing=paired.differing,
         notices=paired.notices,

@@ -22,12 +22,24 @@ from limner.refine.verdict_types import Finding, Role, Test
 Floats = NDArray[np.float64]
 
 
-def compare_judge(paired: Paired, name: str, level: float, hypotheses: int = 1) -> Test:
-    """A judge's test, not yet adjusted for the others; what it can detect is, at Holm's hardest step."""
+def compare_judge(paired: Paired, name: str, level: float, hypotheses: int = 1, worthwhile: float = 0.0) -> Test:
+    """A judge's test, not yet adjusted for the others; what it can detect and what ``worthwhile`` standard deviations
+    over seeds would need are, at Holm's hardest step."""
     values = paired.values[name]
     test = _test("judge", values, sign_flip_p(gains(values)), level)
     detectable = _or_none(detectable_effect(test.n, level / hypotheses) * test.sd) if test.sd > 0 else None
-    return test.model_copy(update={"detectable": detectable})
+    sides = (values.a, values.spread_a), (values.b, values.spread_b)
+    spreads = [_sd(np.asarray(side)) if spread is None else spread for side, spread in sides]
+    small = worthwhile * math.hypot(*spreads) / math.sqrt(2)
+    needed = pairs_needed(small / test.sd, level / hypotheses) if test.sd > 0 else None
+    return test.model_copy(update={"detectable": detectable, "worthwhile": small, "needed": needed})
+
+
+def is_slight(test: Test) -> bool:
+    """Whether the interval leaves no difference that is worth having, either way."""
+    if test.low is None or test.high is None or not test.worthwhile:
+        return False
+    return -test.worthwhile < test.low and test.high < test.worthwhile
 
 
 def guard(paired: Paired, name: str, role: str, margin: float, level: float, toward: int) -> Test:
@@ -63,7 +75,7 @@ def missing_for(
     all guards that are open, one-sided at ``level``.
     """
     if toward is None:
-        needs = [_short(test, test.gain, strict) for test in judged]
+        needs = [_short(test, test.gain, strict) for test in judged if test.finding != "slight"]
         return min((need for need in needs if need is not None), default=None)
     # pairs_needed is of two-sided tests; a one-sided one at level is a two-sided one at twice that.
     needs = [

@@ -14,7 +14,7 @@ from limner.types import Frozen, Notice
 
 Outcome = Literal["better", "worse", "traded off", "no evidence"]
 Role = Literal["judge", "alignment", "diversity"]
-Finding = Literal["A", "B", "neither", "kept", "lost", "open"]
+Finding = Literal["A", "B", "neither", "slight", "kept", "lost", "open"]
 
 
 class Looks(Frozen):
@@ -62,7 +62,9 @@ class Looks(Frozen):
 class Test(Frozen):
     """What one scorer says. ``gain`` is the mean difference, positive where B is better on this scorer's scale.
 
-    A judge's ``p`` is two-sided and ``adjusted`` is it after Holm; its ``finding`` is the arm that it prefers. Of a
+    A judge's ``p`` is two-sided and ``adjusted`` is it after Holm; its ``finding`` is the arm that it prefers, or
+    ``slight`` where any difference is shown to be below ``worthwhile`` (on the scorer's scale, like ``gain``), which
+    ``needed`` units would find in four of five cases. Of a
     guard (alignment, diversity) ``p`` is that of non-inferiority by ``margin`` for the arm that would win: ``kept``
     where that is shown, ``lost`` where the loss itself is, ``open`` otherwise. ``low`` and ``high`` bound the gain at
     level 1 - alpha, ``None`` where the units are too few. ``detectable`` is the gain that so many units find in four of
@@ -82,6 +84,8 @@ class Test(Frozen):
     adjusted: float | None = None
     margin: float | None = None
     detectable: float | None = None
+    worthwhile: float | None = None
+    needed: int | None = None
     correlation: float | None = None
     wins: int = 0
     ties: int = 0
@@ -94,7 +98,8 @@ class Verdict(Frozen):
 
     ``strength`` is ``indicative`` where ``caps`` lists a reason to believe it less. ``level`` is the part of ``alpha``
     that this look spent, ``hypotheses`` the tests that Holm went over, ``more`` about how many more units would settle
-    what is open, if the difference seen is the true one.
+    what is open, if the difference seen is the true one. ``worthwhile`` is the smallest effect worth having,
+    in standard deviations over seeds (both arms' pooled).
     """
 
     a: str
@@ -114,6 +119,7 @@ class Verdict(Frozen):
     hypotheses: int = 1
     margin: float
     diversity_margin: float | None = None
+    worthwhile: float = 0.0
     more: int | None = None
     differing: tuple[Difference, ...] = ()
     notices: tuple[Notice, ...] = ()

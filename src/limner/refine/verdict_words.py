@@ -44,7 +44,7 @@ def _kept(verdict: Verdict) -> str:
 
 def _traded(verdict: Verdict) -> str:
     lost = [test for test in verdict.guards if test.finding == "lost"]
-    sides = {test.finding for test in verdict.judges} - {"neither"}
+    sides = {test.finding for test in verdict.judges} - {"neither", "slight"}
     if len(sides) == 2:
         ours = ", ".join(test.scorer.name for test in verdict.judges if test.finding == "B")
         theirs = ", ".join(test.scorer.name for test in verdict.judges if test.finding == "A")
@@ -58,6 +58,9 @@ def _traded(verdict: Verdict) -> str:
 
 def _none(verdict: Verdict) -> str:
     found = [test for test in verdict.judges if test.finding in ("A", "B")]
+    slight = [test for test in verdict.judges if test.finding == "slight"]
+    if len(slight) == len(verdict.judges):
+        return _nothing_worthwhile(verdict, slight[0])
     if not found:
         best = min(verdict.judges, key=lambda test: test.p)
         said = (
@@ -72,10 +75,20 @@ def _none(verdict: Verdict) -> str:
     return said + over + _more(verdict)
 
 
+def _nothing_worthwhile(verdict: Verdict, test: Test) -> str:
+    return (
+        f"No difference worth having between {verdict.a} and {verdict.b}: {test.scorer.name} {span(test)} over "
+        f"{verdict.n} {_units(verdict)} is within {test.worthwhile or 0:.2g} ({verdict.worthwhile:g} SD)"
+    )
+
+
 def _more(verdict: Verdict) -> str:
     detectable = next((t.detectable for t in verdict.judges if t.detectable is not None), None)
     so_many = f"{verdict.n} {_units(verdict)}"
     least = "" if detectable is None else f"; {so_many} find a difference of {detectable:.3g} in four of five cases"
+    small = next((t for t in verdict.judges if t.needed is not None and t.needed > verdict.n), None)
+    if small is not None and least:
+        least += f", the smallest worth having ({small.worthwhile:.2g}) takes {small.needed}"
     if verdict.more is None:
         return least
     if verdict.more > FAR:

@@ -189,6 +189,7 @@ def _verdict(ballot: Ballot, table: Sequence[Sequence[Side]], result: Mapping[st
         diversity=scorers["diversity"],
         margin=before.margin,
         diversity_margin=before.diversity_margin,
+        worthwhile=before.worthwhile,
         alpha=before.alpha,
         looks=Looks.once(judged.planned),
         caps=tuple(dict.fromkeys(caps)),

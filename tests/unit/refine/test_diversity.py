@@ -66,8 +66,8 @@ def test_a_collapsed_rewrite_is_caught(collapse: dict[str, float]) -> None:
 @given(st.integers(3, 12), st.integers(0, 2**31))
 def test_shares_are_the_jackknife_of_the_mean_over_pairs(n: int, seed: int) -> None:
     rows = np.random.default_rng(seed).normal(size=(n, 5))
-    whole = mean_distances(rows).mean()
-    without = [mean_distances(np.delete(rows, k, axis=0)).mean() for k in range(n)]
+    whole = mean_distances(list(rows)).mean()
+    without = [mean_distances(list(np.delete(rows, k, axis=0))).mean() for k in range(n)]
     expected = [n * whole - (n - 1) * each for each in without]
     assert shares(CLIP, rows) == pytest.approx(expected, abs=1e-9)
     assert np.mean(shares(CLIP, rows)) == pytest.approx(whole, abs=1e-12)

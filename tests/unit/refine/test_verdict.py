@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from limner.errors import InvalidRequest
-from limner.evaluate.statistics import Interval
+from limner.evaluate.statistics import Interval, pairs_needed
 from limner.refine import verdict_tests
 from limner.refine.pairs import Paired
+from limner.refine.power import foreseen
 from limner.refine.verdict import Verdict, judge, judge_all, require_pairs
 from limner.refine.verdict_types import Looks
 from tests.unit.refine.paired import drawn, paired_by
@@ -274,3 +275,47 @@ def test_diversity_may_have_a_margin_of_its_own() -> None:
     assert wide.outcome == "better"
     assert (wide.margin, wide.diversity_margin) == (0.5, 2.5)
     assert verdict(paired, margin=2.5, diversity_margin=0.5).outcome == "traded off"
+
+
+def test_a_difference_too_small_to_be_worth_having_is_no_verdict() -> None:
+    rng = np.random.default_rng(4)
+    a = rng.normal(size=40)
+    b = a + 0.05 + rng.normal(size=40) * 0.02  # sure to be there, and a twentieth of a standard deviation
+    same = paired_by(judge=(a, b), alignment=(a, b), diversity=(a, a))
+    small = judge(same, judges=["judge"], alignment="alignment", diversity="diversity")
+    assert small.outcome == "no evidence"
+    assert small.judges[0].finding == "slight"
+    assert small.more is None
+    assert small.sentence.startswith("No difference worth having")
+    assert "(0.2 SD)" in small.sentence
+    any_ = judge(same, judges=["judge"], alignment="alignment", diversity="diversity", worthwhile=0)
+    assert any_.outcome == "better"
+    assert any_.judges[0].needed is None
+
+
+def test_a_verdict_says_how_many_units_the_smallest_effect_worth_having_takes() -> None:
+    values = drawn(np.random.default_rng(1), n=24)
+    found = judge(values, judges=["judge"], alignment=None, diversity=None, worthwhile=0.3)
+    assert found.outcome == "no evidence"
+    test = found.judges[0]
+    spreads = [np.var(side, ddof=1) for side in (values.values["judge"].a, values.values["judge"].b)]
+    assert test.worthwhile == pytest.approx(0.3 * np.sqrt(np.mean(spreads)))
+    assert test.worthwhile is not None
+    assert test.needed == pairs_needed(test.worthwhile / test.sd)
+    assert str(test.needed) in found.sentence
+
+
+@pytest.mark.parametrize("nonsense", [-0.1, 11, float("nan")])
+def test_what_is_worth_having_is_a_number_of_standard_deviations(nonsense: float) -> None:
+    values = drawn(np.random.default_rng(5), n=24)
+    with pytest.raises(InvalidRequest, match="worthwhile"):
+        judge(values, judges=["judge"], alignment=None, diversity=None, worthwhile=nonsense)
+
+
+def test_power_is_told_before_the_first_picture() -> None:
+    assert foreseen(24, "seed", 0.2, 0.05) == (
+        "24 seeds find a difference of 0.84 SD in four of five cases, at worst; one of 0.2 SD, the smallest worth "
+        "having, would take 395"
+    )
+    assert "worth having" not in foreseen(500, "prompt", 0.2, 0.05)
+    assert "too few" in foreseen(3, "seed", 0.2, 0.05)

@@ -77,6 +77,7 @@ def _facts(found: Comparison) -> tuple[Fact, ...]:
         Fact("alignment by", study.scorers.alignment or "not measured"),
         Fact("diversity by", study.scorers.diversity or "not measured"),
         Fact("margin", f"{study.margin:g} standard deviations"),
+        Fact("smallest gain worth having", f"{study.worthwhile:g} standard deviations"),
         Fact("chance of a false verdict", f"at most {study.alpha:.0%}, over all judges and sides"),
         Fact("looked", looks),
     )

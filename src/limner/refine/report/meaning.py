@@ -68,6 +68,7 @@ def finding_says(test: Test, verdict: Verdict) -> str:
         "A": f"prefers {verdict.a}",
         "B": f"prefers {verdict.b}",
         "neither": "finds no difference",
+        "slight": "finds no difference worth having",
         "kept": "kept: a loss beyond the margin is ruled out",
         "lost": "lost",
         "open": "open: a loss beyond the margin is not ruled out",

@@ -140,6 +140,7 @@ def _facts(found: Refinement) -> tuple[Fact, ...]:
         Fact("search seeds", f"{search[0]} to {search[-1]}"),
         Fact("fresh seeds of the verdict", f"{fresh[0]} to {fresh[-1]}" if fresh else "none"),
         Fact("margin", f"{design.margin:g} standard deviations"),
+        Fact("smallest gain worth having", f"{design.worthwhile:g} standard deviations"),
     ]
     if baseline is not None:
         gains = ", ".join(f"{name} {gain:+.3g}" for name, gain in baseline.gains.items())

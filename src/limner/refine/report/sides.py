@@ -78,7 +78,7 @@ def _licence(metric: str) -> Licence | None:
 
 
 def _side(verdict: Verdict, paired: Paired, cases: Sequence[Case], prompts: tuple[str, str] | None) -> Side:
-    found = {test.finding for test in verdict.judges} - {"neither"}
+    found = {test.finding for test in verdict.judges} - {"neither", "slight"}
     toward = -1 if found == {"A"} else 1
     plots = [dot_plot(test, paired.values[test.scorer.name], paired.units, toward) for test in verdict.tests]
     guards = [test.scorer.name for test in verdict.guards if test.role == "alignment"]
