@@ -64,10 +64,12 @@ def _published(name: str) -> str:
     return name
 
 
-def marqo(folder: Path, seed: int = 0) -> torch.nn.Module:
-    """A folder as Marqo's, its weights those of transformers' model (class 1 first), which is given."""
+def marqo(folder: Path, seed: int = 0, *, lean: float = 0.0) -> torch.nn.Module:
+    """A folder as Marqo's, its weights those of transformers' model (class 1 first), which is given. ``lean`` is added
+    to the logit of NSFW."""
     folder.mkdir(parents=True, exist_ok=True)
     model = vit(1e-6, seed)
+    model.classifier.bias.data[1] += lean  # type: ignore[union-attr, operator, index]
     state = model.state_dict()
     renamed = {
         "cls_token": state["vit.embeddings.cls_token"],

@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "styles": ("limner.cli.styles", "list and import presets added to prompts"),
     "solvers": ("limner.cli.solvers", "list the ways of removing noise"),
     "metrics": ("limner.cli.metrics", "list scorers, fetch their weights, check them against published numbers"),
+    "safety": ("limner.cli.safety", "image checkers: list them, fetch them, try them on pictures"),
     "models": ("limner.cli.models", "list, fetch, check, link, lock and remove models"),
     "doctor": ("limner.cli.doctor", "hardware, libraries, disk; what will run here and how"),
     "config": ("limner.cli.config", "settings, and where each comes from"),
@@ -60,7 +61,22 @@ COMMON = (
 )
 
 _SUBCOMMANDS = frozenset(
-    {"list", "show", "search", "rate", "delete", "export", "import", "pull", "check", "rm", "link", "unlink", "lock"}
+    {
+        "list",
+        "show",
+        "search",
+        "rate",
+        "delete",
+        "export",
+        "import",
+        "pull",
+        "check",
+        "rm",
+        "link",
+        "unlink",
+        "lock",
+        "try",
+    }
 )
 
 
