@@ -1,0 +1,62 @@
+"""``limner serve`` from flags to the end: check, lock, listen, serve, drain."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import threading
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+from typing import TYPE_CHECKING
+
+from limner.serve.app import GRACE, create_app
+from limner.serve.dispatch import Options
+from limner.serve.home import note, owned
+from limner.serve.listening import Server, listen, url_of
+from limner.serve.service import Service
+
+if TYPE_CHECKING:
+    from limner.config import Settings
+
+
+@dataclass(frozen=True)
+class Serving:
+    """What the flags said. ``names`` are hosts by which clients may call the server beside those known anyway."""
+
+    host: str = "127.0.0.1"
+    port: int = 7860
+    token: str | None = None
+    token_file: Path | None = None
+    names: tuple[str, ...] = ()
+    most_waiting: int = 200
+    grace: float = GRACE
+    browser: bool = False
+    offline: bool | None = None
+    json_logs: bool = False
+
+
+def run(settings: Settings, serving: Serving, told: Callable[[str], None] = print) -> None:
+    """Serve until a signal, then finish what runs. ``told`` gets what people should know.
+
+    Raises ``ConfigError``, ``AlreadyServed``, ``NotListening``, ``StorageError``, ``LibraryError``."""
+    with owned(settings.data), contextlib.closing(listen(serving.host, serving.port)) as bound:
+        url = url_of(bound)
+        service = Service(settings, Options(most_waiting=serving.most_waiting, offline=serving.offline))
+        app = create_app(service, grace=serving.grace)
+        server = Server(app, serving.grace, app.state.shell.close)
+        note(settings.data, url)
+        told(f"Limner serves at {url}   (Ctrl-C ends it)")
+        if serving.browser:
+            threading.Timer(1.0, webbrowser.open, (url,)).start()
+        _serve(server, bound)
+
+
+def _serve(server: Server, bound: socket) -> None:
+    """uvicorn raises the signal again when it has ended; a drained server has ended well."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    asyncio.run(server.serve(sockets=[bound]))

@@ -1,0 +1,110 @@
+"""What routes get at: the Service, and the shell round it. A dialect is a module with a ``router``."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from starlette.requests import HTTPConnection, Request  # FastAPI reads these of the dependencies' signatures
+
+from limner.errors import Cancelled
+from limner.serve.service import Draining, Service
+
+if TYPE_CHECKING:
+    from limner.serve.errors import Worded
+    from limner.serve.jobs import Job, Tiding
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """Of a module with routes below ``prefix``: how it words errors, its own and those found before it was asked.
+
+    A module says it as ``dialect = Dialect("/v1", worded)``; without one, errors have the native shape.
+    """
+
+    prefix: str
+    worded: Worded
+
+
+@dataclass
+class Shell:
+    """What belongs to one server. ``closing`` is set when it should stop: endless answers end then."""
+
+    service: Service
+    closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def close(self) -> None:
+        """The server should stop: nothing new is accepted or begun, endless answers end."""
+        self.service.inside.draining = True
+        self.closing.set()
+
+
+def shell(request: HTTPConnection) -> Shell:
+    """The Shell of the server that answers ``request``; a dependency for routes."""
+    return cast(Shell, request.app.state.shell)
+
+
+def service(request: HTTPConnection) -> Service:
+    """The Service of the server that answers ``request``; a dependency for routes."""
+    return shell(request).service
+
+
+async def follow(request: Request, name: str) -> AsyncIterator[Tiding]:
+    """Tidings of a job until it is over, for an answer that waits for it.
+
+    Raises ``Cancelled`` at once where the client hangs up (the job is cancelled too: nobody wants its pictures), and
+    ``Draining`` where the server stops while the job still waits in the queue, where it stays.
+    """
+    own = service(request)
+    gone = asyncio.ensure_future(disconnected(request))
+    closing = asyncio.ensure_future(shell(request).closing.wait())
+    ends: set[asyncio.Future[object]] = {cast("asyncio.Future[object]", gone), cast("asyncio.Future[object]", closing)}
+    tidings = cast("AsyncGenerator[Tiding, None]", own.follow(name))
+    step = asyncio.ensure_future(_next(tidings))
+    try:
+        while True:
+            await asyncio.wait({step, *ends}, return_when=asyncio.FIRST_COMPLETED)
+            if step.done():
+                tiding = step.result()
+                if tiding is None:
+                    return
+                yield tiding
+                step = asyncio.ensure_future(_next(tidings))
+            elif gone.done():
+                await own.cancel(name)
+                raise Cancelled("the client hung up")
+            elif await _waits(own, name):
+                raise Draining("the server is stopping; the job stays in its queue", hint=f"ask for job {name} later")
+            else:
+                ends.discard(cast("asyncio.Future[object]", closing))  # what runs is finished before the server ends
+    finally:
+        for task in (step, gone, closing):
+            task.cancel()
+        await asyncio.gather(step, return_exceptions=True)
+        await tidings.aclose()
+
+
+async def finished(request: Request, name: str) -> Job:
+    """The job when it is over. Raises as ``follow``."""
+    async for _ in follow(request, name):
+        pass
+    job = await service(request).job(name)
+    assert job is not None
+    return job
+
+
+async def disconnected(request: Request) -> None:
+    """Returns when the client hangs up. The body must have been read."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _next(tidings: AsyncIterator[Tiding]) -> Tiding | None:
+    return await anext(tidings, None)
+
+
+async def _waits(own: Service, name: str) -> bool:
+    job = await own.job(name)
+    return job is not None and job.state == "queued"
