@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "score": ("limner.cli.score", "how well pictures fit words, as numbers"),
     "compare": ("limner.cli.compare", "which prompt, setting or model is better, with evidence"),
     "bench": ("limner.cli.bench", "measure a model over a set of prompts"),
+    "serve": ("limner.cli.serve", "the web studio, and HTTP for OpenAI's and A1111's clients"),
     "inspect": ("limner.cli.inspect", "what a picture's file says of how it was made"),
     "lint": ("limner.cli.lint", "what a model sees in a prompt, and what it does not"),
     "styles": ("limner.cli.styles", "list and import presets added to prompts"),
