@@ -8,6 +8,7 @@ values, three times around the circle, of which the middle is kept: there the pa
 
 from __future__ import annotations
 
+from binascii import crc_hqx
 from functools import cache
 
 import numpy as np
@@ -26,20 +27,14 @@ Bits = list[int]
 Soft = NDArray[np.float64]
 
 
-def check_sum(bits: Bits) -> Bits:
-    """CRC-16 (polynomial 0x1021). It starts at 0x1D0F, not 0: an all-zero reading must not pass."""
-    register = 0x1D0F
-    for bit in bits:
-        register ^= bit << 15
-        register = (register << 1) ^ 0x1021 if register & 0x8000 else register << 1
-        register &= 0xFFFF
-    return _bits(register, CHECK)
+def check_sum(payload: int) -> Bits:
+    """CRC-16 (polynomial 0x1021) of the payload. It starts at 0x1D0F, not 0: an all-zero reading must not pass."""
+    return _bits(crc_hqx(payload.to_bytes(BITS // 8, "big"), 0x1D0F), CHECK)
 
 
 def encode(payload: int) -> NDArray[np.int8]:
     """``payload`` (0 to 2**32 - 1) as ``SIGNS`` values of +1 and -1."""
-    message = _bits(payload, BITS)
-    message += check_sum(message)
+    message = _bits(payload, BITS) + check_sum(payload)
     outputs = _branches()
     state = _number(message[: -_MEMORY - 1 : -1])  # the last six bits: where the circle closes
     signs = np.empty((LENGTH, RATE), np.int8)
@@ -52,8 +47,8 @@ def encode(payload: int) -> NDArray[np.int8]:
 def decode(soft: Soft) -> int | None:
     """The likeliest payload for ``SIGNS`` soft values (sign says which, size how surely), if its check sum holds."""
     message = _viterbi(soft.reshape(LENGTH, RATE))
-    payload, check = message[:BITS], message[BITS:]
-    return _number(payload) if check == check_sum(payload) else None
+    payload = _number(message[:BITS])
+    return payload if message[BITS:] == check_sum(payload) else None
 
 
 def _viterbi(soft: Soft) -> Bits:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from limner.errors import InvalidRequest
+from limner.safety.watermark import code
 from limner.safety.watermark.arrays import Plane
 from limner.safety.watermark.bands import TILE
 from limner.safety.watermark.colour import channels, checked, mixed
@@ -45,7 +47,7 @@ class Marked:
     """``pixels``: the marked picture (height x width x 3, uint8, the size of the one given). ``strength``: the step of
     the ladder taken (0: not marked, see ``why_not``). ``psnr``: dB against the picture given, infinite where nothing
     changed. ``score``: how clearly the pilots of a central window were read after the trial; below ``PRESENT`` of
-    ``detect.py`` the mark may not be found again: ``sure`` says whether it was.
+    ``detect.py`` it was not found then, and may not be after strong compression.
     """
 
     pixels: Pixels
@@ -61,22 +63,27 @@ class Marked:
         return self.score >= CLEAR
 
 
-def embed(pixels: Pixels, payload: int, *, gentle: bool = False) -> Marked:
+def embed(pixels: Pixels, payload: int, *, gentle: bool = False, strength: float | None = None) -> Marked:
     """Mark ``pixels`` (height x width x 3, uint8) with ``payload`` (0 to 2**32 - 1).
 
     The same picture and payload give the same bytes. ``gentle``: at most 0.45 of the full strength, for even backdrops
     that are looked at closely; the mark is then found less surely after rescaling and strong compression. A picture
-    with a side below ``SMALLEST`` comes back as it was, and ``why_not`` says so. Raises ``InvalidRequest`` for other
-    pixels."""
+    with a side below ``SMALLEST`` comes back as it was, and ``why_not`` says so. ``strength``: this one and no other,
+    to make again what a Record tells of. Raises ``InvalidRequest`` for other pixels, payloads and strengths."""
     checked(pixels)
+    if not 0 <= payload < 1 << code.BITS:
+        raise InvalidRequest(f"a watermark's payload is of {code.BITS} bits, not {payload}", field="payload")
+    if strength is not None and not 0 < strength <= 1:
+        raise InvalidRequest(f"a watermark's strength is above 0 and at most 1, not {strength}", field="strength")
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST:
         why = f"{width}x{height} pixels are too few for a watermark: both sides need {SMALLEST}"
         return Marked(pixels.copy(), payload, 0.0, math.inf, 0.0, why)
     overlay = _Overlay(pixels, payload)
-    strength, score = _least(overlay, GENTLE if gentle else LADDER)
-    marked = overlay.at(strength)
-    return Marked(marked, payload, strength, psnr(pixels, marked), score)
+    ladder = (strength,) if strength is not None else GENTLE if gentle else LADDER
+    taken, score = _least(overlay, ladder)
+    marked = overlay.at(taken)
+    return Marked(marked, payload, taken, psnr(pixels, marked), score)
 
 
 def psnr(before: Pixels, after: Pixels) -> float:
@@ -94,7 +101,8 @@ class _Overlay:
         planes = [_repeated(tile, by) for tile, by in zip(shipped_tiles(payload), strengths(self.base), strict=True)]
         self.added = mixed(*planes)
         power = sum(float(np.vdot(plane, plane)) for plane in self.added) / (3 * self.added[0].size)
-        self.scale = min(1.0, math.sqrt(_error_of(_MEAN_PSNR) / power))
+        # rounded: a sum's last bits may differ between machines, the marked bytes may not
+        self.scale = min(1.0, math.floor(4096 * math.sqrt(_error_of(_MEAN_PSNR) / power)) / 4096)
 
     def at(self, strength: float) -> Pixels:
         """The picture marked at ``strength``; less where it would go below ``_LEAST_PSNR``."""
@@ -117,7 +125,7 @@ class _Overlay:
             for channel, (plane, pattern) in enumerate(zip(base, added, strict=True)):
                 value = np.clip(plane, room, 255 - room)
                 value += pattern * np.float32(gain)
-                out[:, :, channel] = np.clip(np.rint(value, value), 0, 255, value)
+                out[:, :, channel] = np.clip(np.rint(value, out=value), 0, 255, out=value)
             if _squared_error(pixels, out) <= _error_of(_LEAST_PSNR) or gain < 0.3 * strength:
                 return out
             gain *= 0.9

@@ -83,7 +83,7 @@ def _plane(band: Band, x: Plane) -> _Plane:
     background += np.float32(1e-12)
     power /= background
     lines /= np.sqrt(background)
-    return _Plane(lines, np.minimum(power, np.float32(_COMB_LIMIT), power), rows, columns, padded[0], padded[1])
+    return _Plane(lines, np.minimum(power, np.float32(_COMB_LIMIT), out=power), rows, columns, padded[0], padded[1])
 
 
 def _residual(band: Band, x: Plane) -> Plane:
