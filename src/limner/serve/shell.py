@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
@@ -58,9 +58,9 @@ async def follow(request: Request, name: str) -> AsyncIterator[Tiding]:
     ``Draining`` where the server stops while the job still waits in the queue, where it stays.
     """
     own = service(request)
-    gone = asyncio.ensure_future(disconnected(request))
-    closing = asyncio.ensure_future(shell(request).closing.wait())
-    ends: set[asyncio.Future[object]] = {cast("asyncio.Future[object]", gone), cast("asyncio.Future[object]", closing)}
+    gone = asyncio.ensure_future(_none_when(disconnected(request)))
+    closing = asyncio.ensure_future(_none_when(shell(request).closing.wait()))
+    ends = {gone, closing}
     tidings = cast("AsyncGenerator[Tiding, None]", own.follow(name))
     step = asyncio.ensure_future(_next(tidings))
     try:
@@ -78,7 +78,7 @@ async def follow(request: Request, name: str) -> AsyncIterator[Tiding]:
             elif await _waits(own, name):
                 raise Draining("the server is stopping; the job stays in its queue", hint=f"ask for job {name} later")
             else:
-                ends.discard(cast("asyncio.Future[object]", closing))  # what runs is finished before the server ends
+                ends.discard(closing)  # what runs is finished before the server ends
     finally:
         for task in (step, gone, closing):
             task.cancel()
@@ -103,6 +103,11 @@ async def disconnected(request: Request) -> None:
 
 async def _next(tidings: AsyncIterator[Tiding]) -> Tiding | None:
     return await anext(tidings, None)
+
+
+async def _none_when(end: Awaitable[object]) -> Tiding | None:
+    await end
+    return None
 
 
 async def _waits(own: Service, name: str) -> bool:
