@@ -1,6 +1,6 @@
 """The watermark's gates: is it found after what may happen to a picture, what does it cost, can it be seen.
 
-    python -m benchmarks.watermark [--pictures 400] [--peers 60] [--small] [--gentle] [--seconds N]
+    python -m benchmarks.watermark [--pictures 400] [--peers 60] [--side 256] [--gentle] [--seconds N]
 
 False alarms are counted by ``python -m benchmarks.watermark_false``.
 """
@@ -48,15 +48,15 @@ def pocket_pictures(count: int) -> list[Pixels]:
         return [image.pixels for request in requests for image in session.generate(request).result()][:count]
 
 
-def pictures(count: int, small: bool) -> Iterator[tuple[str, Pixels]]:
+def pictures(count: int, side: int) -> Iterator[tuple[str, Pixels]]:
     """``count`` pictures of all kinds and sizes, one in eight by the pocket model, enlarged; the kind first."""
     drawn = pocket_pictures(-(-count // 12))
     kinds = (*PAINTERS, "pocket")
     for number in range(count):
         rng = np.random.default_rng([1, number])
         kind = kinds[number % len(kinds)]
-        first, second = (256, 256) if small else (int(side) for side in rng.choice(_SIDES, 2))
-        if not small and first * second > 1500**2 and rng.random() < 0.5:
+        first, second = (side, side) if side else (int(one) for one in rng.choice(_SIDES, 2))
+        if not side and first * second > 1500**2 and rng.random() < 0.5:
             second = 512
         if kind == "pocket":
             small_one = Image.fromarray(drawn[number // len(kinds) % len(drawn)])
@@ -117,15 +117,16 @@ class Gates:
     psnrs: list[tuple[float, str]] = field(default_factory=list)
     strengths: Counter[str] = field(default_factory=Counter)
     unsure: Counter[str] = field(default_factory=Counter)
+    told: Tally = field(default_factory=Tally)
     peers: dict[str, dict[str, Tally]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Tally)))
     peer_psnrs: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
-def run(count: int, peers: int, small: bool, gentle: bool, seconds: float) -> Gates:
+def run(count: int, peers: int, side: int, gentle: bool, seconds: float) -> Gates:
     gates = Gates()
     started = time.monotonic()
     methods = watermark_peers.METHODS if peers and watermark_peers.available() else ()
-    for number, (kind, pixels) in enumerate(pictures(count, small)):
+    for number, (kind, pixels) in enumerate(pictures(count, side)):
         payload = int(np.random.default_rng([2, number]).integers(0, 2**32))
         marked = embed(pixels, payload, gentle=gentle)
         gates.psnrs.append((marked.psnr, kind))
@@ -138,6 +139,8 @@ def run(count: int, peers: int, small: bool, gentle: bool, seconds: float) -> Ga
         for name, attack in attacks.items():
             found = detect(attack(marked.pixels, np.random.default_rng([3, number, len(name)])))
             gates.tallies[name].add(kind, found.present, found.payload, payload)
+            if name == "none":
+                gates.told.add(kind, found.present == marked.found, None, 0)
         if number % max(1, count // max(1, peers)) == 0:
             for method in methods:
                 _peer(gates, method, kind, pixels, number)
@@ -197,6 +200,7 @@ def report(gates: Gates) -> str:
         "",
         f"PSNR: lowest {lowest:.2f} dB ({kind}), median {statistics.median(values):.1f} dB, {PROMISED_PSNR} {kept}",
         f"strengths: {dict(sorted(gates.strengths.items()))}; not surely readable after JPEG 55: {dict(gates.unsure)}",
+        f"embed foretold whether detect would find it: {gates.told.found}/{gates.told.total}",
     ]
     for method, tallies in gates.peers.items():
         told = ", ".join(f"{name} {tally.found}/{tally.total}" for name, tally in tallies.items())
@@ -210,7 +214,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=400)
     parser.add_argument("--peers", type=int, default=60, help="pictures that invisible-watermark is tried on")
-    parser.add_argument("--small", action="store_true", help="256 x 256 only")
+    parser.add_argument("--side", type=int, default=0, help="all pictures square, with this side")
     parser.add_argument("--gentle", action="store_true")
     parser.add_argument("--seconds", type=float, default=math.inf, help="stop after so long")
     parser.add_argument("--cost", type=int, default=50, help="runs for the time")
@@ -218,7 +222,7 @@ def main() -> None:
     for side in (256, 512, 1024) if given.cost else ():
         print(cost(given.cost, side), flush=True)
     if given.pictures:
-        print(report(run(given.pictures, given.peers, given.small, given.gentle, given.seconds)))
+        print(report(run(given.pictures, given.peers, given.side, given.gentle, given.seconds)))
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from limner.safety.watermark import code
 from limner.safety.watermark.arrays import Plane
 from limner.safety.watermark.bands import TILE
 from limner.safety.watermark.colour import channels, checked, mixed
+from limner.safety.watermark.detect import PRESENT
 from limner.safety.watermark.pattern import shipped_pattern, shipped_tiles
 from limner.safety.watermark.search import score_in_place
 from limner.safety.watermark.spectrum import Spectrum
@@ -26,7 +27,7 @@ from limner.safety.watermark.texture import strengths
 from limner.types.base import Pixels
 
 SMALLEST = 64
-"""Pixels. A picture with a shorter side is not marked: half a tile has too few lines to be told from chance."""
+"""Pixels. A picture with a shorter side is not marked: in half a tile the lines are hardly to be told from chance."""
 LADDER = (0.45, 0.6, 0.8, 1.0)
 GENTLE = (0.3, 0.45)
 CLEAR = 13.0
@@ -46,8 +47,9 @@ _LEAST_PSNR = 40.3
 class Marked:
     """``pixels``: the marked picture (height x width x 3, uint8, the size of the one given). ``strength``: the step of
     the ladder taken (0: not marked, see ``why_not``). ``psnr``: dB against the picture given, infinite where nothing
-    changed. ``score``: how clearly the pilots of a central window were read after the trial; below ``PRESENT`` of
-    ``detect.py`` it was not found then, and may not be after strong compression.
+    changed. ``score``: how clearly the pilots of a central window were read after the trial. ``found``: whether they
+    were clear enough to be told from chance, after the trial or at least before it; where they were not (noise, very
+    small pictures), the mark is there, but ``detect`` may not see it.
     """
 
     pixels: Pixels
@@ -55,11 +57,12 @@ class Marked:
     strength: float
     psnr: float
     score: float
+    found: bool
     why_not: str = ""
 
     @property
     def sure(self) -> bool:
-        """Whether the mark was read back after the trial, with enough left for what else may happen to the picture."""
+        """Whether enough was left after the trial for what else may happen to the picture."""
         return self.score >= CLEAR
 
 
@@ -78,12 +81,13 @@ def embed(pixels: Pixels, payload: int, *, gentle: bool = False, strength: float
     height, width = pixels.shape[:2]
     if min(height, width) < SMALLEST:
         why = f"{width}x{height} pixels are too few for a watermark: both sides need {SMALLEST}"
-        return Marked(pixels.copy(), payload, 0.0, math.inf, 0.0, why)
+        return Marked(pixels.copy(), payload, 0.0, math.inf, 0.0, False, why)
     overlay = _Overlay(pixels, payload)
     ladder = (strength,) if strength is not None else GENTLE if gentle else LADDER
     taken, score = _least(overlay, ladder)
     marked = overlay.at(taken)
-    return Marked(marked, payload, taken, psnr(pixels, marked), score)
+    found = max(score, 0 if score >= PRESENT else _score(overlay.window_at(taken))) >= PRESENT
+    return Marked(marked, payload, taken, psnr(pixels, marked), score, found)
 
 
 def psnr(before: Pixels, after: Pixels) -> float:
@@ -146,15 +150,19 @@ def _least(overlay: _Overlay, ladder: tuple[float, ...]) -> tuple[float, float]:
     scores: dict[int, float] = {}
     while low < high:
         middle = (low + high) // 2
-        scores[middle] = _score(overlay, ladder[middle])
+        scores[middle] = _after_trial(overlay, ladder[middle])
         low, high = (low, middle) if scores[middle] >= CLEAR else (middle + 1, high)
     if low not in scores:
-        scores[low] = _score(overlay, ladder[low])
+        scores[low] = _after_trial(overlay, ladder[low])
     return ladder[low], scores[low]
 
 
-def _score(overlay: _Overlay, strength: float) -> float:
-    return score_in_place(shipped_pattern(), Spectrum(_compressed(overlay.window_at(strength))))
+def _after_trial(overlay: _Overlay, strength: float) -> float:
+    return _score(_compressed(overlay.window_at(strength)))
+
+
+def _score(window: Pixels) -> float:
+    return score_in_place(shipped_pattern(), Spectrum(window))
 
 
 def _compressed(pixels: Pixels) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 
 from limner.safety.watermark.detect import detect
@@ -35,5 +36,5 @@ def remark(pixels: Pixels, payload: int, *, gentle: bool = False) -> Marked:
     found = detect(pixels)
     if found.payload is not None and found.score >= CLEAR:
         why = "it carries the watermark of the picture it was made from"
-        return Marked(pixels.copy(), found.payload, 0.0, float("inf"), found.score, why)
+        return Marked(pixels.copy(), found.payload, 0.0, math.inf, found.score, True, why)
     return embed(pixels, payload, gentle=gentle)
