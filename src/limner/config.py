@@ -4,6 +4,8 @@
 ``prediction``, what its network was trained to predict), ``[library]`` (``root``), ``[network]`` (``offline``) and
 ``[score]`` (``default``, the scorers of new pictures: names, ``auto`` or ``none``) and ``[safety]`` (the fields of a
 ``Protection``; the level ``adult`` is for a flag alone; and ``checker``, who looks at pictures: names or ``auto``).
+``[safety] certificate`` and ``key`` are files (PEM) of the user's own to sign pictures with, ``timestamp`` the address
+of a time-stamp authority, and ``trust`` a file of certificates whose signatures ``limner inspect`` calls trusted.
 ``LIMNER_<FIELD>`` sets a field of a Request, as ``LIMNER_STEPS`` does; ``LIMNER_LIBRARY``, ``LIMNER_OFFLINE`` and
 ``LIMNER_LOCK`` set the rest, and ``HF_HUB_OFFLINE`` is respected.
 ``LIMNER_HOME`` moves all state into one folder. Only ``Session.plan`` merges these with other defaults.
@@ -35,11 +37,12 @@ YES_OR_NO = frozenset(
 )
 MACHINE = frozenset({"device", "dtype"})  # fields that say what to draw on, not what
 SIZE = "size"  # the CLI's word for width and height; accepted here too
+SIGNING = ("certificate", "key", "timestamp", "trust")
 PLAIN: Mapping[str, frozenset[str]] = {
     "library": frozenset({"root"}),
     "network": frozenset({"offline"}),
     "score": frozenset({"default"}),
-    "safety": frozenset({*Protection.model_fields, "checker"}),
+    "safety": frozenset({*Protection.model_fields, "checker", *SIGNING}),
 }
 CHOICES: Mapping[str, tuple[str, ...]] = {
     f"safety.{name}": get_args(info.annotation) for name, info in Protection.model_fields.items()
@@ -49,6 +52,8 @@ RIGHT: Mapping[str, str] = {
     "network.offline": "true or false",
     "score.default": 'names in quotes, or "auto" or "none"',
     "safety.checker": 'names in quotes, or "auto"',
+    "safety.timestamp": 'an address in quotes: "http://..."',
+    **{f"safety.{name}": "a file in quotes" for name in ("certificate", "key", "trust")},
 }
 SECTIONS = ("defaults", "models", *PLAIN)
 RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG", "LOCK"})
@@ -128,6 +133,19 @@ class Settings:
         said = {name: self.value(f"safety.{name}").value for name in Protection.model_fields}
         return Protection.model_validate(said)
 
+    @property
+    def signing(self) -> Mapping[str, str]:
+        """Of ``certificate``, ``key``, ``timestamp`` and ``trust`` those that are set; files as absolute paths, relative
+        ones beginning at the config file."""
+        said = {name: self._plain[f"safety.{name}"] for name in SIGNING if f"safety.{name}" in self._plain}
+        paths = {name: str(self.home / Path(str(each.value)).expanduser()) for name, each in said.items()}
+        return paths | {name: str(each.value) for name, each in said.items() if name == "timestamp"}
+
+    @property
+    def credentials(self) -> Path:
+        """Folder of this installation's own signing key."""
+        return self.data / "credentials"
+
     def protected(self, origin: str = "flag", **said: str | None) -> Self:
         """These settings with some fields of the ``Protection`` said by a flag; ``None`` leaves a field.
 
@@ -190,6 +208,7 @@ class Settings:
             "score.default": "auto",
             "safety.checker": "auto",
             **{f"safety.{name}": info.default for name, info in Protection.model_fields.items()},
+            **{f"safety.{name}": None for name in SIGNING},
         }
         if key in plain:
             return self._plain.get(key) or Sourced(plain[key], "built-in")
@@ -206,6 +225,7 @@ class Settings:
         yield "network.offline", self.value("network.offline")
         yield "score.default", self.value("score.default")
         yield from ((key, self.value(key)) for key in (*CHOICES, "safety.checker"))
+        yield from ((key, self._plain[key]) for name in SIGNING if (key := f"safety.{name}") in self._plain)
         if "lock" in self._plain:
             yield "lock", self._plain["lock"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,23 +13,31 @@ from limner.types import Picture
 if TYPE_CHECKING:
     from PIL.Image import Image as PilImage
 
+    from limner.marking import Marking
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Image(Picture):
     """Pixels (height x width x 3, uint8), the birth Record, and where it is kept (``id``, ``path``), if it is.
 
-    Notebooks show it as the picture it is.
+    The pixels are as they were drawn. Files carry the marks that the Record names: ``marking`` makes them (default:
+    with the user's settings), ``parent`` is the file it was drawn over, and ``kept`` the tagged hash of the library's
+    file. Notebooks show a picture as the picture it is.
     """
+
+    marking: Marking | None = field(default=None, repr=False)
+    parent: Path | None = field(default=None, repr=False)
+    kept: str | None = field(default=None, repr=False)
 
     @property
     def pil(self) -> PilImage:
-        """A Pillow image of its own."""
+        """A Pillow image of its own: the pixels as they were drawn, without marks or Record."""
         from PIL import Image as PillowImage
 
         return PillowImage.fromarray(self.pixels)
 
     def save(self, path: str | Path) -> Path:
-        """Write PNG, JPEG or WebP by the name's ending, with the Record inside. Raises ``StorageError``."""
+        """Write PNG, JPEG or WebP by the name's ending, with the Record and its marks. Raises ``StorageError``."""
         from limner.disk import write_atomic
 
         target = Path(path)
@@ -36,11 +45,38 @@ class Image(Picture):
         return target
 
     def encode(self, suffix: str = ".png") -> bytes:
-        """The file's bytes, Record and A1111 text included."""
-        from limner.library.files import encode, format_of
-        from limner.sampling.catalog import A1111_NAMES
+        """The file's bytes: in the format of the library's own file those, else marked anew from the pixels as drawn.
 
-        return encode(self.pixels, self.record, format_of(Path(f"picture{suffix}")), sampler_names=A1111_NAMES)
+        What could not be marked is warned of (``UserWarning``), and said in the Record inside. Raises
+        ``InvalidRequest``."""
+        from limner.library.files import format_of
+
+        format = format_of(Path(f"picture{suffix}"))
+        if (data := self._library_file(suffix)) is not None:
+            return data
+        from limner.marking import TOLD, Marking
+
+        if (marking := self.marking) is None:
+            from limner.config import Settings
+
+            marking = Marking.of(Settings.load())
+        file = marking.file(self.pixels, self.record, format, parent=self.parent)
+        for notice in file.record.notices:
+            if notice.code in TOLD and notice not in self.record.notices:
+                warnings.warn(notice.message, stacklevel=3)
+        return file.data
+
+    def _library_file(self, suffix: str) -> bytes | None:
+        """The library's own file, where it is of this format and still as it was written."""
+        if self.path is None or self.kept is None or Path(self.path).suffix.lower() != suffix:
+            return None
+        from limner.canonical import tagged
+
+        try:
+            data = Path(self.path).read_bytes()
+        except OSError:
+            return None
+        return data if tagged(data) == self.kept else None
 
     def _repr_png_(self) -> bytes:
         buffer = io.BytesIO()

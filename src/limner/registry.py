@@ -14,7 +14,7 @@ from typing import Literal
 
 from limner.errors import UnknownName
 
-Kind = Literal["families", "metrics", "strategies", "checks", "marks"]
+Kind = Literal["families", "metrics", "strategies", "checks"]
 
 BUILT_IN: dict[Kind, dict[str, str]] = {
     "families": {
@@ -57,14 +57,12 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "marqo": "limner.safety.checks.marqo:Marqo",
         "falconsai": "limner.safety.checks.falconsai:Falconsai",
     },
-    "marks": {},
 }
 ONE_OF: dict[Kind, str] = {
     "families": "family",
     "metrics": "metric",
     "strategies": "strategy",
     "checks": "check",
-    "marks": "mark",
 }
 
 

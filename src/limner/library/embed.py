@@ -8,9 +8,10 @@ Record      iTXt chunk ``limner``        XMP ``limner:Record``               XMP
 source      iTXt XMP packet              XMP packet                          XMP packet
 ==========  ===========================  ==================================  =====================
 
-"source" is IPTC's Digital Source Type *trainedAlgorithmicMedia*: made by a trained model. A JPEG segment holds 64 KiB;
-a longer packet continues in extended XMP segments (XMP specification, part 3, 1.1.3.1), and an infotext too long for
-EXIF is left out there: the Record still has every word.
+"source" is IPTC's Digital Source Type, *trainedAlgorithmicMedia* for what a trained model made. A JPEG segment holds 64
+KiB; a longer packet continues in extended XMP segments (XMP specification, part 3, 1.1.3.1), and an infotext too long
+for EXIF is left out there: the Record still has every word. A Record with ``metadata="minimal"`` is written without
+infotext, and as a ``Brief``.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from limner.library.a1111 import infotext
-from limner.types import Record
+from limner.types import Brief, Record
 
 PNG_RECORD = "limner"
 PNG_XMP = "XML:com.adobe.xmp"
-DIGITAL_SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"
+SOURCES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+DIGITAL_SOURCE = SOURCES + "trainedAlgorithmicMedia"
 
 _EXIF_HEAD = b"Exif\x00\x00"
 _EXIF_IFD, _USER_COMMENT = 0x8769, 0x9286
@@ -44,18 +46,30 @@ _RECORD_TAGS = b"<limner:Record>", b"</limner:Record>"
 def png_chunks(record: Record, sampler_names: Mapping[str, str]) -> PngInfo:
     """The text chunks of a PNG: infotext (tEXt where Latin-1 suffices, else iTXt), Record, source type."""
     chunks = PngInfo()
-    chunks.add_text("parameters", infotext(record, sampler_names))
-    chunks.add_itxt(PNG_RECORD, record.to_json())
+    if record.metadata == "full":
+        chunks.add_text("parameters", infotext(record, sampler_names))
+    chunks.add_itxt(PNG_RECORD, _said(record))
     if record.marks != "none":
-        chunks.add_itxt(PNG_XMP, _packet("", marked=True).decode())
+        chunks.add_itxt(PNG_XMP, _packet("", source=_source(record)).decode())
     return chunks
+
+
+def _said(record: Record) -> str:
+    """The Record as it travels in the file: whole, or what tells which picture it is."""
+    return record.to_json() if record.metadata == "full" else Brief.of(record).to_json()
+
+
+def _source(record: Record) -> str:
+    return "" if record.marks == "none" else SOURCES + record.source
 
 
 def exif(record: Record, sampler_names: Mapping[str, str], *, limit: int | None = None) -> bytes:
     """An EXIF block with the infotext as UserComment, UTF-16 as the web UI writes it, ASCII where only that fits.
 
-    Empty where neither fits ``limit`` bytes.
+    Empty where neither fits ``limit`` bytes, and where words are to stay out of the file.
     """
+    if record.metadata == "minimal":
+        return b""
     text = infotext(record, sampler_names)
     comment = _UNICODE + text.encode("utf-16-be")
     if limit is not None and len(comment) > limit:
@@ -74,7 +88,7 @@ def jpeg_exif(record: Record, sampler_names: Mapping[str, str]) -> bytes:
 
 def xmp(record: Record) -> bytes:
     """One XMP packet with the Record and the source type."""
-    return _packet(_element(record), marked=record.marks != "none")
+    return _packet(_element(record), source=_source(record))
 
 
 def jpeg_xmp(record: Record) -> tuple[bytes, bytes]:
@@ -82,23 +96,23 @@ def jpeg_xmp(record: Record) -> tuple[bytes, bytes]:
     whole = xmp(record)
     if len(whole) <= _XMP_ROOM:
         return whole, b""
-    extended = _packet(_element(record), marked=False)
+    extended = _packet(_element(record), source="")
     guid = hashlib.md5(extended, usedforsecurity=False).hexdigest().upper()
     segments = bytearray()
     for offset in range(0, len(extended), _PIECE):
         piece = extended[offset : offset + _PIECE]
         body = _EXTENDED + guid.encode() + struct.pack(">LL", len(extended), offset) + piece
         segments += b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
-    return _packet("", marked=record.marks != "none", continued=guid), bytes(segments)
+    return _packet("", source=_source(record), continued=guid), bytes(segments)
 
 
 def _element(record: Record) -> str:
-    ascii_json = json.dumps(json.loads(record.to_json()), separators=(",", ":"))
+    ascii_json = json.dumps(json.loads(_said(record)), separators=(",", ":"))
     return f"<limner:Record>{escape(ascii_json, quote=False)}</limner:Record>"
 
 
-def _packet(body: str, *, marked: bool, continued: str = "") -> bytes:
-    attributes = f'\n   Iptc4xmpExt:DigitalSourceType="{DIGITAL_SOURCE}"' if marked else ""
+def _packet(body: str, *, source: str, continued: str = "") -> bytes:
+    attributes = f'\n   Iptc4xmpExt:DigitalSourceType="{source}"' if source else ""
     if continued:
         attributes += f'\n   xmpNote:HasExtendedXMP="{continued}"'
     return (

@@ -57,7 +57,8 @@ def encode(
     """A picture file's bytes: H x W x 3 uint8 ``pixels`` with their Record, infotext and source type.
 
     ``quality`` (1-100) is JPEG's and WebP's; WebP at 100 is lossless. ``metadata="none"`` writes pixels alone. A Record
-    with ``marks="none"`` is written without the IPTC source type. Raises ``InvalidRequest`` for other formats.
+    with ``marks="none"`` is written without the IPTC source type, one with ``metadata="minimal"`` without its words.
+    Raises ``InvalidRequest`` for other formats.
     """
     if format not in get_args(Format):
         raise InvalidRequest(f"format: {format!r} cannot be written", field="format", hint="use png, jpeg or webp")
@@ -70,7 +71,7 @@ def encode(
     elif format == "jpeg":
         packet, extended = embed.jpeg_xmp(record) if full else (b"", b"")
         comment = embed.jpeg_exif(record, sampler_names) if full else b""
-        options = {"exif": comment} | ({"xmp": packet, "extra": extended} if full else {})
+        options = ({"exif": comment} if comment else {}) | ({"xmp": packet, "extra": extended} if full else {})
         image.save(out, "JPEG", quality=min(quality, 100), subsampling=0, **options)
     else:
         options = {"exif": embed.exif(record, sampler_names), "xmp": embed.xmp(record)} if full else {}

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from limner.library import a1111, embed, foreign
 from limner.library.a1111 import Value, infotext
 from limner.library.files import opened
-from limner.types import Notice, Record
+from limner.types import Brief, Notice, Record
 
 __all__ = ["Found", "Source", "infotext", "of_image", "read"]
 
@@ -30,7 +30,8 @@ class Found:
     """What a file says. ``fields`` has prompt, negative, seed, steps, guidance, solver, width, height, model ... where
     they were said, and settings Limner has no word for under their own name; ``raw`` the texts as they stand.
 
-    ``source`` is "unknown" where there is text that no reader understands, "none" where there is no text at all.
+    ``brief`` is what a file of ours has whose words were kept out of it. ``source`` is "unknown" where there is text
+    that no reader understands, "none" where there is no text at all.
     """
 
     source: Source
@@ -38,6 +39,7 @@ class Found:
     fields: Mapping[str, Value] = field(default_factory=dict)
     raw: Mapping[str, str] = field(default_factory=dict)
     notices: tuple[Notice, ...] = ()
+    brief: Brief | None = None
 
 
 def read(path: Path) -> Found:
@@ -54,6 +56,8 @@ def of_image(image: Image.Image) -> Found:
         record = _record(text)
         if record is not None:
             return Found("limner", record, fields_of(record), raw)
+        if (brief := _brief(text)) is not None:
+            return Found("limner", None, {"model": brief.model.name}, raw, brief=brief)
         notices = (Notice(code="record_unreadable", message="the Limner record in the file cannot be read"),)
     source, fields = _foreign(raw)
     return Found(source, None, foreign.cleaned(fields), raw, notices)
@@ -81,6 +85,13 @@ def fields_of(record: Record) -> dict[str, Value]:
 def _record(text: str) -> Record | None:
     try:
         return Record.model_validate_json(text)
+    except ValidationError:
+        return None
+
+
+def _brief(text: str) -> Brief | None:
+    try:
+        return Brief.model_validate_json(text)
     except ValidationError:
         return None
 

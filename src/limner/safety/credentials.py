@@ -62,13 +62,17 @@ def sign(data: bytes, format: Format, claim: Claim, key: Key, *, timestamp: str 
     out = io.BytesIO()
     try:
         info = c2pa.C2paSignerInfo(_algorithm(key), key.chain, key.private, timestamp)
-        with c2pa.Signer.from_info(info) as signer, c2pa.Settings.from_dict(_SETTINGS) as settings:
-            with c2pa.Context(settings, signer) as context, c2pa.Builder(_manifest(claim), context) as builder:
-                if claim.parent is not None:
-                    builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
-                    stated = {"title": "start picture", "relationship": "parentOf"}
-                    builder.add_ingredient(stated, MIME[claim.parent.format], io.BytesIO(claim.parent.data))
-                builder.sign(MIME[format], io.BytesIO(data), out)
+        with (
+            c2pa.Signer.from_info(info) as signer,
+            c2pa.Settings.from_dict(_SETTINGS) as settings,
+            c2pa.Context(settings, signer) as context,
+            c2pa.Builder(_manifest(claim), context) as builder,
+        ):
+            if claim.parent is not None:
+                builder.set_intent(c2pa.C2paBuilderIntent.EDIT)
+                stated = {"title": "start picture", "relationship": "parentOf"}
+                builder.add_ingredient(stated, MIME[claim.parent.format], io.BytesIO(claim.parent.data))
+            builder.sign(MIME[format], io.BytesIO(data), out)
     except c2pa.C2paError as error:
         raise _refused(str(error), key, timestamp) from error
     return out.getvalue()

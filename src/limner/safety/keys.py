@@ -46,8 +46,12 @@ class Key:
         return self.chain[last:]
 
 
-def own_key(certificate: Path, private: Path) -> Key:
-    """The user's own. Raises ``SigningError`` where a file cannot be read."""
+def own_key(certificate: Path | None, private: Path | None) -> Key:
+    """The user's own. Raises ``SigningError`` where a file cannot be read, or only one is given."""
+    if certificate is None or private is None:
+        missing = "certificate" if certificate is None else "key"
+        hint = f"set both of {SETTINGS} in config.toml"
+        raise SigningError(f"[safety] {missing} is not set, and the other of the two is", hint=hint, certificate=True)
     try:
         return Key(certificate.read_bytes(), private.read_bytes(), own=True)
     except OSError as error:

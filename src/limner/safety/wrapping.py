@@ -34,7 +34,8 @@ class _OtherwiseError(Exception):
 
 
 def is_as_written(data: bytes, format: Format, ours: Collection[str]) -> bool:
-    """Whether the manifests labelled ``ours`` are wrapped to the last byte as Limner does. False where one is not there.
+    """Whether the manifests labelled ``ours`` are wrapped to the last byte as Limner does. False where one is not
+    there.
 
     Manifests of a start picture's that other programs signed are as those wrote them: their padding is not looked at.
     """
@@ -106,7 +107,7 @@ def _check_store(store: bytes, ours: frozenset[str]) -> None:
     ((kind, body),) = _boxes(store)
     _want(kind == b"jumb" and _label(body) == b"c2pa")
     met = set()
-    for kind, manifest in _superbox(body, b"c2ma"):
+    for kind, manifest in _superbox(body, b"c2pa"):
         _want(kind == b"jumb")
         label = _label(manifest).decode()
         if label in ours:
@@ -148,7 +149,8 @@ def _superbox(body: bytes, label: bytes) -> list[tuple[bytes, bytes]]:
     _want(kind == b"jumd" and description[4:16] == _SUFFIX)
     if label in _KINDS:
         _want(description[:4] == _KINDS[label] and description[16] == _TOGGLES[0])
-    _want(description[16] in _TOGGLES and description[17:].endswith(b"\0") or description[16] == _TOGGLES[1])
+    ends = description[17:].endswith(b"\0")
+    _want(description[16] in _TOGGLES and (ends or description[16] == _TOGGLES[1]))
     return contents
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from limner.library.files import pixel_hash
-from limner.types import Drawn, Notice, Plan, Record, now
+from limner.types import Drawn, Notice, Plan, Protection, Record, now
 
 
-def birth(plan: Plan, drawn: Drawn, checks: tuple[Notice, ...] = ()) -> Record:
-    """The Record of a picture just drawn."""
+def birth(plan: Plan, drawn: Drawn, checks: tuple[Notice, ...] = (), protection: Protection | None = None) -> Record:
+    """The Record of a picture just drawn; ``drawn.pixels`` are those that are kept."""
+    protection = protection or Protection()
     k = drawn.index - plan.first
     facts = drawn.facts
     return Record(
@@ -30,6 +31,9 @@ def birth(plan: Plan, drawn: Drawn, checks: tuple[Notice, ...] = ()) -> Record:
         versions=facts.versions,
         notices=(*plan.notices, *facts.notices),
         checks=(*plan.checks, *checks),
+        level=protection.level,
+        marks=protection.marks,
+        metadata=protection.metadata,
         parent=plan.parent,
         pixel_hash=pixel_hash(drawn.pixels),
         created=now(),

@@ -20,13 +20,13 @@ from limner.errors import (
     MismatchedWeights,
     ModelNotFound,
     OfflineError,
-    PictureNotFound,
 )
 from limner.image import Image
 from limner.library.database import NAME as DATABASE
 from limner.library.files import decode
 from limner.library.metadata import read
 from limner.library.store import Library
+from limner.marking import Marking
 from limner.models.catalog import Catalog
 from limner.models.family import Family, Files
 from limner.models.links.lock import refuse_other
@@ -44,6 +44,7 @@ from limner.session.generation import Generation
 from limner.session.inputs import PICTURES, given_pictures, take_in
 from limner.session.keeping import Keeping
 from limner.session.looking import looking_of
+from limner.session.origins import record_of
 from limner.session.planning import Means, load_family, plans, precheck
 from limner.session.replay import Replay, compare, compare_foreign, is_lossless, request_of
 from limner.session.scoring import Failures, Scoring
@@ -60,8 +61,9 @@ class Session:
     """Plans, draws, checks, stores.
 
     ``keep=False`` writes nothing to the library. ``offline`` forbids the network for this session. ``scored=False``
-    leaves new pictures unscored, whatever the settings say. A session keeps its models loaded: make one and use it
-    often; ``close`` it, or use it in a ``with``.
+    leaves new pictures unscored, whatever the settings say. ``marks`` (full, metadata, none) and ``metadata`` (full,
+    minimal) say what pictures' files carry, before what the settings say. A session keeps its models loaded: make one
+    and use it often; ``close`` it, or use it in a ``with``. Raises ``ConfigError``.
     """
 
     def __init__(
@@ -73,8 +75,10 @@ class Session:
         offline: bool | None = None,
         batching: str = "alone",
         scored: bool = True,
+        marks: str | None = None,
+        metadata: str | None = None,
     ) -> None:
-        self.settings = settings or Settings.load()
+        self.settings = (settings or Settings.load()).protected("Session", marks=marks, metadata=metadata)
         self.keep = keep
         self.offline = self.settings.offline if offline is None else offline
         self._batching = batching
@@ -200,6 +204,7 @@ class Session:
 
         Raises ``ConfigError`` where the settings name scorers or checkers that are not to be had, ``Refused`` where the
         level wants pictures to be looked at and nothing here can."""
+        self._files.submit(self._keeping.warm)
         planned = tuple(self._checking.looking.admitted(plan) for plan in planned)
         previews = previews and not any(self._checking.looking.withheld(plan) for plan in planned)
         if self._new is None:
@@ -336,15 +341,17 @@ class Session:
             return (plan.model_copy(update={"notices": (*plan.notices, notice)}),)
 
     def record_of(self, picture: str | Path) -> tuple[Record, Path]:
-        """The birth Record of a file, or of a picture in the library by id. Raises ``PictureNotFound``."""
-        path = self.file_of(picture)
-        found = read(path)
-        if found.record is None:
-            raise PictureNotFound(
-                f"{path.name} carries no Record of Limner's",
-                hint="limner inspect shows what it does carry; only pictures made by Limner can be drawn again",
-            )
-        return found.record, path
+        """The birth Record of a picture: a file's own, and where words were kept out of it, or the picture is named by
+        its id, the library's. Raises ``PictureNotFound``."""
+        return record_of(picture, self.file_of(picture), self._library_here())
+
+    @cached_property
+    def _marking(self) -> Marking:
+        return Marking.of(self.settings, offline=self.offline)
+
+    def _start_picture(self, request: Request) -> Path | None:
+        """The file of a request's start picture."""
+        return given_pictures(request, self.settings, self._means.extras).get(request.init or "")
 
     @cached_property
     def _checking(self) -> Checking:
@@ -352,7 +359,8 @@ class Session:
 
     @cached_property
     def _keeping(self) -> Keeping:
-        return Keeping(self.settings.protection, self._checking, self.library if self.keep else None)
+        library = self.library if self.keep else None
+        return Keeping(self.settings.protection, self._checking, library, self._marking, self._start_picture)
 
     def _locate(self, plan: Plan) -> tuple[Family, Files]:
         """The family and files of a Plan, also of one that another session made."""

@@ -1,8 +1,5 @@
-"""Where checks and marks attach, between the engine's pixels and the library.
-
-A check looks at a prompt before it is drawn; those of pictures are asked by :mod:`limner.session.looking`. A mark
-changes pixels, invisibly, after their hash is taken and before they are kept. All come from the registry
-(``limner.checks``, ``limner.marks``).
+"""Where checks attach: a check looks at a prompt before it is drawn. They come from the registry (``limner.checks``);
+those of pictures are asked by :mod:`limner.session.looking`.
 """
 
 from __future__ import annotations
@@ -13,7 +10,7 @@ from typing import Protocol, runtime_checkable
 from limner import registry
 from limner.errors import ConfigError
 from limner.safety.checks.check import Check as OfPictures
-from limner.types import Notice, Pixels, Record
+from limner.types import Notice
 
 
 @runtime_checkable
@@ -21,13 +18,6 @@ class Check(Protocol):
     """Looks at a prompt and says what it found; raises ``Refused`` where policy forbids it."""
 
     def check_prompt(self, prompt: str, negative: str) -> Sequence[Notice]: ...
-
-
-@runtime_checkable
-class Mark(Protocol):
-    """Puts something into pixels that can be found again. The Record's ``pixel_hash`` is of the pixels before."""
-
-    def mark(self, pixels: Pixels, record: Record) -> Pixels: ...
 
 
 def checks() -> tuple[Check, ...]:
@@ -39,17 +29,6 @@ def checks() -> tuple[Check, ...]:
             found.append(made)
         elif not isinstance(made, OfPictures):
             raise ConfigError(f"{name!r} is no check", hint="it needs check_prompt, or what looks at pictures needs")
-    return tuple(found)
-
-
-def marks() -> tuple[Mark, ...]:
-    """Every registered mark, made once a session. Raises ``ConfigError`` where one is not a mark."""
-    found = []
-    for name in registry.names("marks"):
-        made = _make("marks", name)
-        if not isinstance(made, Mark):
-            raise ConfigError(f"{name!r} is no mark", hint="it needs the method mark")
-        found.append(made)
     return tuple(found)
 
 

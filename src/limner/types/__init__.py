@@ -34,7 +34,7 @@ from limner.types.events import (
     Warned,
 )
 from limner.types.plan import Adapter, Estimate, ModelRef, Numerics, PartCost, Pass, Plan, Prompted, Recipe, Seed
-from limner.types.record import Record, Score, Watermark
+from limner.types.record import Brief, Record, Score, Source, Watermark
 from limner.types.request import MAX_IMAGES, MAX_PROMPT, MAX_SEED, MAX_SIDE, MAX_STEPS, Request, parse_size
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "SCHEMA",
     "Adapter",
     "Batching",
+    "Brief",
     "Cancelled",
     "Done",
     "Drawn",
@@ -76,6 +77,7 @@ __all__ = [
     "SafetyLevel",
     "Score",
     "Seed",
+    "Source",
     "Speed",
     "Step",
     "Warned",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field
 
@@ -19,6 +19,11 @@ class Watermark(Frozen):
     payload: str
     strength: float
     pixel_hash: str
+
+
+Source = Literal["trainedAlgorithmicMedia", "compositeWithTrainedAlgorithmicMedia", "algorithmicallyEnhanced"]
+"""Where a picture's content comes from, in IPTC's terms: a trained model; one and a picture of another origin that it
+was drawn over; a picture of another origin, enlarged."""
 
 
 class Record(Frozen):
@@ -48,6 +53,7 @@ class Record(Frozen):
     marks: Marks = "metadata"
     metadata: Metadata = "full"
     watermark: Watermark | None = None
+    source: Source = "trainedAlgorithmicMedia"
     parent: str | None = None
     pixel_hash: str
     created: str
@@ -56,6 +62,36 @@ class Record(Frozen):
 
     def to_json(self) -> str:
         return self.model_dump_json(by_alias=True, exclude_defaults=False)
+
+
+class Brief(Frozen):
+    """What a file with ``metadata="minimal"`` says in its Record's place: which picture it is and what made it, no word
+    and no setting. The Record is in the library that the picture was drawn into."""
+
+    schema_: Annotated[int, Field(alias="schema")] = SCHEMA
+    minimal: Literal[True] = True
+    identity: str
+    image_key: str
+    model: ModelRef
+    versions: Mapping[str, str] = Field(default_factory=dict)
+    marks: Marks
+    metadata: Literal["minimal"] = "minimal"
+    watermark: Watermark | None = None
+    source: Source = "trainedAlgorithmicMedia"
+    pixel_hash: str
+    created: str
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        return cls.model_validate({name: getattr(record, name) for name in cls.model_fields if name in _OF_RECORD})
+
+    def to_json(self) -> str:
+        return self.model_dump_json(by_alias=True)
+
+
+_OF_RECORD = frozenset(Brief.model_fields) - {"schema_", "minimal", "metadata"}
 
 
 class Score(Frozen):
