@@ -199,6 +199,12 @@ def lexicon() -> Lexicon:
         for concept, text in _tables()[name].items():
             for entry in entries(text):
                 made.add(concept, entry)
+    for concept in ("person", "minor", "minor_weak"):
+        for entry in entries(_tables()["en"][concept]):
+            if entry.isalpha() and len(entry) > 2:
+                for glued in (f"nude{entry}", f"naked{entry}", f"{entry}nude", f"{entry}naked", f"{entry}porn"):
+                    made.add("nudity", glued)
+                    made.add(concept, glued)
     idioms = _tables()["idioms"]
     for entry in entries(idioms["always"]):
         made.add("idiom", entry)

@@ -30,6 +30,8 @@ _SYMBOLS: Final = (
     "hitler", "white power", "white suprem", "race", "свастик", "esvastic", "suastic", "svastic", "croix gammee",
     "антисемит", "propaganda", "caricature", "cartoon", "holocaust", "ハーケン", "ナチ", "纳粹", "納粹", "minstrel",
 )  # fmt: skip
+_CRIMES: Final = (("illegal_how", "illegal_thing"), ("illegal_fake", "illegal_document"), ("glory", "extremist"))
+"""Two that make one: a way to make and a thing that must not be made."""
 
 
 class Finding(NamedTuple):
@@ -121,7 +123,11 @@ def hate(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
     """Slurs and calls always; symbols and propaganda unless history or a religion explains them."""
     passes = "history, museums, remembrance and religious symbols, said as such; people without insults"
     said = found.of("hate")
-    symbols = [s for s in said if any(part in s.entry for part in _SYMBOLS)]
+    if found.of("group") and found.of("dehumanise"):
+        said = [*said, found.of("group")[0], found.of("dehumanise")[0]]
+    if found.of("nazi") and found.of("glory"):
+        said = [*said, found.of("nazi")[0], found.of("glory")[0]]
+    symbols = [s for s in said if s.concept != "hate" or any(part in s.entry for part in _SYMBOLS)]
     calls = [s for s in said if s not in symbols]
     if calls:
         yield Finding("hate", "hate.slur", tuple(calls), passes)
@@ -132,7 +138,11 @@ def hate(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
 def illegal(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
     """Weapons, drugs and forgery to be made, terror to be praised; unless it is to prevent it."""
     passes = "news, history, prevention and fiction without instructions, praise or a document to be used"
-    if (said := found.of("illegal")) and not found.of("awareness"):
+    said = found.of("illegal")
+    for how, thing in _CRIMES:
+        if found.of(how) and found.of(thing):
+            said = [*said, found.of(how)[0], found.of(thing)[0]]
+    if said and not found.of("awareness"):
         yield Finding("illegal", "illegal.instructions", tuple(said), passes)
 
 

@@ -27,7 +27,7 @@ _GRADE: Final = re.compile(r"(?<!\w)(?:[1-9]|1[0-2])(?:st|nd|rd|th)[\s-]grad(?:e
 _ADULT_AGE: Final = 18
 _NEAR: Final = 3  # words between an age and the person it is said of
 _NEGATABLE: Final = frozenset({"explicit", "anatomy", "nudity", "suggestive", "gore", "self_harm", "blood_mild", "hate"})
-_GIRLS: Final = frozenset({"girl", "girls", "1girl", "2girls", "3girls", "6girls", "multiple girls", "girlie", "girly"})
+_GIRLS: Final = frozenset({"girl", "girls", "1girl", "2girls", "3girls", "6girls", "multiple girls", "girlie", "girly", "madchen", "fille", "filles", "ragazza", "ragazze", "garota", "garotas", "muchacha", "muchachas", "mademoiselle", "lass", "lassie", "damsel", "maiden", "young lady"})
 _COVERED: Final = frozenset({"LATIN", "CYRILLIC", "CJK", "HIRAGANA", "KATAKANA", "FULLWIDTH", "HALFWIDTH", "FEMININE", "MASCULINE", "MODIFIER", "MICRO", "KANGXI", "IDEOGRAPHIC"})
 _FEW: Final = 3  # letters of a script that are no language yet: a formula, an ornament
 
