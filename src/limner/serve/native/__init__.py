@@ -1,0 +1,12 @@
+"""Limner's own API, below ``/api/v1``: jobs, events, plans, pictures, models. The studio is a client of it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from limner.serve.native import events, jobs
+from limner.serve.native.answers import FAULTS
+
+router = APIRouter(prefix="/api/v1", responses=FAULTS)
+for _each in (jobs, events):
+    router.include_router(_each.router)
