@@ -89,7 +89,7 @@ def run_(
     from limner.refine.suites.running import bench_of
     from limner.session import Session
 
-    with Session(offline=True if offline else None) as session:
+    with Session(offline=True if offline else None, scored=False) as session:
         prompts = some(prompts_of(suite, suite.file(session.settings), category=category), limit)
         fetch(session, request.model, telling)
         bench = bench_of(suite, prompts, request, session, n=n, seed=seed, scorers=scorers)
@@ -131,6 +131,6 @@ def fetch_(name: str, again: bool, offline: bool) -> int:
         raise InvalidRequest(f"{name} is here already", field="suite", hint=f"limner bench {name}")
     if suite.fetched:
         say(f"{suite.title}\nlicence: {suite.licence}; {suite.source}\nfrom {address(suite)}")
-    with Session(offline=True if offline else None) as session:
+    with Session(offline=True if offline else None, scored=False) as session:
         out(str(fetch(suite, session, again=again)))
     return 0

@@ -130,7 +130,7 @@ def command(
     from limner.cli.compare_show import follow, tell
     from limner.session import Session
 
-    with Session(offline=True if offline else None) as session:
+    with Session(offline=True if offline else None, scored=False) as session:
         tell(follow(_study(session, telling, said), session, telling), session, telling, wanted)
     return 0
 

@@ -147,7 +147,7 @@ def _refine(request: Request, wishes: Wishes, wanted: Wanted, *, offline: bool) 
     from limner.refine.refining import begin
     from limner.session import Session
 
-    with Session(offline=True if offline else None) as session:
+    with Session(offline=True if offline else None, scored=False) as session:
         session.precheck(request)
         fetch(session, request.model, wanted.telling)
         return carry_out(begin(request, session, wishes), wanted)
@@ -158,7 +158,7 @@ def _resume(which: str | None, wanted: Wanted, *, offline: bool) -> int:
     from limner.refine.refining import resume
     from limner.session import Session
 
-    with Session(offline=True if offline else None) as session:
+    with Session(offline=True if offline else None, scored=False) as session:
         return carry_out(resume(session, which), wanted)
 
 

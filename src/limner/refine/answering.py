@@ -141,6 +141,7 @@ class Answering:
             picture=each.picture,
             scores=each.scores,
             failures=each.failures,
+            faults=each.faults,
             words=None if ask.words == self._journal.design.words else ask.words,
         )
 

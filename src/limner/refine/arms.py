@@ -45,7 +45,8 @@ class Arm(Frozen):
 @dataclass(frozen=True, slots=True)
 class Scored:
     """A Trial with its picture and scores by metric name. ``picture`` is the library's id; ``image`` is there while the
-    pixels are in memory. A metric that could give no value has no entry, and says why in ``failures``."""
+    pixels are in memory. A metric that could give no value has no entry, and says why in ``failures``; ``faults``
+    are what shows without a model: blank, clipped."""
 
     trial: Trial
     pixel_hash: str
@@ -53,6 +54,7 @@ class Scored:
     picture: str | None = None
     image: Image | None = field(default=None, compare=False, repr=False)
     failures: Mapping[str, str] = field(default_factory=dict)
+    faults: tuple[str, ...] = ()
 
     def value(self, metric: str) -> float | None:
         """The value by that metric, or ``None`` where it gave none."""

@@ -13,9 +13,10 @@ from limner.disk import write_atomic
 from limner.errors import InvalidRequest
 from limner.evaluate.statistics import ALPHA
 from limner.refine.arms import Arm, Scored
+from limner.refine.believing import caps_of
 from limner.refine.compare_cells import Cell, Draw, cells_of, in_library
 from limner.refine.compare_run import Taken, carry_out
-from limner.refine.compare_scoring import ScoreCall, check_scorers, scorers_for
+from limner.refine.compare_scoring import ScoreCall, check_scorers, scorers_for, world_of
 from limner.refine.compare_study import (
     SEEDS,
     SEEDS_PER_PROMPT,
@@ -148,6 +149,8 @@ def study_of(
         raise InvalidRequest(f"n: {chosen} is not 1 to {MAX_IMAGES}", field="n", hint="n: seeds of each side")
     if seed is not None and not 0 <= seed <= MAX_SEED - chosen + 1:
         raise InvalidRequest(f"seed: {seed} is not 0 to {MAX_SEED - chosen + 1}", field="seed", hint="any number")
+    caps = (*scorers.caps, *caps_of(scorers.judges, [text.words for text in texts]))
+    scorers = scorers.model_copy(update={"caps": caps})
     preset = Looks.once(max(1, units)) if looks == 1 or units < 2 else Looks.twice(units)
     study = Study(
         arms=tuple(arms),
@@ -173,7 +176,7 @@ def prepare(study: Study, session: Session) -> Prepared:
     cells = cells_of(study, session)
     names = {cell.arm: cell.plans[0].model.name for cell in cells}
     cards = [session.catalog.find(names[arm]) for arm in range(len(study.arms))]
-    check_scorers(session, study.scorers.metrics, {card.name: card.world for card in cards if card is not None})
+    check_scorers(session, study.scorers.metrics, {names[arm]: world_of(card) for arm, card in enumerate(cards)})
     models = tuple(
         Model(names[arm], "not known", "") if card is None else Model(card.name, card.licence, card.restrictions)
         for arm, card in enumerate(cards)
@@ -263,7 +266,7 @@ def compare(
 
     if session is not None:
         return carried(session)
-    with Session() as own:
+    with Session(scored=False) as own:  # it scores its pictures itself
         return carried(own)
 
 

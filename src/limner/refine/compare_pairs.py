@@ -9,6 +9,7 @@ import numpy as np
 from limner.refine.arms import Difference, Scored
 from limner.refine.compare_scoring import scorer_of
 from limner.refine.compare_study import Study
+from limner.refine.faults import told
 from limner.refine.pairs import Paired, Values
 from limner.types import Notice
 
@@ -91,5 +92,8 @@ def _notices(
     both = [each for arm in arms for text in range(len(study.texts)) for each in cells.get((arm, text), ())]
     reasons = dict.fromkeys(reason for each in both for reason in each.failures.values())
     yield from (Notice(code="no-value", message=reason) for reason in list(reasons)[:_NAMED])
+    for arm in arms:
+        pictures = [each for text in range(len(study.texts)) for each in cells.get((arm, text), ())]
+        yield from (Notice(code="picture-fault", message=line) for line in told([(study.arms[arm].name, pictures)]))
     flags = dict.fromkeys(f"{name}: {flag}" for each in both for name, s in each.scores.items() for flag in s.flags)
     yield from (Notice(code="score-flag", message=flag) for flag in list(flags)[:_NAMED])

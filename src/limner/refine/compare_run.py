@@ -111,7 +111,7 @@ def _take(
 
 
 def _lighter(scored: Scored) -> Scored:
-    return Scored(scored.trial, scored.pixel_hash, scored.scores, scored.picture, None, scored.failures)
+    return Scored(scored.trial, scored.pixel_hash, scored.scores, scored.picture, None, scored.failures, scored.faults)
 
 
 def _refuse_valueless(study: Study, new: Sequence[Scored]) -> None:

@@ -10,11 +10,13 @@ from limner.errors import LimnerError, ModelNotFound, ScorerOutOfDomain
 from limner.evaluate.defaults import panel
 from limner.evaluate.metric import ANY
 from limner.image import Image
+from limner.models.catalog import Card
 from limner.models.machine import probe
 from limner.refine import diversity
 from limner.refine.arms import Arm, Scored, Trial
 from limner.refine.cards import card_of as card_of
 from limner.refine.compare_study import Scorers
+from limner.refine.faults import faults_of
 from limner.refine.pairs import Scorer
 from limner.session import Session
 from limner.types import Score
@@ -39,17 +41,18 @@ def scorer_of(name: str) -> Scorer:
     return Scorer(name=name, revision=card.revision, scale=card.scale, domain=card.domain, better=card.better)
 
 
-def check_scorers(session: Session, names: Iterable[str], worlds: Mapping[str, str]) -> None:
+def check_scorers(session: Session, names: Iterable[str], worlds: Mapping[str, str | None]) -> None:
     """Raises before anything is drawn what is known already: ``UnknownName``, ``InvalidRequest`` for a metric of sets,
-    ``ModelNotFound`` for missing weights, ``ScorerOutOfDomain`` for models (with their worlds) that it knows nothing
-    of."""
+    ``ModelNotFound`` for missing weights, ``ScorerOutOfDomain`` for models (with their worlds, ``None``: not
+    known) that it knows nothing of."""
     for name in names:
         metric = session.scoring.of_pictures(name)
         for model, world in worlds.items():
             if metric.card.domain not in (ANY, world):
+                draws = "draws other pictures" if world is not None else "is not known to draw such pictures"
                 raise ScorerOutOfDomain(
-                    f"{name} knows {metric.card.domain} alone, and {model} draws other pictures ({world})",
-                    hint="choose judges that know them: --judge NAME (limner metrics)",
+                    f"{name} knows {metric.card.domain} alone, and {model} {draws}{f' ({world})' if world else ''}",
+                    hint="choose scorers of any pictures, such as clip-b32 (limner metrics)",
                 )
         if (command := metric.missing()) is not None:
             raise ModelNotFound(f"the weights of {name} are not here", hint=f"fetch them: {command}")
@@ -62,7 +65,7 @@ def scorers_for(session: Session, arms: Sequence[Arm], judges: Sequence[str], al
     requests = {arm.request.model: arm.request for arm in arms}
     planned = [session.plan(request.model_copy(update={"seed": 0, "n": 1}))[0] for request in requests.values()]
     cards = [session.catalog.find(plan.model.name) for plan in planned]
-    worlds = {None if card is None or card.world == "not known" else card.world for card in cards}
+    worlds = {world_of(card) for card in cards}
     chosen = default_scorers(session, worlds.pop() if len(worlds) == 1 else None, planned[0].device)
     if not judges:
         return chosen if alignment is None else chosen.model_copy(update={"alignment": alignment})
@@ -94,6 +97,11 @@ def default_scorers(session: Session, world: str | None, device: str) -> Scorers
     return Scorers(judges=judges, alignment=(here or chosen.search)[0], diversity=measure, caps=caps)
 
 
+def world_of(card: Card | None) -> str | None:
+    """What a model's card says of its pictures; ``None`` where it is not known."""
+    return None if card is None or card.world == "not known" else card.world
+
+
 def reads_words(session: Session, name: str) -> bool:
     """True for a metric that scores pictures against a text. Raises ``UnknownName``."""
     return session.scoring.of_pictures(name).card.takes == "picture and text"
@@ -119,6 +127,7 @@ def scored(
             image.id,
             image,
             {name: error.message for (place, name), error in failed.items() if place == k},
+            faults_of(image.pixels),
         )
         for k, (trial, image, row) in enumerate(zip(trials, images, rows, strict=True))
     ]

@@ -37,7 +37,7 @@ def best_pictures(found: Refinement, chosen: Sequence[str | None]) -> tuple[str,
     proved = [shot for shot in shots if shot.phase == "verdict"]
     names = found.design.judges if proved else found.design.search
     unique = {shot.picture: shot for shot in proved or shots}
-    ranked = sorted(unique.values(), key=lambda shot: -_worth(shot, names))
+    ranked = sorted(unique.values(), key=lambda shot: (bool(shot.faults), -_worth(shot, names)))
     return tuple(str(shot.picture) for shot in ranked[:SHOWN])
 
 
@@ -81,10 +81,15 @@ def _stopped(found: Refinement) -> str:
 
 
 def _beyond_paraphrase(found: Refinement, winner: str) -> str:
-    """A strategy that cannot beat a random paraphrase has found nothing beyond one; say so."""
+    """A strategy that cannot beat a random paraphrase has found nothing beyond one; say so, or that it is not known."""
     if found.candidate(winner).strategy == PARAPHRASE:
         return " It is a mere rewording: the strategies found nothing beyond it."
-    return ""
+    if found.baseline is None:
+        return " No mere rewording could be tried beside it: one might have done as well."
+    ours, theirs = found.standing(winner), found.standing(found.baseline)
+    above = ours is None or theirs is None or ours.seeds > theirs.seeds or (ours.place or 0) < (theirs.place or 0)
+    stood = "it stood above" if above else "it did not stand above"
+    return f" In the search {stood} the best mere rewording ({found.baseline}); on fresh seeds that is not tested."
 
 
 def _tried(found: Refinement) -> str:

@@ -13,8 +13,9 @@ from limner.models.machine import probe
 from limner.prompts.extra_networks import parse as without_tags
 from limner.refine.asking import YOU
 from limner.refine.atoms import plain
+from limner.refine.believing import caps_of
 from limner.refine.cards import card_of
-from limner.refine.compare_scoring import check_scorers
+from limner.refine.compare_scoring import check_scorers, world_of
 from limner.refine.design import LARGEST_SEED, Budget, Design, divided, images_of, seed_of
 from limner.refine.diversity import measure_of
 from limner.refine.language_model import server
@@ -70,6 +71,8 @@ def design_of(request: Request, session: Session, wishes: Wishes) -> Design:
         raise InvalidRequest("one picture leaves nothing to choose", field="budget", hint="--budget 16images")
     rungs, pairs, finalists = ((), 0, 1) if seeds_only else divided(images, len(chosen.judges), alpha=wishes.alpha)
     aligned = [name for name in chosen.search if card_of(name).takes == "picture and text"]
+    guard, unguarded = _guard(chosen, aligned)
+    also = () if seeds_only else (*unguarded, *caps_of(chosen.judges, [words]))
     parts = [wishes.budget.text(), strategies, chosen.search, chosen.judges, wishes.llm, wishes.expander]
     return Design(
         request=request.model_copy(update={"n": 1, "seed": None}),
@@ -78,9 +81,9 @@ def design_of(request: Request, session: Session, wishes: Wishes) -> Design:
         search=chosen.search,
         judges=() if seeds_only else chosen.judges,
         floor=aligned[0] if aligned else None,
-        alignment=aligned[0] if aligned else None,
+        alignment=guard,
         diversity=measure_of(session, chosen.search),
-        caps=caps,
+        caps=tuple(dict.fromkeys((*caps, *also))),
         budget=wishes.budget,
         images=images,
         rungs=rungs,
@@ -150,18 +153,34 @@ def _planned(request: Request, session: Session) -> Plan:
 def scorers_of(plan: Plan, session: Session, wishes: Wishes) -> tuple[Panel, tuple[str, ...]]:
     """Who searches and who judges, and the reasons why a verdict of theirs is indicative only."""
     card = session.catalog.find(plan.model.name)
-    world = None if card is None or card.world == "not known" else card.world
+    world = world_of(card)
     usual = panel(world, plan.device, probe())
     judges = (YOU,) if wishes.interactive and not wishes.judges else wishes.judges or usual.judges
     chosen = Panel(wishes.search or usual.search, judges, usual.capped, usual.reason)
     measured = [name for name in chosen.names if name != YOU]
     for name in measured:
         _known(name, wishes)
-    check_scorers(session, measured, {} if world is None else {plan.model.name: world})
-    caps = _independent([card_of(name) for name in chosen.search], _cards(judges), force=wishes.force)
+    check_scorers(session, measured, {plan.model.name: world})
+    # On a CPU the usual judge is the search's sister: what nobody chose is no mistake to refuse, and caps the verdict.
+    usually = usual.capped and chosen.search == usual.search and judges == usual.judges
+    caps = _independent([card_of(name) for name in chosen.search], _cards(judges), force=wishes.force or usually)
     if usual.capped and judges == usual.judges:
         caps = (usual.reason, *caps)
     return chosen, caps
+
+
+def _guard(chosen: Panel, aligned: Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+    """Who guards alignment with the words, and what is to be said of it.
+
+    Of several judges the first that reads words, which searched nothing. A lone judge that reads them is that witness
+    itself, and the search's own scorer guards beside it; where no judge does, that is all there is.
+    """
+    reading = [name for name in chosen.judges if name == YOU or card_of(name).takes == "picture and text"]
+    first = aligned[0] if aligned else None
+    if not reading:
+        return first, () if first is None else (f"alignment was guarded by {first}, which searched",)
+    others = [name for name in reading if name != YOU]
+    return (others[0] if len(chosen.judges) > 1 and others else first or (others[0] if others else None)), ()
 
 
 def _known(name: str, wishes: Wishes) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from limner.errors import EvidenceError
 from limner.evaluate.statistics import least_pairs
 from limner.refine.arms import Scored, Trial, differing
 from limner.refine.asking import YOU, Ask, Asking
 from limner.refine.design import Design
+from limner.refine.faults import told
 from limner.refine.pairs import Paired, Scorer, Values
 from limner.refine.strategy import Candidate
 from limner.refine.verdict import Verdict, judge_all
@@ -66,10 +68,7 @@ def _voted(design: Design, own: Sequence[Scored], theirs: Sequence[Scored]) -> A
     """Their scores with the person's votes: 1 for the rewrite, -1 for the user's own prompt, 0 for neither."""
     trials, rivals = tuple(each.trial for each in theirs), tuple(each.trial for each in own)
     votes = yield Ask(trials, (YOU,), design.words, "vote", rivals=rivals)
-    return [
-        Scored(each.trial, each.pixel_hash, {**each.scores, **vote.scores}, each.picture, each.image, each.failures)
-        for each, vote in zip(theirs, votes, strict=True)
-    ]
+    return [replace(each, scores={**each.scores, **vote.scores}) for each, vote in zip(theirs, votes, strict=True)]
 
 
 def _paired(
@@ -101,7 +100,7 @@ def _paired(
         values={m: _column(scorer_of(m), values[m], whole) for m in metrics},
         seeds=tuple(each.trial.seed for each in own),
         differing=differing(complete(design.request), complete(finalist.request)),
-        notices=tuple(_missing(own, theirs, whole)),
+        notices=tuple(_missing(name, own, theirs, whole)),
     )
 
 
@@ -115,9 +114,10 @@ def _column(scorer: Scorer, values: Sequence[tuple[float | None, float | None]],
     return Values(scorer=scorer, a=tuple(a), b=tuple(b))
 
 
-def _missing(own: Sequence[Scored], theirs: Sequence[Scored], whole: Sequence[int]) -> list[Notice]:
+def _missing(name: str, own: Sequence[Scored], theirs: Sequence[Scored], whole: Sequence[int]) -> list[Notice]:
     lost = sorted(set(range(len(own))) - set(whole))
-    return [
+    wrong = [Notice(code="picture-fault", message=line) for line in told([(YOURS, own), (name, theirs)])]
+    return wrong + [
         Notice(code="no-value", message=f"seed {own[k].trial.seed} is left out: {_why([own[k], theirs[k]])}")
         for k in lost
     ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
@@ -51,12 +52,19 @@ def spread(groups: Sequence[Scores], metric: str) -> float:
 
 
 def standings(
-    own: Scores, pool: Mapping[str, Scores], scorers: Mapping[str, int], *, floor: str | None, margin: float
+    own: Scores,
+    pool: Mapping[str, Scores],
+    scorers: Mapping[str, int],
+    *,
+    floor: str | None,
+    margin: float,
+    faulty: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Standing]:
     """All candidates at a rung, best first; those that are out come last.
 
     ``scorers``: 1 or -1 for those of which more or less is better. ``floor`` names the scorer of alignment with the
     user's words: out is who loses more than ``margin`` standard deviations by it, and the error of that mean on top.
+    Out, too, are those in ``faulty``, for the reasons given there.
     """
     seeds = max((len(scored) for scored in pool.values()), default=0)
     found = {name: {m: gain(own, scored, m, sign) for m, sign in scorers.items()} for name, scored in pool.items()}
@@ -66,7 +74,8 @@ def standings(
     for name, by in found.items():
         gains = {m: each[0] for m, each in by.items() if each is not None}
         missing = [m for m, each in by.items() if each is None]
-        reason = f"no value by {', '.join(missing)}" if missing else _strays(by, floor, bound, margin)
+        valueless = f"no value by {', '.join(missing)}" if missing else ""
+        reason = valueless or faulty.get(name) or _strays(by, floor, bound, margin)
         (out if reason else known).append(Standing(candidate=name, seeds=seeds, gains=gains, out=reason))
     return [*_ranked(known, scorers), *out]
 

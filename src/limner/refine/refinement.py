@@ -33,10 +33,11 @@ class Shot(Frozen):
     scores: Mapping[str, Score]
     failures: Mapping[str, str] = Field(default_factory=dict)
     words: str | None = None
+    faults: tuple[str, ...] = ()
 
     def scored(self) -> Scored:
         trial = Trial(request=self.request, seed=self.seed)
-        return Scored(trial, self.pixel_hash, self.scores, self.picture, failures=self.failures)
+        return Scored(trial, self.pixel_hash, self.scores, self.picture, failures=self.failures, faults=self.faults)
 
 
 class Spent(Frozen):

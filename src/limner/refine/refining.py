@@ -24,7 +24,7 @@ from limner.refine.refinement import Refinement
 from limner.refine.remembering import continuation, remembered, writing
 from limner.refine.search import Search
 from limner.refine.strategies.seeds import best_of
-from limner.refine.strategy import Candidate, Task, Write, load
+from limner.refine.strategy import PARAPHRASE, Candidate, Task, Write, load
 from limner.refine.verdict import MARGIN, Verdict
 from limner.session import Session
 from limner.types import Plan, Request, now
@@ -224,7 +224,13 @@ class Refining:
         if self.journal.chosen is None and self.faces.choose is not None:
             self.journal.choose([each.id for each in self.faces.choose(pool)])
         kept = self.journal.chosen
-        return pool if kept is None else [each for each in pool if each.id in kept]
+        if kept is None:
+            return pool
+        baseline = next((each.id for each in pool if each.strategy == PARAPHRASE), None)
+        if kept and baseline is not None and not any(each.id in kept for each in pool if each.strategy == PARAPHRASE):
+            self._warn(f"{baseline} stays in: it is the mere rewording that the others have to beat")
+            kept = (*kept, baseline)
+        return [each for each in pool if each.id in kept]
 
     def _is_over(self) -> bool:
         seconds = self.design.budget.seconds
@@ -297,7 +303,7 @@ def refine(
     )
     if session is not None:
         return _refined(request, fields, session, wishes, faces)
-    with Session() as own:
+    with Session(scored=False) as own:  # it scores its pictures itself
         return _refined(request, fields, own, wishes, faces)
 
 

@@ -14,6 +14,7 @@ from limner.errors import EvidenceError, GenerationError, InvalidRequest, Limner
 from limner.refine.arms import Scored, Trial
 from limner.refine.asking import Ask, Asking, World
 from limner.refine.design import Design
+from limner.refine.faults import more_than
 from limner.refine.ranking import Standing, standings
 from limner.refine.strategy import PARAPHRASE, USER, Candidate, Probe, Strategy, Task
 
@@ -171,7 +172,9 @@ class Search:
             yield from self._draw(name, self.design.search_seeds[:seeds])
         own = {seed: each for seed, each in self._seen[USER].items() if seed in self.design.search_seeds[:seeds]}
         pool = {name: self._seen[name] for name in alive}
-        found = standings(own, pool, self.world_signs, floor=self.design.floor, margin=self.design.margin)
+        faulty = {name: why for name, seen in pool.items() if (why := more_than(own.values(), seen.values()))}
+        signs, floor = self.world_signs, self.design.floor
+        found = standings(own, pool, signs, floor=floor, margin=self.design.margin, faulty=faulty)
         if all(each.out.startswith("no value") for each in found):
             raise EvidenceError(
                 f"{' and '.join(self.design.search)} gave no value for any rewrite: {self._failure()}",

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from random import Random
 from typing import ClassVar, Literal
 
-import numpy as np
-
 from limner.errors import InvalidRequest
 from limner.evaluate.statistics import mean_ranks
 from limner.refine.arms import Scored, Trial
@@ -62,10 +60,11 @@ def _scored(design: Design, places: Sequence[int], drawn: Design) -> Asking[Sequ
 
 
 def _best_first(found: Sequence[Scored], design: Design, world: World) -> list[Scored]:
-    """By mean rank of the scorers; a picture that one of them could not value comes last."""
+    """By mean rank of the scorers; blank and clipped pictures, and those without a value, come last."""
     whole = [each for each in found if all(each.value(metric) is not None for metric in design.search)]
     if not whole:
         return list(found)
     table = [[world.sign(metric) * float(each.value(metric) or 0.0) for each in whole] for metric in design.search]
-    order = np.argsort(-mean_ranks(table), kind="stable")
+    ranks = mean_ranks(table)
+    order = sorted(range(len(whole)), key=lambda k: (bool(whole[k].faults), -ranks[k], k))
     return [*(whole[k] for k in order), *(each for each in found if each not in whole)]

@@ -15,7 +15,7 @@ from limner.disk import write_atomic
 from limner.errors import CorruptFile, GenerationError, InvalidRequest, StorageError
 from limner.refine.arms import Scored, Trial
 from limner.refine.compare_cells import Cell, Draw, draw_cell
-from limner.refine.compare_scoring import ScoreCall, check_scorers, default_scorers, scored
+from limner.refine.compare_scoring import ScoreCall, check_scorers, default_scorers, scored, world_of
 from limner.refine.compare_study import said
 from limner.refine.suites.catalog import Suite
 from limner.refine.suites.reading import SuitePrompt
@@ -121,9 +121,9 @@ def bench_of(
     ``ScorerOutOfDomain`` and ``ModelNotFound`` for scorers that cannot judge these pictures."""
     (plan, *_) = session.plan(asked(request, prompts[0], range(1)), literal=suite.layout != "own")
     card = session.catalog.find(plan.model.name)
-    world = None if card is None or card.world == "not known" else card.world
+    world = world_of(card)
     chosen = tuple(dict.fromkeys(scorers)) or default_scorers(session, world, plan.device).metrics
-    check_scorers(session, chosen, {} if card is None else {card.name: card.world})
+    check_scorers(session, chosen, {plan.model.name: world})
     licence = "not known" if card is None else card.licence
     revisions = tuple(session.scoring.of_pictures(name).card.revision for name in chosen)
     return Bench(suite, tuple(prompts), request, n, seed, chosen, revisions, plan.model.name, licence, plan.identity)
