@@ -4,8 +4,9 @@ First the scale from magnitudes alone (``Spectrum.comb``), then for each candida
 transform of the pilots, freed of their phases, gives the score of every offset at once.
 
 The score of one test (one scale, one form, one offset) is z = S / sqrt(E/2), with S the real part of the sum of the
-pilots' values times their conjugate phases and E their energy. Values and weights depend on magnitudes only, so for a
-picture that does not know the key, and phases drawn uniformly, Hoeffding's lemma for sums of cosines gives
+pilots' values times their conjugate phases and E their energy. Values and weights depend on magnitudes only. So for a
+picture that does not know the key, and phases drawn uniformly, S is a sum of a * cos(phase) with fixed a; the mean of
+exp(t * a * cos(phase)) is I0(t * a) <= exp(t**2 * a**2 / 4), and Chernoff's bound is
 
     P(z > x) <= exp(-x**2 / 2)
 

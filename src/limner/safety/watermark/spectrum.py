@@ -15,8 +15,11 @@ from limner.types.base import Pixels
 _HIGH_PASS = 13
 """Pixels of the local mean that is taken away: it keeps wavelengths to about twice that, all of the mark's."""
 _LOCAL = 11
+"""Pixels of the square over which a picture's own variance is taken."""
 _OUTLIER = 4.0
+"""Local deviations at which a pixel is cut: an edge must not ring through the whole spectrum."""
 _TAPER = 0.10
+"""Share of a side, half of it at each end, over which the picture is faded out."""
 _SMALLEST_TRANSFORM = 256
 """Small pictures are padded, so that the grid of frequencies is finer than the comb's step."""
 _BACKGROUND = 11
@@ -30,6 +33,7 @@ _LIMIT = 3.5
 """A line's amplitude counts up to this many times its surroundings, for the same reason; so a score ends at about
 26."""
 _LEAST_WEIGHT = 0.15
+"""Of a ring whose power is no more than its surroundings': it may still hold a little."""
 
 
 @dataclass(frozen=True)
