@@ -105,7 +105,30 @@ class Spread:
         return score_of(self.card, float(np.std([image.mean() for image in images])))
 
 
-ALL = (Redness, Greenness, EmojiJudge, Absent, Spread)
+class Looks:
+    """Reads people out of colours: green is a woman, red a man, blue old, dark nobody; a wholly black picture has no
+    value. Values are cosines' size."""
+
+    card: ClassVar[MetricCard] = card("looks", backbone="eyes")
+
+    def missing(self) -> str | None:
+        return None
+
+    def score(self, images: Sequence[Pixels], texts: Sequence[str], cache: Embeddings) -> Sequence[Score]:
+        CALLS.append((self.card.name, len(images)))
+        return [score_of(self.card, self._one(*pair)) for pair in zip(images, texts, strict=True)]
+
+    def _one(self, image: Pixels, text: str) -> float:
+        red, green, blue = image.reshape(-1, 3).mean(0) / 255
+        if not image.any():
+            return float("nan")
+        found = {"woman": green, "man": red, "old person": blue, "young person": 0.2}
+        return 0.2 + 0.1 * float(
+            next((v for k, v in found.items() if text.endswith(f" {k}")), -float(image.mean() > 9))
+        )
+
+
+ALL = (Redness, Greenness, EmojiJudge, Absent, Spread, Looks)
 
 
 def register(monkeypatch: pytest.MonkeyPatch) -> None:
