@@ -10,6 +10,7 @@ Names are imported when first used, so that ``import limner`` costs nothing.
 from __future__ import annotations
 
 import importlib
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from limner.version import VERSION
@@ -28,12 +29,15 @@ if TYPE_CHECKING:
     from limner.session import draw as draw
     from limner.session import generate as generate
     from limner.session import score as score
+    from limner.session.evaluating import Evaluation as Evaluation
+    from limner.session.evaluating import evaluate as evaluate
     from limner.types import Plan as Plan
     from limner.types import Record as Record
     from limner.types import Request as Request
 
 _HOMES = {
     "Comparison": "limner.refine.compare",
+    "Evaluation": "limner.session.evaluating",
     "Image": "limner.image",
     "Library": "limner.library.store",
     "LimnerError": "limner.errors",
@@ -50,6 +54,7 @@ _HOMES = {
 
 __all__ = [
     "Comparison",
+    "Evaluation",
     "Image",
     "Library",
     "LimnerError",
@@ -61,10 +66,24 @@ __all__ = [
     "__version__",
     "compare",
     "draw",
+    "evaluate",
     "generate",
     "refine",
     "score",
 ]
+
+
+class _Evaluate(ModuleType):
+    """The package of metrics, which can be called: ``limner.evaluate(pictures, "a red fox", ["pocket-clip"])`` is
+    `limner.session.evaluating.evaluate`. Made so here, above the session, since the package itself is below it."""
+
+    def __call__(self, *args: object, **fields: object) -> Evaluation:
+        from limner.session.evaluating import evaluate
+
+        return evaluate(*args, **fields)  # type: ignore[arg-type]  # checked there
+
+
+importlib.import_module("limner.evaluate").__class__ = _Evaluate
 
 
 def __getattr__(name: str) -> object:
