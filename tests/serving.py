@@ -47,6 +47,7 @@ from limner.serve.app import create_app
 from limner.serve.dispatch import Options
 from limner.serve.jobs import Job
 from limner.serve.listening import Server, listen, url_of
+from limner.serve.security import Guard
 from limner.serve.service import Service
 from limner.types import Request
 
@@ -101,14 +102,15 @@ def live(
     options = Options(most_waiting=most_waiting, command=WORKER, environment=surroundings, offline=True)
     service = Service(settings, options)
     bound = listen("127.0.0.1", 0)
-    app = create_app(service, grace=grace)
+    app = create_app(service, Guard.of("127.0.0.1", token), grace=grace)
     server = Server(app, grace, app.state.shell.close)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=_run, args=(loop, server, bound), name="served", daemon=True)
     thread.start()
     url = url_of(bound)
     try:
-        with httpx.Client(base_url=url, timeout=PATIENCE) as client:
+        known = {} if token is None else {"authorization": f"Bearer {token}"}
+        with httpx.Client(base_url=url, timeout=PATIENCE, headers=known) as client:
             served = Served(url, client, service, app, loop)
             _until_up(client, thread)
             if ready:

@@ -32,6 +32,7 @@ NEEDED = {
 @click.option("--open", "open_", is_flag=True, help="open the studio in a browser")
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("--json-logs", is_flag=True, help="one JSON object a line on stderr")
+@click.option("-v", "--verbose", is_flag=True, help="log every request, without what was asked")
 def command(
     host: str,
     port: int,
@@ -44,6 +45,7 @@ def command(
     open_: bool,
     offline: bool,
     json_logs: bool,
+    verbose: bool,
 ) -> None:
     """Serve the web studio, and HTTP APIs that OpenAI's and A1111's clients speak. Ends at Ctrl-C, after what runs."""
     refuse_without_libraries()
@@ -61,6 +63,7 @@ def command(
         browser=open_,
         offline=offline or None,
         json_logs=json_logs,
+        verbose=verbose,
     )
     run(Settings.load().protected(level=safety), serving)
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import importlib.util
 import logging
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
+from typing import cast
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from limner import __version__
 from limner.errors import LimnerError
+from limner.serve.access import Access
 from limner.serve.errors import Fault, fault_of, plain
+from limner.serve.limits import Limits
+from limner.serve.meters import Meters
+from limner.serve.refusing import Word
+from limner.serve.security import Guard, Security
 from limner.serve.service import Service
 from limner.serve.shell import Dialect, Shell
 
@@ -24,6 +33,8 @@ log = logging.getLogger("limner.serve")
 
 ROUTERS = (
     "limner.serve.health",
+    "limner.serve.meters",
+    "limner.serve.login",
     "limner.serve.native",
     "limner.serve.openai",
     "limner.serve.a1111",
@@ -33,26 +44,38 @@ ROUTERS = (
 GRACE = 30.0
 
 
-def create_app(service: Service, *, grace: float = GRACE) -> FastAPI:
+class Application(FastAPI):
+    """FastAPI inside the checks that come before any route, and the headers that every answer gets."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        shell = cast(Shell, self.state.shell)
+        word = cast(Word, self.state.word)
+        inner = Limits(super().build_middleware_stack(), word)
+        return Access(Security(inner, shell.guard, word), shell.meters)
+
+
+def create_app(service: Service, guard: Guard | None = None, *, grace: float = GRACE) -> FastAPI:
     """The application round a Service that is not started yet: its life is the application's.
 
-    ``grace``: seconds that a stop waits for what runs. Every error is answered in the shape of the dialect below whose
-    prefix it was asked.
+    ``guard`` says who may ask (this machine). ``grace``: seconds that a stop waits for what runs. Every error is
+    answered in the shape of the dialect below whose prefix it was asked.
     """
-    shell = Shell(service)
+    shell = Shell(service, Meters(service), guard or Guard())
     modules = [importlib.import_module(name) for name in ROUTERS if importlib.util.find_spec(name) is not None]
     dialects = [each for module in modules if isinstance(each := getattr(module, "dialect", None), Dialect)]
 
     @contextlib.asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await service.start()
+        counting = asyncio.create_task(_count(shell), name="limner-meters")
         try:
             yield
         finally:
             shell.close()
+            counting.cancel()
             await service.stop(grace)
 
-    app = FastAPI(
+    app = Application(
         title="Limner",
         version=__version__,
         lifespan=life,
@@ -62,12 +85,18 @@ def create_app(service: Service, *, grace: float = GRACE) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.shell = shell
+    app.state.word = partial(worded, dialects=dialects)
     _answer_errors(app, dialects)
     for module in modules:
         router = module.router
         assert isinstance(router, APIRouter), module.__name__
         app.include_router(router)
     return app
+
+
+async def _count(shell: Shell) -> None:
+    async for tiding in shell.service.listen():
+        shell.meters.heard(tiding)
 
 
 def worded(connection: HTTPConnection, found: Fault, dialects: Iterable[Dialect]) -> Response:

@@ -17,7 +17,10 @@ from limner.serve.app import GRACE, create_app
 from limner.serve.dispatch import Options
 from limner.serve.home import note, owned
 from limner.serve.listening import Server, listen, url_of
+from limner.serve.log import set_up
+from limner.serve.security import Guard
 from limner.serve.service import Service
+from limner.serve.tokens import token_of
 
 if TYPE_CHECKING:
     from limner.config import Settings
@@ -37,21 +40,26 @@ class Serving:
     browser: bool = False
     offline: bool | None = None
     json_logs: bool = False
+    verbose: bool = False
 
 
 def run(settings: Settings, serving: Serving, told: Callable[[str], None] = print) -> None:
     """Serve until a signal, then finish what runs. ``told`` gets what people should know.
 
     Raises ``ConfigError``, ``AlreadyServed``, ``NotListening``, ``StorageError``, ``LibraryError``."""
+    token = token_of(serving.token, serving.token_file)
+    guard = Guard.of(serving.host, token, serving.names)
+    set_up(as_json=serving.json_logs, verbose=serving.verbose)
     with owned(settings.data), contextlib.closing(listen(serving.host, serving.port)) as bound:
         url = url_of(bound)
         service = Service(settings, Options(most_waiting=serving.most_waiting, offline=serving.offline))
-        app = create_app(service, grace=serving.grace)
+        app = create_app(service, guard, grace=serving.grace)
         server = Server(app, serving.grace, app.state.shell.close)
         note(settings.data, url)
-        told(f"Limner serves at {url}   (Ctrl-C ends it)")
+        door = url if token is None else f"{url}/login#token={token}"
+        told(f"Limner serves at {door}   (Ctrl-C ends it)")
         if serving.browser:
-            threading.Timer(1.0, webbrowser.open, (url,)).start()
+            threading.Timer(1.0, webbrowser.open, (door,)).start()
         _serve(server, bound)
 
 

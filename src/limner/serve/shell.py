@@ -15,6 +15,8 @@ from limner.serve.service import Draining, Service
 if TYPE_CHECKING:
     from limner.serve.errors import Worded
     from limner.serve.jobs import Job, Tiding
+    from limner.serve.meters import Meters
+    from limner.serve.security import Guard
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Shell:
     """What belongs to one server. ``closing`` is set when it should stop: endless answers end then."""
 
     service: Service
+    meters: Meters
+    guard: Guard
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def close(self) -> None:

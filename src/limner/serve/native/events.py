@@ -20,7 +20,9 @@ from limner.serve.shell import Shell, shell
 
 router = APIRouter(tags=["events"])
 BEAT = 15.0  # seconds of silence after which a comment keeps the connection from being taken for dead
-STREAM: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}, "description": "events without end"}}
+STREAM: dict[int | str, dict[str, Any]] = {
+    200: {"content": {"text/event-stream": {}}, "description": "events without end"}
+}
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 In = Annotated[Shell, Depends(shell)]
 After = Annotated[int | None, Query(ge=0, le=2**53)]
