@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from limner.cli.terms import tell_once
+
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
     from limner.models.hub.repo import Progress, Report
@@ -16,12 +18,13 @@ if TYPE_CHECKING:
 def fetch(session: Session, model: str | None, telling: Telling) -> None:
     """Have the files of ``model`` (unset: the default one) on this machine. Raises ``ModelError``, ``UnknownName``.
 
-    Planning would fetch them too, but silently; here it is seen, and planning finds them.
+    Its licence's restrictions are told first, once. Planning would fetch them too, but silently; here it is seen, and planning finds them.
     """
     name = model or str(session.settings.value("model").value or "pocket")
     card = session.catalog.find(name)
     if card is not None and card.built_in:
         return
+    tell_once(card, name, session.settings.data, telling)
     from limner.models.resolving.resolve import resolve
 
     with reporting(name, telling) as report:
