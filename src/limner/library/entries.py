@@ -67,7 +67,8 @@ class Query:
     ``text``: all words, anywhere in prompt, negative or model. ``rating``: at least that many. ``since`` (inclusive)
     and ``until`` (exclusive): ISO 8601, a date is enough. ``scorer``: whose scores ``sort="score"`` goes by; of several
     that a picture has, against several texts, the highest counts (ascending: the lowest). ``at_least`` and ``at_most``:
-    (scorer, value) that some score of the picture must reach, or must not exceed.
+    (scorer, value) that some score of the picture must reach, or must not exceed. ``after``: only what follows the
+    picture of this (created, id) where they are sorted by age: pages that new pictures do not shift.
     """
 
     text: str = ""
@@ -86,6 +87,7 @@ class Query:
     at_most: tuple[tuple[str, float], ...] = ()
     limit: int | None = 50
     offset: int = 0
+    after: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)

@@ -14,8 +14,15 @@ _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u9fff\u
 
 
 def select(query: Query, *, full_text: bool) -> tuple[str, list[Cell]]:
-    """The SELECT for a page of pictures, and its values. Raises ``InvalidRequest`` for an unknown sort."""
+    """The SELECT for a page of pictures, and its values. Raises ``InvalidRequest`` for an unknown sort, and for
+    ``after`` in another one than by age."""
     where, values = conditions(query, full_text=full_text)
+    if query.after is not None:
+        if query.sort != "created":
+            raise InvalidRequest("after: goes with pictures sorted by age", field="after", hint='sort="created"')
+        way = "<" if query.descending else ">"
+        where += f"{' AND' if where else ' WHERE'} (pictures.created, pictures.id) {way} (?, ?)"
+        values += query.after
     order, more = _order(query)
     sql = f"SELECT {_qualified()} FROM pictures{where} ORDER BY {order} LIMIT ? OFFSET ?"
     return sql, [*values, *more, -1 if query.limit is None else max(query.limit, 0), max(query.offset, 0)]

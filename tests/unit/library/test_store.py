@@ -418,3 +418,22 @@ def test_encoded_files_are_kept_as_they_are(library: Library) -> None:
     image, made = pixels(), record()
     data = encode(image, made) + b"signed"
     assert library.add_encoded(data, made, "png", size=(48, 32)).path.read_bytes() == data
+
+
+@pytest.mark.parametrize("descending", [True, False])
+def test_pages_after_a_picture_hold_every_picture_once_though_new_ones_come(library: Library, descending: bool) -> None:
+    names = [add(library, k).id for k in range(7)]
+    expected = list(reversed(names)) if descending else names
+    seen: list[str] = []
+    after: tuple[str, str] | None = None
+    while page := library.list(Query(limit=3, after=after, descending=descending)):
+        seen += [each.id for each in page]
+        after = (page[-1].created, page[-1].id)
+        if descending:
+            add(library, 100 + len(seen))
+    assert seen == expected
+
+
+def test_a_place_to_go_on_from_is_one_in_time(library: Library) -> None:
+    with pytest.raises(InvalidRequest, match="sorted by age"):
+        library.list(Query(sort="rating", after=("2026-01-01T00:00:00Z", "0" * 14)))
