@@ -83,6 +83,34 @@ def test_the_table_says_what_it_is_not_comparable_to(limner_: Limner) -> None:
     assert "clustered by prompt" in result.stdout
 
 
+def test_a_scorer_that_asks_gives_a_column_of_atoms_and_the_report_shows_it(limner_: Limner, tmp_path: Path) -> None:
+    page = tmp_path / "bench.html"
+    options = ("pocket-suite", "--limit", "8", "-n", "1", "--scorer", "pocket-judge")
+    found = said(limner_("bench", *options, "--report", str(page), "--json"))
+    assert isinstance(found, dict)
+    assert found["report"] == str(page)
+    for line in found["table"]:
+        judge, atoms = line["means"]
+        assert (judge["scorer"], atoms["scorer"]) == ("pocket-judge", "atoms satisfied")
+        assert 0 <= atoms["mean"] <= 1
+        assert atoms["valued"] == line["pictures"]
+    with Path(found["csv"]).open() as file:
+        rows = list(csv.DictReader(file))
+    mean = sum(float(row["atoms satisfied"]) for row in rows) / len(rows)
+    assert found["table"][0]["means"][1]["mean"] == pytest.approx(mean)
+    text = page.read_text()
+    assert "atoms satisfied" in text
+    assert "default-src &#39;none&#39;" in text or "default-src 'none'" in text
+    assert "http" not in text.split("<details>")[0].replace("http-equiv", "")
+
+
+def test_a_prompt_cannot_write_into_the_report(limner_: Limner, tmp_path: Path) -> None:
+    mine, page = tmp_path / "mine.csv", tmp_path / "bench.html"
+    mine.write_text("prompt,category\na red fox,<script>alert(1)</script>\na dog,other\n")
+    assert limner_("bench", str(mine), "-n", "1", *RED, "--report", str(page)).exit_code == 0
+    assert "<script" not in page.read_text()
+
+
 def test_stopped_and_gone_on_with_draws_nothing_twice(limner_: Limner, own: str, painter: Painter) -> None:
     painter.stop_after = 7
     stopped = limner_("bench", own, "-n", "3", *RED)

@@ -13,6 +13,7 @@ from PIL import Image
 
 import limner
 import limner.session
+from limner.refine import diversity
 from limner.session import Session
 from tests.faces.calling import Limner, assert_refused, limner_in, said
 from tests.unit.refine.painting import Painter
@@ -26,6 +27,8 @@ TWO = ("--prompt", "a fox", "--prompt", "a red red fox", "--judge", "redness", "
 def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
     register(monkeypatch, "redness", redness)
     register(monkeypatch, "blueness", blueness)
+    # The Painter's fields of colour are nothing to the pocket scorers.
+    monkeypatch.setattr(diversity, "measure_of", lambda session, scorers: diversity.PIXELS)
     backend = Painter()
     made: Callable[..., Session] = lambda **words: RealSession(backend=backend, **words)  # noqa: E731
     monkeypatch.setattr(limner.session, "Session", made)

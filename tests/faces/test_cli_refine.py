@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[2]
 def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
     register(monkeypatch)
     backend = Painter()
-    made: Callable[..., Session] = lambda **words: RealSession(backend=backend, scored=False, **words)  # noqa: E731
+    made: Callable[..., Session] = lambda **words: RealSession(backend=backend, **words)  # noqa: E731
     monkeypatch.setattr(limner.session, "Session", made)
     return backend
 
@@ -160,7 +160,7 @@ registry.BUILT_IN["metrics"] |= {"reds": f"{world}:Reds", "warmth": f"{world}:Wa
 registry.BUILT_IN["strategies"]["redder"] = f"{world}:Redder"
 paint = painting.paint
 painting.paint = lambda *how: time.sleep(0.1) or paint(*how)
-limner.session.Session = lambda **words: real(backend=painting.Painter(), scored=False, **words)
+limner.session.Session = lambda **words: real(backend=painting.Painter(), **words)
 cli.main(sys.argv[1:])
 """
 

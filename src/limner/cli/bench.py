@@ -48,6 +48,7 @@ def command() -> None:
 )
 @click.option("--category", metavar="COLUMN", help="the column of your own file that says the category")
 @click.option("--csv", "csv_file", metavar="FILE", help="write a row a picture")
+@click.option("--report", metavar="FILE", help="write the table as one HTML file")
 @request_options(without=("n", "seed"))
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout, nothing else")
 @click.option("--offline", is_flag=True, help="never touch the network")
@@ -60,6 +61,7 @@ def run_(
     scorers: tuple[str, ...],
     category: str | None,
     csv_file: str | None,
+    report: str | None,
     as_json: bool,
     offline: bool,
     quiet: bool,
@@ -78,11 +80,12 @@ def run_(
     telling = Telling.of(as_json=as_json, quiet=quiet, show=False)
     suite = find(name)
     request = checked_early(Request.of(prompt="each of the prompts", **fields_of(values)))
-    target = None if csv_file is None else Path(csv_file).expanduser()
-    if target is not None:
-        from limner.cli.targets import check_writable
+    target, page = (None if name is None else Path(name).expanduser() for name in (csv_file, report))
+    for path in (target, page):
+        if path is not None:
+            from limner.cli.targets import check_writable
 
-        check_writable(target.parent)
+            check_writable(path.parent)
 
     from limner.cli.bench_show import follow, tell
     from limner.cli.downloading import fetch
@@ -93,7 +96,7 @@ def run_(
         prompts = some(prompts_of(suite, suite.file(session.settings), category=category), limit)
         fetch(session, request.model, telling)
         bench = bench_of(suite, prompts, request, session, n=n, seed=seed, scorers=scorers)
-        tell(follow(bench, session, telling), telling, target)
+        tell(follow(bench, session, telling), telling, target, page)
     return 0
 
 

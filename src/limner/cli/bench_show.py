@@ -13,9 +13,12 @@ from limner.config import Settings
 from limner.disk import write_atomic
 from limner.errors import Cancelled
 from limner.image import Image
+from limner.refine.report import REPORT
+from limner.refine.report.benched import said as _mean
+from limner.refine.report.benched import write_bench
 from limner.refine.suites.catalog import KNOWN
 from limner.refine.suites.running import Bench, Ran, Row, done, run
-from limner.refine.suites.tables import Mean, as_csv, as_json, failures, lines
+from limner.refine.suites.tables import as_csv, as_json, columns, failures, lines
 from limner.session import Session
 from limner.types import Plan
 
@@ -53,16 +56,20 @@ def follow(bench: Bench, session: Session, telling: Telling) -> Ran:
         raise
 
 
-def tell(ran: Ran, telling: Telling, target: Path | None) -> None:
+def tell(ran: Ran, telling: Telling, target: Path | None, page: Path | None = None) -> None:
     """Write what is kept and wanted, and print the table or the JSON."""
     text = as_csv(ran).encode("utf-8", "replace")
     places = [path for path in (None if ran.folder is None else ran.folder / CSV, target) if path is not None]
     for path in places:
         write_atomic(path, text)
+    shown = [path for path in (None if ran.folder is None else ran.folder / REPORT, page) if path is not None]
+    for path in shown:
+        write_bench(ran, path)
     if telling.json:
-        out_json({**as_json(ran), **({"csv": str(places[-1])} if places else {})})
+        written = {name: str(paths[-1]) for name, paths in (("csv", places), ("report", shown)) if paths}
+        out_json({**as_json(ran), **written})
         return
-    heads = [f"{name} (95% interval)" for name in ran.bench.scorers]
+    heads = [f"{name} (95% interval)" for name in columns(ran)]
     rows = [(line.category, line.prompts, line.pictures, *map(_mean, line.means)) for line in lines(ran)]
     table(("category", "prompts", "pictures", *heads), rows, title="")
     out("")
@@ -72,15 +79,8 @@ def tell(ran: Ran, telling: Telling, target: Path | None) -> None:
     if left:
         telling.warn(f"{count(left, 'prompt')} of {len(ran.rows)} could not be drawn; no mean counts them")
     told(f"{ran.bench.suite.name}: {ran.bench.suite.note}. Intervals are clustered by prompt.")
-    for path in places[-1:]:
+    for path in (*places[-1:], *shown[-1:]):
         out(str(path))
-
-
-def _mean(mean: Mean) -> str:
-    if mean.mean is None:
-        return "no value"
-    bounds = "" if mean.low is None or mean.high is None else f" ({mean.low:.3g} to {mean.high:.3g})"
-    return f"{mean.mean:.4g}{bounds}"
 
 
 def tell_suites(settings: Settings, *, as_json: bool) -> None:

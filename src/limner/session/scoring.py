@@ -30,7 +30,7 @@ from limner.models.catalog import Catalog
 from limner.models.machine import probe
 from limner.session import scoring_domain
 from limner.session.scoring_answers import Piece, answer, asked, finite, flagged, worded
-from limner.session.scoring_embed import embed_of
+from limner.session.scoring_embed import answers_of, embed_of
 from limner.session.scoring_subjects import Scorable, Subject, subjects
 from limner.types import Score
 
@@ -141,6 +141,11 @@ class Scoring:
         if (embed := embed_of(self.metric(name))) is None:
             raise InvalidRequest(f"metric: {name} compares no pictures", field="metric", hint="a CLIP does")
         return self._run(lambda: embed(images, self.cache))
+
+    def answers(self, pixels: Pixels, text: str, name: str) -> Mapping[str, float]:
+        """Chances of yes by question; empty for a metric that asks none. Raises as its ``answers``."""
+        ask = answers_of(self.metric(name))
+        return {} if ask is None else self._run(lambda: ask(pixels, text))
 
     def subjects(self, images: Sequence[Scorable]) -> list[Subject]:
         """Pictures as they are given, with what is known of each. Raises as ``scoring_subjects.subjects``."""

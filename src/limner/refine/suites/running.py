@@ -29,11 +29,13 @@ _ROOM = 2**32 - MAX_IMAGES
 
 
 class Shot(Frozen):
-    """A picture of a prompt with its values by scorer; what a scorer could not value is in ``failures``."""
+    """A picture of a prompt with its values by scorer; what a scorer could not value is in ``failures``. ``atoms`` are
+    the chances of yes to the prompt's questions, where a scorer asks such."""
 
     seed: int
     values: Mapping[str, float]
     failures: Mapping[str, str] = Field(default_factory=dict)
+    atoms: Mapping[str, float] = Field(default_factory=dict)
     picture: str | None = None
     seconds: float | None = None
 
@@ -212,14 +214,30 @@ def _row(bench: Bench, prompt: SuitePrompt, session: Session, score: ScoreCall, 
         found = scored(score, images, trials, prompt.words, bench.scorers)
     except (InvalidRequest, GenerationError) as error:
         return row.model_copy(update={"problem": error.message})
-    shots = tuple(_shot(each) for each in found)
+    shots = tuple(_shot(each, _atoms(bench, each, prompt.words, session)) for each in found)
     return row.model_copy(update={"shots": shots})
 
 
-def _shot(each: Scored) -> Shot:
+def _atoms(bench: Bench, each: Scored, words: str, session: Session) -> Mapping[str, float]:
+    """By the first scorer that asks questions and could value the picture."""
+    asking = (name for name in bench.scorers if name in each.scores)
+    if each.image is None:
+        return {}
+    pixels = each.image.pixels
+    return next((found for name in asking if (found := session.scoring.answers(pixels, words, name))), {})
+
+
+def _shot(each: Scored, atoms: Mapping[str, float]) -> Shot:
     values = {name: score.value for name, score in each.scores.items()}
     seconds = None if each.image is None else each.image.record.timings.get("total")
-    return Shot(seed=each.trial.seed, values=values, failures=each.failures, picture=each.picture, seconds=seconds)
+    return Shot(
+        seed=each.trial.seed,
+        values=values,
+        failures=each.failures,
+        atoms=atoms,
+        picture=each.picture,
+        seconds=seconds,
+    )
 
 
 def _append(path: Path, row: Row) -> None:

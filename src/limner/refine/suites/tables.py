@@ -10,11 +10,14 @@ from statistics import fmean
 from typing import NamedTuple
 
 from limner.evaluate.statistics import cluster_bootstrap, sign_flip_interval
-from limner.refine.suites.running import Ran, Row
+from limner.refine.suites.running import Ran, Row, Shot
 
 FEW_CLUSTERS = 15
 """Below so many prompts the bootstrap's interval is too narrow."""
 ALL = "all"
+ATOMS = "atoms satisfied"
+"""The share of a prompt's questions (is there a fox, is it red ...) that a scorer answers yes."""
+YES = 0.5
 
 
 class Mean(NamedTuple):
@@ -46,18 +49,30 @@ def lines(ran: Ran) -> list[Line]:
 
 
 def _line(ran: Ran, name: str, rows: Sequence[Row]) -> Line:
-    means = tuple(_mean(scorer, rows) for scorer in ran.bench.scorers)
+    means = tuple(_mean(name, rows) for name in columns(ran))
     return Line(name, len(rows), sum(len(row.shots) for row in rows), means)
 
 
 def _mean(scorer: str, rows: Sequence[Row]) -> Mean:
-    values = [[shot.values[scorer] for shot in row.shots if scorer in shot.values] for row in rows]
+    values = [[value for shot in row.shots if (value := _value(shot, scorer)) is not None] for row in rows]
     groups = [group for group in values if group]
     if not groups:
         return Mean(scorer, None, None, None, 0)
     each = [fmean(group) for group in groups]
     low, high = cluster_bootstrap(groups) if len(groups) >= FEW_CLUSTERS else sign_flip_interval(each)
     return Mean(scorer, fmean(each), _finite(low), _finite(high), sum(map(len, groups)))
+
+
+def columns(ran: Ran) -> tuple[str, ...]:
+    """What there is a mean of: the scorers, and the share of questions answered yes where one asks any."""
+    asked = any(shot.atoms for row in ran.rows for shot in row.shots)
+    return (*ran.bench.scorers, *([ATOMS] if asked else []))
+
+
+def _value(shot: Shot, column: str) -> float | None:
+    if column != ATOMS:
+        return shot.values.get(column)
+    return fmean(chance >= YES for chance in shot.atoms.values()) if shot.atoms else None
 
 
 def _finite(value: float) -> float | None:
@@ -92,7 +107,7 @@ def as_csv(ran: Ran) -> str:
     """A row a picture."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    scorers = ran.bench.scorers
+    scorers = columns(ran)
     writer.writerow(("prompt", "category", "model", "seed", *scorers, "seconds", "picture", "problem"))
     for row in ran.rows:
         if row.problem:
@@ -101,7 +116,7 @@ def as_csv(ran: Ran) -> str:
                 for cell in (row.words, row.category, ran.bench.model, "", *("" for _ in scorers), "", "", row.problem)
             )
         for shot in row.shots:
-            values = [shot.values.get(name) for name in scorers]
+            values = [_value(shot, name) for name in scorers]
             why = "; ".join(shot.failures.values())
             cells = (row.words, row.category, ran.bench.model, shot.seed, *values, shot.seconds, shot.picture, why)
             writer.writerow(_safe(cell) for cell in cells)
