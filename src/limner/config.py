@@ -3,7 +3,8 @@
 ``config.toml`` has the sections ``[defaults]`` (fields of a Request), ``[models.NAME]`` (the same, for one model, and
 ``prediction``, what its network was trained to predict), ``[library]`` (``root``), ``[network]`` (``offline``) and
 ``[score]`` (``default``, the scorers of new pictures: names, ``auto`` or ``none``) and ``[safety]`` (the fields of a
-``Protection``; the level ``adult`` is for a flag alone; and ``checker``, who looks at pictures: names or ``auto``).
+``Protection``; the level ``adult`` is for a flag alone; and ``checker``, who looks at pictures: names or ``auto``;
+``audit``, whether the audit log has prompts ``hashed`` or ``plain``).
 ``[safety] certificate`` and ``key`` are files (PEM) of the user's own to sign pictures with, ``timestamp`` the address
 of a time-stamp authority, and ``trust`` a file of certificates whose signatures ``limner inspect`` calls trusted.
 ``LIMNER_<FIELD>`` sets a field of a Request, as ``LIMNER_STEPS`` does; ``LIMNER_LIBRARY``, ``LIMNER_OFFLINE`` and
@@ -17,8 +18,11 @@ import difflib
 import os
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, Self, TypeAlias, get_args
 
 from limner.errors import ConfigError, InvalidRequest
@@ -42,10 +46,11 @@ PLAIN: Mapping[str, frozenset[str]] = {
     "library": frozenset({"root"}),
     "network": frozenset({"offline"}),
     "score": frozenset({"default"}),
-    "safety": frozenset({*Protection.model_fields, "checker", *SIGNING}),
+    "safety": frozenset({*Protection.model_fields, "checker", "audit", *SIGNING}),
 }
 CHOICES: Mapping[str, tuple[str, ...]] = {
-    f"safety.{name}": get_args(info.annotation) for name, info in Protection.model_fields.items()
+    **{f"safety.{name}": get_args(info.annotation) for name, info in Protection.model_fields.items()},
+    "safety.audit": ("hashed", "plain"),
 }
 BY_FLAG_ONLY = {"safety.level": "adult"}
 RIGHT: Mapping[str, str] = {
@@ -59,6 +64,18 @@ SECTIONS = ("defaults", "models", *PLAIN)
 RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG", "LOCK"})
 LOCK = "limner.lock"
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+_BY_FLAG: ContextVar[Mapping[str, str]] = ContextVar("limner-by-flag", default=MappingProxyType({}))
+
+
+@contextmanager
+def by_flag(**said: str) -> Iterator[None]:
+    """Settings that are loaded within have these fields of the ``Protection``: what a command's flags say."""
+    before = _BY_FLAG.set({**_BY_FLAG.get(), **said})
+    try:
+        yield
+    finally:
+        _BY_FLAG.reset(before)
 
 
 class Sourced(NamedTuple):
@@ -90,7 +107,7 @@ class Settings:
         folders = folders_of(home, environ)
         defaults, models, plain = _read_file(folders[0] / "config.toml")
         fields, rest = _read_environment(environ)
-        return cls(*folders, defaults, models, {**plain, **rest}, fields)
+        return cls(*folders, defaults, models, {**plain, **rest}, fields).protected("flag", **_BY_FLAG.get())
 
     @property
     def config_file(self) -> Path:
@@ -135,8 +152,8 @@ class Settings:
 
     @property
     def signing(self) -> Mapping[str, str]:
-        """Of ``certificate``, ``key``, ``timestamp`` and ``trust`` those that are set; files as absolute paths, relative
-        ones beginning at the config file."""
+        """Of ``certificate``, ``key``, ``timestamp`` and ``trust`` those that are set; files as absolute paths,
+        relative ones beginning at the config file."""
         said = {name: self._plain[f"safety.{name}"] for name in SIGNING if f"safety.{name}" in self._plain}
         paths = {name: str(self.home / Path(str(each.value)).expanduser()) for name, each in said.items()}
         return paths | {name: str(each.value) for name, each in said.items() if name == "timestamp"}
@@ -207,6 +224,7 @@ class Settings:
             "network.offline": False,
             "score.default": "auto",
             "safety.checker": "auto",
+            "safety.audit": "hashed",
             **{f"safety.{name}": info.default for name, info in Protection.model_fields.items()},
             **{f"safety.{name}": None for name in SIGNING},
         }

@@ -9,8 +9,10 @@ from pathlib import Path
 import click
 
 from limner.cli.console import console, one_line, out, say
+from limner.cli.gallery_export import Remarking
 from limner.cli.gallery_find import find_all
 from limner.cli.gallery_query import Choice, choosing
+from limner.cli.marks import marks_options
 from limner.cli.sheet import count, out_json
 from limner.config import Settings
 from limner.errors import Cancelled, InvalidRequest, LibraryError, PictureNotFound
@@ -28,10 +30,17 @@ _SOURCES |= {"limner": "Limner", "unknown": "an unknown program", "none": "witho
 @click.argument("names", metavar="[ID...]", nargs=-1)
 @click.argument("folder", type=click.Path(path_type=Path))
 @choosing
-def export(names: Sequence[str], folder: Path, **chosen: str | int | tuple[str, ...] | None) -> None:
-    """Copy pictures' files into FOLDER.
+@marks_options
+def export(
+    names: Sequence[str],
+    folder: Path,
+    marks: str | None,
+    metadata: str | None,
+    **chosen: str | int | tuple[str, ...] | None,
+) -> None:
+    """Copy pictures' files into FOLDER, byte for byte.
 
-    By id, or by what they are (--search, --rating ...).
+    By id, or by what they are (--search, --rating ...). With --marks or --metadata they are written anew.
     """
     choice = Choice(**chosen)  # type: ignore[arg-type]  # click has checked them
     if bool(names) == bool(choice):
@@ -44,7 +53,8 @@ def export(names: Sequence[str], folder: Path, **chosen: str | int | tuple[str, 
         raise PictureNotFound(
             "no picture fits", hint="limner gallery with the same options lists what would be exported"
         )
-    copied, lost = _export(library, entries, folder)
+    anew = Remarking(Settings.load(), marks, metadata) if marks or metadata else None
+    copied, lost = _export(library, entries, folder, anew)
     say(f"exported {count(copied, 'picture')} to {folder}")
     if lost:
         raise LibraryError(
@@ -96,12 +106,15 @@ def check(*, json_: bool) -> None:
         out(line)
 
 
-def _export(library: Library, entries: Sequence[Entry], folder: Path) -> tuple[int, list[str]]:
+def _export(
+    library: Library, entries: Sequence[Entry], folder: Path, anew: Remarking | None = None
+) -> tuple[int, list[str]]:
     """(how many files are there now, ids whose file is gone). One that is gone does not stop the others."""
     lost: list[str] = []
     for entry in entries:
         try:
-            library.export([entry.id], folder)
+            if anew is None or anew.export(entry, folder) is None:
+                library.export([entry.id], folder)
         except PictureNotFound:
             lost.append(entry.id)
     return len(entries) - len(lost), lost

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from limner.cli import inspect_record
+from limner.cli import inspect_marks, inspect_record
 from limner.cli.console import clean, homely, one_line, out
 from limner.cli.inspect_file import Inspected, look
 from limner.cli.inspect_model import is_model, show
@@ -46,19 +47,30 @@ def command(picture: str, *, json_: bool) -> None:
     if is_model(path):
         show(path, json_=json_)
         return
-    inspected = look(path)
+    inspected = of_library(picture, look(path))
     if json_:
         out_json(_as_json(inspected))
         return
     out(homely(clean(str(path))) if sys.stdout.isatty() else clean(str(path)))
     sheet(_file(inspected))
-    if inspected.found.record is not None:
-        sheet(inspect_record.words(inspected.found.record), heading="Limner's Record: asked")
-        sheet(inspect_record.making(inspected.found.record), heading="Limner's Record: drawn")
-        sheet(inspect_record.birth(inspected.found.record), heading="Limner's Record: birth")
+    sheet(inspect_marks.facts(inspected.marks), heading="marks")
+    if (record := inspected.found.record or inspected.kept) is not None:
+        whose = "Limner's Record" if inspected.kept is None else "the library's Record"
+        sheet(inspect_record.words(record), heading=f"{whose}: asked")
+        sheet(inspect_record.making(record), heading=f"{whose}: drawn")
+        sheet(inspect_record.birth(record), heading=f"{whose}: birth")
     else:
         sheet(inspected.found.fields.items(), heading=f"as {PROGRAMS.get(inspected.found.source, 'the file')} says")
     sheet(_other_texts(inspected), heading="texts in the file")
+
+
+def of_library(picture: str, inspected: Inspected) -> Inspected:
+    """With the library's Record, where the picture is named by its id and its file says less."""
+    if inspected.found.record is not None or Path(picture).expanduser().is_file():
+        return inspected
+    from limner.library.store import Library
+
+    return replace(inspected, kept=Library(Settings.load().library_root).get(picture).record)
 
 
 def locate(picture: str) -> Path:
@@ -82,10 +94,16 @@ def _file(inspected: Inspected) -> Iterator[Fact]:
             "record",
             "agrees with itself" if inspected.consistent else "EDITED: its hashes are not those of its words",
         )
-    elif inspected.pixels == "damaged":
-        yield "pixels", _PIXELS["damaged"]
-    yield "marked", "as made by a trained model (IPTC)" if inspected.marked else "not marked as made by a model (IPTC)"
-    if record is None and "prompt" not in found.fields:
+    elif inspected.pixels is not None:
+        yield "pixels", _PIXELS[inspected.pixels].format(format=inspected.format.upper())
+    if inspected.marks.frames > 1:
+        yield "frames", f"{inspected.marks.frames}, an animation: pixels and watermark are the first one's"
+    if found.brief is not None:
+        yield (
+            "record",
+            f"kept out of the file (metadata minimal): the library it was drawn into has {found.brief.image_key}",
+        )
+    if record is None and found.brief is None and "prompt" not in found.fields:
         yield "recipe", "none found: how it was made cannot be read from it"
     yield "note", "\n".join(notice.message for notice in found.notices)
 
@@ -98,7 +116,11 @@ def _made_by(inspected: Inspected) -> str:
         return "not known: there is text that Limner does not understand"
     said = PROGRAMS[source]
     if source == "limner":
-        return said if inspected.found.record is not None else f"{said}, says its A1111 text; the Record is gone"
+        return (
+            said
+            if inspected.found.brief is not None or inspected.found.record is not None
+            else f"{said}, says its A1111 text; the Record is gone"
+        )
     return f"{said} (says the file)"
 
 
@@ -118,6 +140,7 @@ def _short(text: str) -> str:
 
 def _as_json(inspected: Inspected) -> dict[str, object]:
     found = inspected.found
+    record = found.record or inspected.kept
     return {
         "path": str(inspected.path),
         "format": inspected.format,
@@ -128,8 +151,10 @@ def _as_json(inspected: Inspected) -> dict[str, object]:
         "pixels": inspected.pixels,
         "record_consistent": inspected.consistent,
         "marked_as_generated": inspected.marked,
+        "marks": inspect_marks.as_json(inspected.marks),
         "fields": dict(found.fields),
-        "record": None if found.record is None else found.record.model_dump(mode="json", by_alias=True),
+        "record": None if record is None else record.model_dump(mode="json", by_alias=True),
+        "brief": None if found.brief is None else found.brief.model_dump(mode="json", by_alias=True),
         "texts": dict(found.raw),
         "notices": [notice.model_dump() for notice in found.notices],
     }

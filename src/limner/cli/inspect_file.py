@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from limner.cli.inspect_marks import Marks, look_at_marks
 from limner.cli.inspect_record import consistent
+from limner.config import Settings
 from limner.errors import UnreadablePicture
 from limner.library.embed import DIGITAL_SOURCE
-from limner.library.files import decode, opened, pixel_hash
+from limner.library.files import decode, format_name, opened, pixel_hash
 from limner.library.metadata import Found, of_image
+from limner.types import Brief, Record
 
 if TYPE_CHECKING:
-    from limner.types import Pixels, Record
+    from limner.types import Pixels
 
 State = Literal["intact", "altered", "lossy", "damaged"]
 _LOSSLESS = "png"
@@ -24,7 +27,7 @@ class Inspected:
     """``pixels`` compares the file with its Record: ``None`` without one; "lossy" where the format cannot tell.
 
     ``consistent``: the Record's hashes are those of its own contents. ``marked``: the IPTC source type is there.
-    Sizes in pixels and bytes.
+    ``kept`` is the library's Record, where the file has none of its own. Sizes in pixels and bytes.
     """
 
     path: Path
@@ -36,6 +39,8 @@ class Inspected:
     pixels: State | None
     consistent: bool | None
     marked: bool
+    marks: Marks
+    kept: Record | None = None
 
 
 def look(path: Path) -> Inspected:
@@ -46,6 +51,9 @@ def look(path: Path) -> Inspected:
     with opened(path) as image:
         found = of_image(image)
         format, (width, height) = str(image.format).lower(), image.size
+        kind, frames = format_name(image), int(getattr(image, "n_frames", 1))
+    pixels = _decoded(path)
+    marks = look_at_marks(path, kind, found, pixels, Settings.load(), frames)
     return Inspected(
         path=path,
         format=format,
@@ -53,23 +61,26 @@ def look(path: Path) -> Inspected:
         height=height,
         bytes=path.stat().st_size,
         found=found,
-        pixels=_pixels(path, format, found.record),
+        pixels="damaged" if pixels is None else _compared(pixels, format, found.record or found.brief),
         consistent=None if found.record is None else consistent(found.record),
         marked=any(DIGITAL_SOURCE in text for text in found.raw.values()),
+        marks=marks,
     )
 
 
-def _pixels(path: Path, format: str, record: Record | None) -> State | None:
+def _decoded(path: Path) -> Pixels | None:
     try:
-        pixels = decode(path)
+        return decode(path)
     except UnreadablePicture:
-        return "damaged"
-    return None if record is None else _compared(pixels, format, record)
+        return None
 
 
-def _compared(pixels: Pixels, format: str, record: Record) -> State:
+def _compared(pixels: Pixels, format: str, told: Record | Brief | None) -> State | None:
     """Lossy formats never give the same pixels back, but another size is always an alteration."""
-    if pixel_hash(pixels) == record.pixel_hash:
+    if told is None:
+        return None
+    marked = () if told.watermark is None else (told.watermark.pixel_hash,)
+    if pixel_hash(pixels) in (told.pixel_hash, *marked):
         return "intact"
-    width, height = record.recipe.finished
-    return "altered" if format == _LOSSLESS or pixels.shape[:2] != (height, width) else "lossy"
+    resized = isinstance(told, Record) and pixels.shape[1::-1] != told.recipe.finished
+    return "altered" if format == _LOSSLESS or resized else "lossy"

@@ -177,10 +177,13 @@ class Importer:
         be compared but whose Record it carries?"""
         if self._rows("pixel_hash = ? AND prompt = ? LIMIT 1", entry.pixel_hash, entry.prompt):
             return True
+        same = "image_key = ? AND pixel_hash = ? LIMIT 1"
+        if entry.image_key is not None and self._rows(same, entry.image_key, entry.pixel_hash):
+            return True  # its words were kept out of the file
         record = entry.record
         if record is None or entry.format == "png" or (entry.width, entry.height) != _size(record):
             return False
-        return bool(self._rows("image_key = ? AND pixel_hash = ? LIMIT 1", record.image_key, record.pixel_hash))
+        return bool(self._rows(same, record.image_key, record.pixel_hash))
 
     def _rows(self, where: str, *values: str) -> list[Row]:
         return self._database.query(f"SELECT {', '.join(_CONTENT)} FROM pictures WHERE {where}", values)
@@ -209,7 +212,10 @@ def read_entry(path: Path, name: str, *, created: str, ours: bool = False) -> En
         width, height = image.size if shown is None else (shown.shape[1], shown.shape[0])
         format = format_name(image)
     true_hash = None if shown is None else pixel_hash(shown)
-    claimed = None if record is None else record.pixel_hash
+    told = record or found.brief
+    claimed = None if told is None else told.pixel_hash
+    if told is not None and told.watermark is not None and true_hash == told.watermark.pixel_hash:
+        true_hash = told.pixel_hash  # the Record vouches for the marked pixels: it is the picture as it was drawn
     fields = dict(found.fields) if record is None else fields_of(record)
     seed = fields.get("seed")
     return Entry(
@@ -218,13 +224,13 @@ def read_entry(path: Path, name: str, *, created: str, ours: bool = False) -> En
         record=record,
         fields=fields,
         source=found.source,
-        created=created if record is None else record.created,
+        created=created if told is None else told.created,
         rating=None,
         width=width,
         height=height,
         format=format,
         pixel_hash=true_hash or claimed or "",
-        image_key=record.image_key if record is not None and true_hash in (None, claimed) else None,
+        image_key=told.image_key if told is not None and true_hash in (None, claimed) else None,
         prompt=_words(found, "prompt"),
         negative=_words(found, "negative"),
         model=_words(found, "model"),

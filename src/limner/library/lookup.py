@@ -75,10 +75,11 @@ class Lookup:
                 f"there is no file {path}", hint="check the path, or give a picture's id (limner gallery)"
             )
         try:
-            record = read(resolved).record
+            told = read(resolved)
         except LimnerError as error:
             raise PictureNotFound(f"{path} is not in the library: {error.message}", hint=error.hint) from error
         where = "image_key = ? AND pixel_hash = ? ORDER BY n DESC"
+        record = told.record or told.brief
         if record is not None and (found := self._where(where, record.image_key, record.pixel_hash)):
             return found[0]
         raise PictureNotFound(f"{path} is not in the library", hint=f"limner gallery import {path.parent} takes it up")

@@ -13,6 +13,7 @@ from limner.engine.ticket import Ticket
 from limner.errors import Cancelled as CancelledError
 from limner.errors import GenerationError, LimnerError, Refused
 from limner.image import Image
+from limner.marking import TOLD
 from limner.session.looking import BLURRED, UNCHECKED
 from limner.types import Cancelled, Done, Drawn, Event, Failed, Made, Notice, Plan, Queued, Warned
 
@@ -170,4 +171,5 @@ class Generation:
             return
         self.images.append(image)
         yield from (Warned(notice, index) for notice in image.record.checks if notice.code in (BLURRED, UNCHECKED))
+        yield from (Warned(notice, index) for notice in image.record.notices if notice.code in TOLD)
         yield Made(index, image)

@@ -65,7 +65,7 @@ def compare(before: Pixels, record: Record, after: Image, *, lossless: bool) -> 
     """
     reasons = differences(record, after.record)
     redrawn = record.pixel_hash == after.record.pixel_hash
-    if lossless and record.marks != "full" and pixel_hash(before) != record.pixel_hash:
+    if lossless and pixel_hash(before) not in kept_hashes(record):
         reasons = (*reasons, "the file's pixels were changed since it was made: they are not those of its Record")
     elif redrawn:
         note = () if lossless else ("compared by the Record: this file format does not keep pixels exactly",)
@@ -75,6 +75,12 @@ def compare(before: Pixels, record: Record, after: Image, *, lossless: bool) -> 
     gap = np.abs(before.astype(np.int16) - after.pixels.astype(np.int16))
     mean = float(gap.mean())
     return Replay("near" if mean <= NEAR else "different", round(mean, 3), int(gap.max()), reasons, after)
+
+
+def kept_hashes(record: Record) -> frozenset[str]:
+    """Hashes of the pixels that a lossless file with this Record may hold: as they were drawn, or with its watermark."""
+    marked = () if record.watermark is None else (record.watermark.pixel_hash,)
+    return frozenset((record.pixel_hash, *marked))
 
 
 def compare_foreign(before: Pixels, restored: Restored, after: Image) -> Replay:
