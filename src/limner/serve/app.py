@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from limner import __version__
 from limner.errors import LimnerError
 from limner.serve.access import Access
+from limner.serve.doomed import Doomed
 from limner.serve.errors import Fault, fault_of, plain
 from limner.serve.limits import Limits
 from limner.serve.meters import Meters
@@ -28,6 +29,7 @@ from limner.serve.refusing import Word
 from limner.serve.security import Guard, Security
 from limner.serve.service import Service
 from limner.serve.shell import Dialect, Shell
+from limner.serve.thumbnails import Thumbnails
 
 log = logging.getLogger("limner.serve")
 
@@ -60,7 +62,13 @@ def create_app(service: Service, guard: Guard | None = None, *, grace: float = G
     ``guard`` says who may ask (this machine). ``grace``: seconds that a stop waits for what runs. Every error is
     answered in the shape of the dialect below whose prefix it was asked.
     """
-    shell = Shell(service, Meters(service), guard or Guard())
+    shell = Shell(
+        service,
+        Meters(service),
+        guard or Guard(),
+        Doomed(service.session.library),
+        Thumbnails(service.settings.cache_root / "thumbnails"),
+    )
     modules = [importlib.import_module(name) for name in ROUTERS if importlib.util.find_spec(name) is not None]
     dialects = [each for module in modules if isinstance(each := getattr(module, "dialect", None), Dialect)]
 
@@ -73,6 +81,7 @@ def create_app(service: Service, guard: Guard | None = None, *, grace: float = G
         finally:
             shell.close()
             counting.cancel()
+            await shell.doomed.close()
             await service.stop(grace)
 
     app = Application(

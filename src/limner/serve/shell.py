@@ -13,10 +13,12 @@ from limner.errors import Cancelled
 from limner.serve.service import Draining, Service
 
 if TYPE_CHECKING:
+    from limner.serve.doomed import Doomed
     from limner.serve.errors import Worded
     from limner.serve.jobs import Job, Tiding
     from limner.serve.meters import Meters
     from limner.serve.security import Guard
+    from limner.serve.thumbnails import Thumbnails
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Shell:
     service: Service
     meters: Meters
     guard: Guard
+    doomed: Doomed
+    thumbnails: Thumbnails
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
     def close(self) -> None:

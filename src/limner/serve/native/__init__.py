@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from limner.serve.native import events, jobs
+from limner.serve.native import events, inputs, jobs, pictures
 from limner.serve.native.answers import FAULTS
 
 router = APIRouter(prefix="/api/v1", responses=FAULTS)
-for _each in (jobs, events):
+for _each in (jobs, events, pictures, inputs):
     router.include_router(_each.router)
