@@ -17,45 +17,42 @@ PEOPLE = Telling()
 
 
 def test_once_for_each_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tell_once(SDXL, "sdxl", tmp_path, PEOPLE)
+    tell_once(SDXL, tmp_path, PEOPLE)
     first = capsys.readouterr()
     assert first.out == ""
     for words in ("sdxl is under OpenRAIL++-M", "harmful uses", "https://huggingface.co/stabilityai"):
         assert words in first.err
-    tell_once(SDXL, "sd-xl", tmp_path, PEOPLE)
-    assert capsys.readouterr().err == "", "another name of the same model"
-    tell_once(Catalog.load().get("sd-turbo"), "sd-turbo", tmp_path, PEOPLE)
+    tell_once(SDXL, tmp_path, PEOPLE)
+    assert capsys.readouterr().err == ""
+    tell_once(Catalog.load().get("sd-turbo"), tmp_path, PEOPLE)
     assert "stability.ai/license" in capsys.readouterr().err
-    tell_once(SDXL.model_copy(update={"restrictions": "not for sale"}), "sdxl", tmp_path, PEOPLE)
+    tell_once(SDXL.model_copy(update={"restrictions": "not for sale"}), tmp_path, PEOPLE)
     assert "not for sale" in capsys.readouterr().err, "terms that changed are told again"
 
 
 def test_quiet_leaves_it_for_the_next_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tell_once(SDXL, "sdxl", tmp_path, Telling(quiet=True))
+    tell_once(SDXL, tmp_path, Telling(quiet=True))
     assert capsys.readouterr() == ("", "")
-    tell_once(SDXL, "sdxl", tmp_path, Telling(json=True))
+    tell_once(SDXL, tmp_path, Telling(json=True))
     found = json.loads(capsys.readouterr().err)
     assert found["notice"]["code"] == "licence"
-    tell_once(SDXL, "sdxl", tmp_path, PEOPLE)
+    tell_once(SDXL, tmp_path, PEOPLE)
     assert capsys.readouterr().err == ""
 
 
 def test_what_cannot_be_remembered_is_told_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("x", "utf-8")
     for _ in range(2):
-        tell_once(SDXL, "sdxl", tmp_path / "file", PEOPLE)
+        tell_once(SDXL, tmp_path / "file", PEOPLE)
         assert "sdxl" in capsys.readouterr().err
     (tmp_path / TOLD).write_text("[not json", "utf-8")
-    tell_once(SDXL, "sdxl", tmp_path, PEOPLE)
+    tell_once(SDXL, tmp_path, PEOPLE)
     assert "sdxl" in capsys.readouterr().err
 
 
-def test_only_what_asks_for_something_is_told(tmp_path: Path) -> None:
+def test_only_what_asks_for_something_is_told() -> None:
     for card in Catalog.load().cards:
-        assert (terms(card, card.name) is None) is not (bool(card.restrictions) or bool(card.gated)), card.name
-    assert terms(None, "somebody/something") is not None
-    assert terms(None, str(tmp_path)) is None
-    assert terms(None, "model.safetensors") is None
+        assert (terms(card) is None) is not (bool(card.restrictions) or bool(card.gated)), card.name
 
 
 def test_the_first_drawing_tells_before_it_fetches(tmp_path: Path) -> None:

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 def fetch(session: Session, model: str | None, telling: Telling) -> None:
     """Have the files of ``model`` (unset: the default one) on this machine. Raises ``ModelError``, ``UnknownName``.
 
-    Its licence's restrictions are told first, once. Planning would fetch them too, but silently; here it is seen, and planning finds them.
+    What its licence asks for is told first, once. Planning would fetch the files too, but silently; here it is seen,
+    and planning finds them.
     """
     name = model or str(session.settings.value("model").value or "pocket")
     card = session.catalog.find(name)
     if card is not None and card.built_in:
         return
-    tell_once(card, name, session.settings.data, telling)
+    if card is not None:
+        tell_once(card, session.settings.data, telling)
     from limner.models.resolving.resolve import resolve
 
     with reporting(name, telling) as report:
