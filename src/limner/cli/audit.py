@@ -10,6 +10,8 @@ import click
 from limner.errors import UnknownName
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "log": ("limner.cli.audit_log", "refusals, and sessions below the usual protection"),
+    "verify": ("limner.cli.audit_verify", "whether a line of the log was changed or removed"),
     "bias": ("limner.cli.audit_bias", "who a model draws when nobody said who"),
 }
 
@@ -34,4 +36,4 @@ class Audits(click.Group):
 
 @click.group("audit", cls=Audits)
 def command() -> None:
-    """Looking back: what a model does, counted."""
+    """Looking back: what was refused, and what a model does, counted."""

@@ -35,7 +35,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "solvers": ("limner.cli.solvers", "list the ways of removing noise"),
     "metrics": ("limner.cli.metrics", "list scorers, fetch their weights, check them against published numbers"),
     "safety": ("limner.cli.safety", "image checkers: list them, fetch them, try them on pictures"),
-    "audit": ("limner.cli.audit", "count who a model draws when nobody said who"),
+    "audit": ("limner.cli.audit", "what was refused; who a model draws when nobody said who"),
     "models": ("limner.cli.models", "list, fetch, check, link, lock and remove models"),
     "doctor": ("limner.cli.doctor", "hardware, libraries, disk; what will run here and how"),
     "config": ("limner.cli.config", "settings, and where each comes from"),

@@ -9,7 +9,7 @@ import annotated_types
 import click
 from pydantic.fields import FieldInfo
 
-from limner.types import Request, parse_size
+from limner.types import Request, SafetyLevel, parse_size
 
 Decorated = TypeVar("Decorated", bound=Callable[..., object])
 Values: TypeAlias = Mapping[str, object]
@@ -78,9 +78,27 @@ def request_options(*, without: Iterable[str] = ()) -> Callable[[Decorated], Dec
                 command = click.option("--size", metavar="WxH", help=_size_help())(_option(flag, left_out)(command))
             else:
                 command = _option(flag, left_out)(command)
-        return command
+        return safety_option(command)
 
     return decorate
+
+
+def _at_level(context: click.Context, _parameter: click.Parameter, level: str | None) -> None:
+    """All settings that the command loads have the level."""
+    if level is not None:
+        from limner.config import by_flag
+
+        context.with_resource(by_flag(level=level))
+
+
+safety_option = click.option(
+    "--safety",
+    type=click.Choice(get_args(SafetyLevel)),
+    expose_value=False,
+    callback=_at_level,
+    help="what is refused; default standard (docs/safety.md)",
+)
+"""``--safety LEVEL``: needs no parameter of the command."""
 
 
 class Drawing(click.Command):

@@ -144,6 +144,7 @@ def _draw(run: Run, todo: Sequence[Item], follower: Follower, faults: Faults) ->
     with follower.watching():
         for item in todo:
             try:
+                session.review(item.request)
                 with follower.aside():
                     fetch(session, item.request.model, telling)
                 plans = run.resume(item.id, item.request)

@@ -1,4 +1,4 @@
-"""One character as plain as it gets: case, width, accents, ornaments and look-alikes away, nothing that is a letter lost.
+"""One character as plain as it gets: case, width, accents, ornaments and look-alikes away, and no letter lost.
 
 Unicode's own decompositions (NFKD) do most of it; what they leave alone (Latin letters of phonetics, squared letters,
 Cyrillic and Greek letters that look like Latin ones) stands in tables here, a choice from Unicode's confusables
@@ -14,7 +14,9 @@ from typing import Final
 _PLAIN: Final = str.maketrans(
     {
         **dict(zip("ᴀʙᴄᴅᴇꜰɢʜɪᴊᴋʟᴍɴᴏᴘʀꜱᴛᴜᴠᴡʏᴢ", "abcdefghijklmnoprstuvwyz", strict=True)),
-        **dict(zip("øłđħıŧƀɓƈɗɠɦɨɭɱɲŋɵƥɾʂƭʉʋɯʍʑɑɡɩɐɔəɛɟɥʞɹʇʌʎ", "oldhitbbcdghilmnnoprstuvmwzagiacaefhkrtvy", strict=True)),
+        **dict(
+            zip("øłđħıŧƀɓƈɗɠɦɨɭɱɲŋɵƥɾʂƭʉʋɯʍʑɑɡɩɐɔəɛɟɥʞɹʇʌʎ", "oldhitbbcdghilmnnoprstuvmwzagiacaefhkrtvy", strict=True)
+        ),
         "æ": "ae",
         "œ": "oe",
         "þ": "th",
@@ -63,4 +65,8 @@ def _once(character: str) -> str:
             return chr(ord("a") + ord(character) - start)
     wide = unicodedata.normalize("NFKD", character).casefold().translate(_PLAIN)
     kept = "".join(each for each in wide if each in _VOICED or unicodedata.category(each) not in ("Mn", "Me"))
-    return unicodedata.normalize("NFC", kept) if "\u3040" <= kept[:1] <= "\u30ff" or "\uac00" <= character <= "\ud7a3" else kept
+    return (
+        unicodedata.normalize("NFC", kept)
+        if "\u3040" <= kept[:1] <= "\u30ff" or "\uac00" <= character <= "\ud7a3"
+        else kept
+    )

@@ -1,7 +1,7 @@
 """The words of the policy, read from the files in ``lists``, and where they stand in a text.
 
-An entry is one word or several; ``stem*`` is any word that begins so, ``~2`` up to two words between. Entries in scripts
-that put no spaces between words (Chinese, Japanese, Korean) are found anywhere.
+An entry is one word or several; ``stem*`` is any word that begins so, ``~2`` up to two words between. Entries in
+scripts that put no spaces between words (Chinese, Japanese, Korean) are found anywhere.
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ class Lexicon:
             for start in range(len(form)):
                 for end in range(start + _SHORTEST_HIDDEN, min(len(form), start + 14) + 1):
                     whole = start == 0 and end == len(form)
-                    if (end - start > _SHORTEST_HIDDEN or whole or len(longest) <= 5) and form[start:end] in self.single:
+                    if (end - start > _SHORTEST_HIDDEN or whole or len(longest) <= 5) and form[
+                        start:end
+                    ] in self.single:
                         for concept in self.single[form[start:end]]:
                             yield Hit(concept, form[start:end], word.start, word.end)
 

@@ -11,6 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Final
 
 from limner.safety.folding import LOOKALIKES, fold
@@ -25,7 +26,9 @@ _TWICE: Final = re.compile(r"(.)\1+")
 _THRICE: Final = re.compile(r"(.)\1{2,}")
 _OTHER_SCRIPT: Final = re.compile(r"[\u0370-\u03ff\u0400-\u052f\u0530-\u058f]")
 _HALVES: Final = 3  # letters of the shorter half of a word that a space cuts in two
-_KEPT_DOUBLE: Final = frozenset({"rapped", "rapping", "annal", "annals", "annus", "penne", "lolli", "lollis", "lollies", "shotta"})  # innocent, and not so with one letter less
+_KEPT_DOUBLE: Final = frozenset(
+    {"rapped", "rapping", "annal", "annals", "annus", "penne", "lolli", "lollis", "lollies", "shotta"}
+)  # innocent, and not so with one letter less
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ def _joined(text: str, words: tuple[Word, ...]) -> list[Word]:
             whole = match[0] if pattern is _DISGUISED else re.sub(r"[\W_]+", "", match[0])
             if len(whole) > 2:
                 found.append(Word(forms(whole), match.start(), match.end(), spelt))
-    for first, second in zip(words, words[1:], strict=False):
+    for first, second in pairwise(words):
         sizes = sorted((first.end - first.start, second.end - second.start))
         if sizes[0] <= _HALVES and sum(sizes) >= 4 and text[first.end : second.start].isspace():
             found.append(Word((first.forms[0] + second.forms[0], "+"), first.start, second.end))

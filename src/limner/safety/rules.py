@@ -1,8 +1,8 @@
 """The rules: which words, in which company, are of which category.
 
 Two are absolute, on every level and in every context: sexual content with minors, and sexual content of a real person.
-The rest depend on the level, and on what stands beside: anatomy in medicine, nudity in the history of art, a massacre in
-a painting by Goya, a swastika in a museum.
+The rest depend on the level, and on what stands beside: anatomy in medicine, nudity in the history of art, a massacre
+in a painting by Goya, a swastika in a museum.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from limner.safety.rules_person import real_persons
 from limner.safety.signals import Signal, Signals
 from limner.types import SafetyLevel
 
-Category = Literal[
-    "sexual_minors", "sexual_real_person", "sexual", "violence_graphic", "self_harm", "hate", "illegal"
-]
+Category = Literal["sexual_minors", "sexual_real_person", "sexual", "violence_graphic", "self_harm", "hate", "illegal"]
 ABSOLUTE: Final = frozenset({"sexual_minors", "sexual_real_person"})
 BLOCKED: Final[dict[SafetyLevel, frozenset[str]]] = {
     "strict": ABSOLUTE | {"sexual", "violence_graphic", "self_harm", "hate", "illegal"},
@@ -62,7 +60,11 @@ def minors(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
     strong = found.of("minor")
     weak, weaker = found.of("minor_weak"), found.of("minor_weaker")
     if found.of("no_adulthood"):
-        strong, weak, weaker = [*strong, *weak, *weaker, *found.of("no_adulthood")] if _person(found) else strong, [], []
+        strong, weak, weaker = (
+            [*strong, *weak, *weaker, *found.of("no_adulthood")] if _person(found) else strong,
+            [],
+            [],
+        )
     if strong and (sexual or suggestive):
         yield Finding("sexual_minors", "minors.sexual", (strong[0], (sexual or suggestive)[0]), passes)
     elif weaker and (sexual or suggestive):

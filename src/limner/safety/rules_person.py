@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
 from limner.safety.lexicon import Hit, names
@@ -12,7 +13,9 @@ from limner.safety.signals import Signal, Signals
 
 _HANDLE: Final = re.compile(r"(?<![\w.])@[A-Za-z][\w.]{2,29}")
 _AUTHOR: Final = frozenset({"by", "after", "artist", "photographer", "painter", "sculptor"})
-_NOT_SURNAMES: Final = frozenset("and in on at the of with as is was from to for nude naked by or".split())
+_NOT_SURNAMES: Final = frozenset(
+    ["and", "in", "on", "at", "the", "of", "with", "as", "is", "was", "from", "to", "for", "nude", "naked", "by", "or"]
+)
 
 
 def real_persons(found: Signals) -> list[Signal]:
@@ -25,7 +28,7 @@ def _named(where: str, text: Normal, hits: tuple[Hit, ...]) -> Iterator[Signal]:
     taken = [(hit.start, hit.end) for hit in hits if hit.concept in ("artists", "made_up")]
     listed = {hit.first for hit in hits if hit.first == hit.last and hit.concept not in ("person", "minor_weak")}
     given, surnames = names("given"), names("surnames")
-    for place, (first, second) in enumerate(zip(text.words, text.words[1:], strict=False)):
+    for place, (first, second) in enumerate(pairwise(text.words)):
         if first.forms[0] not in given or not text.text[first.end : second.start].isspace():
             continue
         if any(start < second.end and first.start < end for start, end in taken):

@@ -102,7 +102,11 @@ def _weighed(text: str, said: Said, *, below_zero: bool) -> list[str]:
     reading = Reading(webui=said.webui)
     for stage in reading.stages(text, max(1, min(said.steps or 30, 200)))[:_STAGES]:
         pieces = reading.pieces(stage.text)
-        words = [" " if isinstance(p, Break) else p.text for p in pieces if isinstance(p, Break) or _below(p.weight) is below_zero]
+        words = [
+            " " if isinstance(p, Break) else p.text
+            for p in pieces
+            if isinstance(p, Break) or _below(p.weight) is below_zero
+        ]
         found[("," if below_zero else "").join(words)] = None
     return [text for text in found if text.strip()]
 

@@ -12,10 +12,29 @@ from limner.safety.lexicon import Hit, hits
 from limner.safety.normalise import Normal, Word, normalise
 from limner.safety.said import Said, Text, drawn, kept_out
 
-_UNITS: Final = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+_UNITS: Final = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
 _NUMBERS: Final = {word: k for k, word in enumerate(_UNITS)}
 _N: Final = r"(?<!\w)(\d{1,3}|" + "|".join(_UNITS) + r")"
 _AGE: Final = re.compile(
@@ -26,9 +45,54 @@ _AGE: Final = re.compile(
 _GRADE: Final = re.compile(r"(?<!\w)(?:[1-9]|1[0-2])(?:st|nd|rd|th)[\s-]grad(?:e|er|ers)\b")
 _ADULT_AGE: Final = 18
 _NEAR: Final = 3  # words between an age and the person it is said of
-_NEGATABLE: Final = frozenset({"explicit", "anatomy", "nudity", "suggestive", "gore", "self_harm", "blood_mild", "hate"})
-_GIRLS: Final = frozenset({"girl", "girls", "1girl", "2girls", "3girls", "6girls", "multiple girls", "girlie", "girly", "madchen", "fille", "filles", "ragazza", "ragazze", "garota", "garotas", "muchacha", "muchachas", "mademoiselle", "lass", "lassie", "damsel", "maiden", "young lady"})
-_COVERED: Final = frozenset({"LATIN", "CYRILLIC", "CJK", "HIRAGANA", "KATAKANA", "FULLWIDTH", "HALFWIDTH", "FEMININE", "MASCULINE", "MODIFIER", "MICRO", "KANGXI", "IDEOGRAPHIC"})
+_NEGATABLE: Final = frozenset(
+    {"explicit", "anatomy", "nudity", "suggestive", "gore", "self_harm", "blood_mild", "hate"}
+)
+_GIRLS: Final = frozenset(
+    {
+        "girl",
+        "girls",
+        "1girl",
+        "2girls",
+        "3girls",
+        "6girls",
+        "multiple girls",
+        "girlie",
+        "girly",
+        "madchen",
+        "fille",
+        "filles",
+        "ragazza",
+        "ragazze",
+        "garota",
+        "garotas",
+        "muchacha",
+        "muchachas",
+        "mademoiselle",
+        "lass",
+        "lassie",
+        "damsel",
+        "maiden",
+        "young lady",
+    }
+)
+_COVERED: Final = frozenset(
+    {
+        "LATIN",
+        "CYRILLIC",
+        "CJK",
+        "HIRAGANA",
+        "KATAKANA",
+        "FULLWIDTH",
+        "HALFWIDTH",
+        "FEMININE",
+        "MASCULINE",
+        "MODIFIER",
+        "MICRO",
+        "KANGXI",
+        "IDEOGRAPHIC",
+    }
+)
 _FEW: Final = 3  # letters of a script that are no language yet: a formula, an ornament
 
 

@@ -34,9 +34,10 @@ from limner.models.machine import probe
 from limner.models.resolving.resolve import pinned, resolve
 from limner.models.upscaling.family import Upscaling
 from limner.prompts.expand import Wildcards
-from limner.prompts.styles import Style, builtin_styles, load_styles
+from limner.prompts.styles import Style, apply, builtin_styles, choose, load_styles
 from limner.sampling.catalog import A1111_NAMES
 from limner.session.adapting import files_of
+from limner.session.auditing import Auditing
 from limner.session.checking import Checking
 from limner.session.estimating import estimated, foreseen, learn, with_memory
 from limner.session.foreign import Restored, restore
@@ -61,9 +62,10 @@ class Session:
     """Plans, draws, checks, stores.
 
     ``keep=False`` writes nothing to the library. ``offline`` forbids the network for this session. ``scored=False``
-    leaves new pictures unscored, whatever the settings say. ``marks`` (full, metadata, none) and ``metadata`` (full,
-    minimal) say what pictures' files carry, before what the settings say. A session keeps its models loaded: make one
-    and use it often; ``close`` it, or use it in a ``with``. Raises ``ConfigError``.
+    leaves new pictures unscored, whatever the settings say. ``safety`` (strict, standard, adult) is what is refused,
+    ``marks`` (full, metadata, none) and ``metadata`` (full, minimal) say what pictures' files carry, before what the
+    settings say. A session keeps its models loaded: make one and use it often; ``close`` it, or use it in a ``with``.
+    Raises ``ConfigError``.
     """
 
     def __init__(
@@ -75,10 +77,12 @@ class Session:
         offline: bool | None = None,
         batching: str = "alone",
         scored: bool = True,
+        safety: str | None = None,
         marks: str | None = None,
         metadata: str | None = None,
     ) -> None:
-        self.settings = (settings or Settings.load()).protected("Session", marks=marks, metadata=metadata)
+        loaded = settings or Settings.load()
+        self.settings = loaded.protected("Session", level=safety, marks=marks, metadata=metadata)
         self.keep = keep
         self.offline = self.settings.offline if offline is None else offline
         self._batching = batching
@@ -183,15 +187,23 @@ class Session:
         self, picture: str | Path, upscaler: str, *, parent: str | None = None, device: str | None = None
     ) -> Plan:
         """The Plan that enlarges a picture's file by ``upscaler``, ``NAME`` or ``NAME:FACTOR``. Raises
-        ``InvalidRequest``, ``ModelError``, ``LibraryError``."""
+        ``InvalidRequest``, ``ModelError``, ``LibraryError``, ``Refused``."""
         found = read(Path(picture)).record
         words = Path(picture).stem if found is None else found.prompt
         request = self.request(words, init=Path(picture), upscale=upscaler, device=device)
-        return plan_upscaling(request, self.settings, self._means.machine, self._means.extras, parent)
+        plan = plan_upscaling(request, self.settings, self._means.machine, self._means.extras, parent)
+        return plan if found is None else self._checking.words(plan)  # a file's name is no request
 
     def precheck(self, request: Request) -> None:
-        """Refuse what needs no file of the model to be refused. Raises ``UnsupportedField``."""
+        """Refuse what needs no file of the model to be refused. Raises ``UnsupportedField``, ``Refused``."""
+        self.review(request)
         precheck(request, self._means)
+
+    def review(self, request: Request) -> None:
+        """Refuse a Request whose words, styles included, the policy forbids, before anything is fetched. ``plan`` does
+        so again, wildcards expanded. Raises ``Refused``, ``UnknownName``."""
+        styles = choose(request.styles, self.styles)
+        self._checking.request(request, *apply(styles, request.prompt, request.negative or ""))
 
     def generate(
         self, request: Request, *, previews: bool = False, literal: bool = False, parent: str | None = None
@@ -204,13 +216,19 @@ class Session:
 
         Raises ``ConfigError`` where the settings name scorers or checkers that are not to be had, ``Refused`` where the
         level wants pictures to be looked at and nothing here can."""
-        self._files.submit(self._keeping.warm)
-        planned = tuple(self._checking.looking.admitted(plan) for plan in planned)
+        with contextlib.suppress(RuntimeError):  # closed, which drawing will say
+            self._files.submit(self._keeping.warm)
+        planned = tuple(self._admitted(plan) for plan in planned)
         previews = previews and not any(self._checking.looking.withheld(plan) for plan in planned)
         if self._new is None:
             return Generation(planned, self._backend, self._finish, previews=previews)
         self._new.check()
         return Generation(planned, self._backend, self._finish, previews=previews, settle=self._new.settle)
+
+    def _admitted(self, plan: Plan) -> Plan:
+        """A Plan, which may be another session's, at this session's level. Raises ``Refused``, ``ConfigError``."""
+        drawn = plan.recipe.family != Upscaling.name  # enlarging reads no words
+        return self._checking.looking.admitted(self._checking.words(plan) if drawn else plan)
 
     def draw(self, prompt: str, **fields: object) -> Image:
         """One picture, now: ``fields`` are the Request's but ``n``; ``init`` and ``mask`` may be paths. Raises any
@@ -320,7 +338,8 @@ class Session:
     def _planned_again(self, record: Record) -> tuple[Plan, ...]:
         if record.recipe.family == Upscaling.name:
             extras, pinned = self._means.extras, record.adapters
-            return (plan_upscaling(record.request, self.settings, self._means.machine, extras, pinned=pinned),)
+            plan = plan_upscaling(record.request, self.settings, self._means.machine, extras, pinned=pinned)
+            return (self._checking.words(plan),)
         asked = request_of(record)
         # A picture comes from anywhere, and names any repo: nothing is fetched on its word.
         means = replace(self._means, offline=True)
@@ -346,7 +365,8 @@ class Session:
         return record_of(picture, self.file_of(picture), self._library_here())
 
     @cached_property
-    def _marking(self) -> Marking:
+    def marking(self) -> Marking:
+        """What writes this session's pictures into files."""
         return Marking.of(self.settings, offline=self.offline)
 
     def _start_picture(self, request: Request) -> Path | None:
@@ -355,12 +375,13 @@ class Session:
 
     @cached_property
     def _checking(self) -> Checking:
-        return Checking(self.settings.protection, looking_of(self.settings, self._backend, self.catalog))
+        looking = looking_of(self.settings, self._backend, self.catalog)
+        return Checking(self.settings.protection, looking, Auditing(self.settings))
 
     @cached_property
     def _keeping(self) -> Keeping:
         library = self.library if self.keep else None
-        return Keeping(self.settings.protection, self._checking, library, self._marking, self._start_picture)
+        return Keeping(self.settings.protection, self._checking, library, self.marking, self._start_picture)
 
     def _locate(self, plan: Plan) -> tuple[Family, Files]:
         """The family and files of a Plan, also of one that another session made."""
