@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -95,6 +95,20 @@ class Marking:
             message = f"saved without a signed manifest (C2PA): {error.message}"
             record = _noted(record, (Notice(code=NOT_SIGNED, message=message),))
             return Marked(_encoded(shown, record, format, quality), record)
+
+    def composed(self, data: bytes, format: Format, records: Sequence[Record]) -> tuple[bytes, tuple[Notice, ...]]:
+        """A file put together of several pictures (a strip, an animation), signed as such; what could not be done."""
+        if all(record.marks == "none" for record in records):
+            return data, ()
+        picture: dict[str, JSON] = {"frames": [record.image_key for record in records]}
+        claim = Claim(records[0].source, records[-1].created, picture)
+        try:
+            notices = self.signing.prepare()
+            signed, late = self.signing.sign(data, format, claim)
+        except SigningError as error:
+            message = f"saved without a signed manifest (C2PA): {error.message}"
+            return data, (Notice(code=NOT_SIGNED, message=message),)
+        return signed, (*notices, *late)
 
 
 def claim_of(record: Record, parent: Parent | None = None) -> Claim:

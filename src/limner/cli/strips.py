@@ -24,8 +24,9 @@ XMP = (
 )
 
 
-def strip(pictures: Sequence[Pixels]) -> bytes:
-    """PNG bytes of pictures of one size (H x W x 3 uint8), side by side, in rows of at most 8192 pixels."""
+def strip(pictures: Sequence[Pixels], *, marked: bool = True) -> bytes:
+    """PNG bytes of pictures of one size (H x W x 3 uint8), side by side, in rows of at most 8192 pixels; ``marked``
+    with the source type."""
     height, width = pictures[0].shape[:2]
     columns = min(len(pictures), max(1, WIDEST // width))
     rows = -(-len(pictures) // columns)
@@ -34,18 +35,19 @@ def strip(pictures: Sequence[Pixels]) -> bytes:
         y, x = k // columns * height, k % columns * width
         sheet[y : y + height, x : x + width] = pixels
     chunks = PngInfo()
-    chunks.add_itxt("XML:com.adobe.xmp", XMP)
+    if marked:
+        chunks.add_itxt("XML:com.adobe.xmp", XMP)
     out = BytesIO()
     Image.fromarray(sheet).save(out, "PNG", pnginfo=chunks)
     return out.getvalue()
 
 
-def animation(pictures: Sequence[Pixels], *, milliseconds: int = FRAME_MS) -> bytes:
+def animation(pictures: Sequence[Pixels], *, milliseconds: int = FRAME_MS, marked: bool = True) -> bytes:
     """Animated WebP bytes, there and back, for ever. ``milliseconds`` a frame, the two ends three times that."""
     frames = [Image.fromarray(pixels) for pixels in (*pictures, *reversed(pictures[1:-1]))]
     held = [milliseconds] * len(frames)
     held[0] = held[len(pictures) - 1] = 3 * milliseconds
     out = BytesIO()
     options = {"save_all": True, "append_images": frames[1:], "duration": held, "loop": 0, "quality": 90, "method": 2}
-    frames[0].save(out, "WEBP", xmp=XMP.encode(), **options)
+    frames[0].save(out, "WEBP", xmp=XMP.encode() if marked else b"", **options)
     return out.getvalue()

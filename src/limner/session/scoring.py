@@ -31,7 +31,7 @@ from limner.models.machine import probe
 from limner.session import scoring_domain
 from limner.session.scoring_answers import Piece, answer, asked, finite, flagged, worded
 from limner.session.scoring_embed import answers_of, embed_of
-from limner.session.scoring_subjects import Scorable, Subject, subjects
+from limner.session.scoring_subjects import Scorable, Subject, as_drawn, subjects
 from limner.types import Score
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ class Scoring:
                 failed.update({(first + k, name): error for name in names})
         scores: list[list[Score]] = [[] for _ in found]
         for metric in metrics:
-            keys = {k: _key(metric.card, hash_, piece.text) for k, (hash_, piece) in pieces.items()}
+            keys = {k: self._key(metric.card, found[k], hash_, piece.text) for k, (hash_, piece) in pieces.items()}
             answers = self._scored(metric, {key: (found[k].name, pieces[k][1]) for k, key in keys.items()})
             for k, key in keys.items():
                 answer = answers[key]
@@ -200,6 +200,14 @@ class Scoring:
                     scores[k].append(flagged(answer, [flag] if flag else []))
         self._store(found, scores)
         return scores
+
+    def _key(self, card: MetricCard, subject: Subject, pixels: str, text: str) -> ScoreKey:
+        """Under what a score is kept: the pixels that are scored. The library's own file of a picture that was scored
+        as it was drawn, before its watermark, has that score: the same picture is not two numbers."""
+        drawn = as_drawn(subject, pixels)
+        if drawn is not None and self.cache.score(key := _key(card, drawn, text)) is not None:
+            return key
+        return _key(card, pixels, text)
 
     def _scored(
         self, metric: Metric, wanted: Mapping[ScoreKey, tuple[str, Piece]]

@@ -46,6 +46,15 @@ def subjects(images: Sequence[Scorable], library: Callable[[], Library | None]) 
     return [_subject(image, place, library) for place, image in enumerate(images, 1)]
 
 
+def as_drawn(subject: Subject, pixels: str) -> str | None:
+    """The hash of a library picture's pixels as they were drawn, where ``pixels`` is that of its file with the
+    watermark. A file from elsewhere is only what it is: anybody can write a Record into it."""
+    record = subject.record
+    if subject.id is None or record is None or record.watermark is None or record.watermark.pixel_hash != pixels:
+        return None
+    return record.pixel_hash
+
+
 def _subject(image: Scorable, place: int, library: Callable[[], Library | None]) -> Subject:
     if isinstance(image, Subject):
         return image
