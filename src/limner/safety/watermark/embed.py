@@ -29,7 +29,8 @@ from limner.types.base import Pixels
 SMALLEST = 64
 """Pixels. A picture with a shorter side is not marked: in half a tile the lines are hardly to be told from chance."""
 LADDER = (0.45, 0.6, 0.8, 1.0)
-GENTLE = (0.3, 0.45)
+GENTLE = 0.45
+"""Of the strength on even ground that gentle marking keeps; in texture, which hides the mark, it keeps all."""
 CLEAR = 13.0
 """The pilots' score on the window after JPEG 55 that is asked for: 8.1 finds a mark, and the rest is for what else will
 happen to the picture. Scores end at 26."""
@@ -69,10 +70,12 @@ class Marked:
 def embed(pixels: Pixels, payload: int, *, gentle: bool = False, strength: float | None = None) -> Marked:
     """Mark ``pixels`` (height x width x 3, uint8) with ``payload`` (0 to 2**32 - 1).
 
-    The same picture and payload give the same bytes. ``gentle``: at most 0.45 of the full strength, for even backdrops
-    that are looked at closely; the mark is then found less surely after rescaling and strong compression. A picture
+    The same picture and payload give the same bytes. ``gentle``: at most 0.45 of the full strength on even ground, for
+    backdrops that are looked at closely; even pictures are then found less surely after strong compression. A picture
     with a side below ``SMALLEST`` comes back as it was, and ``why_not`` says so. ``strength``: this one and no other,
-    to make again what a Record tells of. Raises ``InvalidRequest`` for other pixels, payloads and strengths."""
+    to make again what a Record tells of (with the same ``gentle``). Raises ``InvalidRequest`` for other pixels,
+    payloads and strengths.
+    """
     checked(pixels)
     if not 0 <= payload < 1 << code.BITS:
         raise InvalidRequest(f"a watermark's payload is of {code.BITS} bits, not {payload}", field="payload")
@@ -82,9 +85,8 @@ def embed(pixels: Pixels, payload: int, *, gentle: bool = False, strength: float
     if min(height, width) < SMALLEST:
         why = f"{width}x{height} pixels are too few for a watermark: both sides need {SMALLEST}"
         return Marked(pixels.copy(), payload, 0.0, math.inf, 0.0, False, why)
-    overlay = _Overlay(pixels, payload)
-    ladder = (strength,) if strength is not None else GENTLE if gentle else LADDER
-    taken, score = _least(overlay, ladder)
+    overlay = _Overlay(pixels, payload, GENTLE if gentle else 1.0)
+    taken, score = _least(overlay, LADDER if strength is None else (strength,))
     marked = overlay.at(taken)
     found = max(score, 0 if score >= PRESENT else _score(overlay.window_at(taken))) >= PRESENT
     return Marked(marked, payload, taken, psnr(pixels, marked), score, found)
@@ -97,12 +99,14 @@ def psnr(before: Pixels, after: Pixels) -> float:
 
 
 class _Overlay:
-    """A picture and what is to be added to it at full strength."""
+    """A picture and what is to be added to it at full strength; ``even``: the share of it on even ground."""
 
-    def __init__(self, pixels: Pixels, payload: int) -> None:
+    def __init__(self, pixels: Pixels, payload: int, even: float) -> None:
         self.pixels = pixels
+        self.room = _ROOM * even
         self.base = channels(pixels)
-        planes = [_repeated(tile, by) for tile, by in zip(shipped_tiles(payload), strengths(self.base), strict=True)]
+        tiles = shipped_tiles(payload)
+        planes = [_repeated(tile, by) for tile, by in zip(tiles, strengths(self.base, even), strict=True)]
         self.added = mixed(*planes)
         power = sum(float(np.vdot(plane, plane)) for plane in self.added) / (3 * self.added[0].size)
         # rounded: a sum's last bits may differ between machines, the marked bytes may not
@@ -122,7 +126,7 @@ class _Overlay:
         return self._marked(self.pixels[rows, columns], part(self.base), part(self.added), strength)
 
     def _marked(self, pixels: Pixels, base: Sequence[Plane], added: Sequence[Plane], strength: float) -> Pixels:
-        room = np.float32(_ROOM * min(1.0, strength))
+        room = np.float32(self.room * strength)
         gain = strength * self.scale
         out = np.empty_like(pixels)
         while True:

@@ -17,15 +17,16 @@ _NEAR_LIMIT = 1.4
 _INSIDE = (2, 253)
 
 
-def strengths(rgb: Sequence[Plane]) -> tuple[Plane, Plane, Plane]:
-    """RMS strength of the mark's Y, Cb and Cr at each pixel, in steps of 1/255, for channels of 0 to 255."""
+def strengths(rgb: Sequence[Plane], even: float = 1.0) -> tuple[Plane, Plane, Plane]:
+    """RMS strength of the mark's Y, Cb and Cr at each pixel, in steps of 1/255, for channels of 0 to 255. ``even``: the
+    share of it that is kept where there is no texture."""
     texture = _texture(luma(rgb))
     red, green, blue = (_near_limit(channel) for channel in rgb)
     any_near = np.maximum(np.maximum(red, green), blue)
     return (
-        _strength(LUMA, texture) * any_near,
-        _strength(CB, texture) * blue,
-        _strength(CR, texture) * red,
+        _strength(LUMA, texture, even) * any_near,
+        _strength(CB, texture, even) * blue,
+        _strength(CR, texture, even) * red,
     )
 
 
@@ -38,9 +39,9 @@ def _texture(y: Plane) -> Plane:
     return mean_filter(least_filter(deviation, _WINDOW), _WINDOW)
 
 
-def _strength(band: Band, texture: Plane) -> Plane:
+def _strength(band: Band, texture: Plane, even: float) -> Plane:
     out: Plane = texture * np.float32(band.by_texture)
-    out += np.float32(band.flat)
+    out += np.float32(band.flat * even)
     return np.minimum(out, np.float32(band.most), out=out)
 
 
