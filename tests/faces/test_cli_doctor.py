@@ -132,7 +132,7 @@ def test_a_missing_and_an_old_library_are_broken(limner: Limner, monkeypatch: py
 
 
 def test_a_missing_built_in_model_is_broken(limner: Limner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("limner.cli.models_state.is_here", lambda card: False)
+    monkeypatch.setattr("limner.models.state.is_here", lambda card: False)
     broken(limner, "files of the built-in model pocket are missing", "install Limner again")
 
 

@@ -11,7 +11,6 @@ import pytest
 from limner.cli import drawing
 from limner.cli.drawing import Telling
 from limner.cli.firstscreen import first_screen
-from limner.cli.models_state import state
 from limner.cli.progress import Progress, Steps
 from limner.cli.targets import Target, slug
 from limner.errors import InvalidRequest, StorageError
@@ -20,6 +19,7 @@ from limner.library.metadata import read
 from limner.library.store import Library
 from limner.models.catalog import Catalog
 from limner.models.machine import Machine, gigabytes
+from limner.models.state import state
 from limner.types import Step
 from tests.faces.calling import Limner, assert_refused, limner_in
 from tests.faces.fake_drawing import FakeBackend, fake_drawing

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from limner.cli import models, models_show, models_state
+from limner.cli import models, models_show
+from limner.models import state as models_state
 from limner.models.catalog import Card, Catalog
 from limner.models.machine import Machine
 from tests.faces.calling import Limner, assert_refused, limner_in, said

@@ -12,7 +12,6 @@ from importlib import metadata
 from pathlib import Path
 
 from limner.cli.config import folders
-from limner.cli.models_state import State, state
 from limner.cli.sheet import size
 from limner.cli.targets import check_writable
 from limner.config import Settings
@@ -20,6 +19,7 @@ from limner.errors import LimnerError
 from limner.models.catalog import Catalog
 from limner.models.hub.cache import cache_folder
 from limner.models.machine import Chosen, Machine, choose_device, choose_dtype
+from limner.models.state import State, state
 
 OPTIONAL = {
     "textual-image": "real pixels in terminals that can show them",

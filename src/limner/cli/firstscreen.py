@@ -7,8 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner.cli.models_state import memory_needed
 from limner.models.machine import Machine, choose_device, choose_dtype, fits, gigabytes
+from limner.models.state import memory_needed
 
 if TYPE_CHECKING:
     from limner.models.catalog import Card, Catalog

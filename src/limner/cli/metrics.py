@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import click
 
 from limner import registry
 from limner.cli import metrics_pull, metrics_selftest, metrics_show
 from limner.cli.console import say, table, told
 from limner.cli.default_group import DefaultGroup
-from limner.cli.metrics_state import State, state, states
 from limner.cli.sheet import out_json, size
 from limner.errors import UnknownName
+from limner.evaluate.state import State, state, states
 
 
 @click.group("metrics", cls=DefaultGroup)
@@ -25,7 +27,7 @@ def command() -> None:
 @click.option("--json", "json_", is_flag=True, help="as JSON")
 def list_(*, fits: bool, only_here: bool, chosen_by: str | None, json_: bool) -> None:
     """List scorers (what "limner metrics" alone does), and which of them are no independent witnesses."""
-    found = states()
+    found = states(partial(say, warn=True))
     shown = [each for each in found if (not fits or each.fits) and (not only_here or each.missing is None)]
     if chosen_by is not None:
         if chosen_by not in registry.names("metrics"):

@@ -9,10 +9,10 @@ import click
 
 from limner import registry
 from limner.cli.console import say, told
-from limner.cli.metrics_state import made, package
 from limner.cli.sheet import count, out_json, size
 from limner.config import Settings
 from limner.errors import InvalidRequest
+from limner.evaluate.state import made, package
 
 if TYPE_CHECKING:
     from limner.models.hub.repo import Progress

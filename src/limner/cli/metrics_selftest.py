@@ -8,10 +8,10 @@ import click
 
 from limner import registry
 from limner.cli.console import say, table
-from limner.cli.metrics_state import made
 from limner.cli.sheet import out_json
 from limner.config import Settings
 from limner.errors import EvidenceError, ModelNotFound, UnknownName
+from limner.evaluate.state import made
 
 
 @click.command("selftest")
@@ -28,8 +28,8 @@ def command(names: tuple[str, ...], *, pictures: Path | None, json_: bool) -> No
 
     Without NAME: all scorers that fetch weights. Exits with 8 where a number differs, with 3 where none could be run.
     """
-    from limner.cli.metrics_state import package
     from limner.evaluate.selftest import remember, run
+    from limner.evaluate.state import package
 
     known = registry.names("metrics")
     for name in names:

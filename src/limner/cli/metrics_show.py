@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import click
 
-from limner.cli.metrics_state import State, state, states
+from limner.cli.console import say
 from limner.cli.sheet import out_json, sheet, size
 from limner.config import Settings
 from limner.evaluate.selftest import verified
+from limner.evaluate.state import State, state, states
 
 
 @click.command("show")
@@ -17,7 +19,7 @@ from limner.evaluate.selftest import verified
 @click.option("--json", "json_", is_flag=True, help="as JSON")
 def command(name: str, *, json_: bool) -> None:
     """What a scorer measures, on what it stands, what it may judge, and what it costs."""
-    found, others = state(name), states()
+    found, others = state(name), states(partial(say, warn=True))
     if json_:
         out_json(as_json(found, others))
         return

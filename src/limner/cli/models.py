@@ -18,12 +18,12 @@ from limner.cli import (
 )
 from limner.cli.console import say, table, told
 from limner.cli.default_group import DefaultGroup
-from limner.cli.models_state import State, state
 from limner.cli.sheet import count, out_json, size
 from limner.config import Settings
 from limner.errors import LimnerError
 from limner.models.catalog import Card, Catalog
 from limner.models.machine import probe
+from limner.models.state import State, state
 
 BUILT_IN_MODEL = "pocket"
 

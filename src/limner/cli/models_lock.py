@@ -39,8 +39,8 @@ def command(*, names: tuple[str, ...], path: Path) -> None:
 
 
 def _fetched() -> Iterator[str]:
-    from limner.cli.models_state import is_here
     from limner.models.holdings import repos
+    from limner.models.state import is_here
 
     cards = [card for card in Catalog.load().cards if not card.built_in and is_here(card)]
     yield from (card.name for card in cards)

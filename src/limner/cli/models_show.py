@@ -10,12 +10,12 @@ import click
 
 from limner.cli.console import out, say
 from limner.cli.models_named import Named, any_kind, files_of, named
-from limner.cli.models_state import State, state
 from limner.cli.sheet import Fact, count, out_json, sheet, size
 from limner.config import Settings
 from limner.errors import LimnerError, ModelNotFound, NetworkError, OfflineError
 from limner.models.catalog import Card, Catalog
 from limner.models.machine import Fit, choose_device, choose_dtype, probe
+from limner.models.state import State, state
 
 if TYPE_CHECKING:
     from limner.models.hub.repo import Listing

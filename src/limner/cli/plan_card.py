@@ -14,8 +14,8 @@ from limner.models.machine import Chosen, choose_device, choose_dtype, probe, us
 from limner.types import Request
 
 if TYPE_CHECKING:
-    from limner.cli.models_state import State
     from limner.errors import LimnerError
+    from limner.models.state import State
     from limner.session import Session
 
 
@@ -30,7 +30,7 @@ class ByCard:
 
 def by_card(session: Session, request: Request) -> ByCard | None:
     """``None`` where the request's model has no card. Raises ``DeviceError``."""
-    from limner.cli.models_state import state
+    from limner.models.state import state
 
     name = request.model or str(session.settings.value("model").value or "pocket")
     card = session.catalog.find(name.partition("@")[0])

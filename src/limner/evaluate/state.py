@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
 from limner import registry
-from limner.cli.console import say
 from limner.config import Settings
 from limner.errors import ConfigError, LimnerError
 from limner.evaluate.defaults import T4_BYTES
@@ -62,12 +62,12 @@ def state(name: str) -> State:
     )
 
 
-def states() -> list[State]:
-    """All that are registered; one of another package that cannot be imported is said, and left out."""
+def states(trouble: Callable[[str], None] = lambda text: None) -> list[State]:
+    """All that are registered; one of another package that cannot be imported is said to ``trouble``, and left out."""
     found = []
     for name in registry.names("metrics"):
         try:
             found.append(state(name))
         except (LimnerError, ImportError) as error:
-            say(f"{name} cannot be used: {error}", warn=True)
+            trouble(f"{name} cannot be used: {error}")
     return found
