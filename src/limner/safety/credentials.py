@@ -86,8 +86,9 @@ _SETTINGS = {
 
 
 def _manifest(claim: Claim) -> dict[str, object]:
+    # Nothing is edited that was not opened, says the standard: without its file a start picture is only told of.
     action: dict[str, object] = {
-        "action": "c2pa.edited" if claim.over else "c2pa.created",
+        "action": "c2pa.created" if claim.parent is None else "c2pa.edited",
         "digitalSourceType": SOURCES + claim.source,
         "when": claim.created,
         "softwareAgent": {"name": GENERATOR, "version": VERSION},
@@ -97,7 +98,7 @@ def _manifest(claim: Claim) -> dict[str, object]:
         "title": "picture",
         "assertions": [
             {"label": "c2pa.actions.v2", "data": {"actions": [action]}},
-            {"label": LABEL, "data": dict(claim.picture)},
+            {"label": LABEL, "data": {**claim.picture, **({"drawn_over_a_picture": True} if claim.over else {})}},
         ],
     }
 

@@ -78,7 +78,7 @@ def compare(before: Pixels, record: Record, after: Image, *, lossless: bool) -> 
 
 
 def kept_hashes(record: Record) -> frozenset[str]:
-    """Hashes of the pixels that a lossless file with this Record may hold: as they were drawn, or with its watermark."""
+    """Hashes of the pixels that a lossless file with this Record may hold: as drawn, or with its watermark."""
     marked = () if record.watermark is None else (record.watermark.pixel_hash,)
     return frozenset((record.pixel_hash, *marked))
 
