@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limner.cli.marks import marks_options
 from limner.cli.options import Drawing, fields_of, request_options
 from limner.errors import InvalidRequest
 
@@ -51,6 +52,7 @@ def command() -> None:
 @click.option("--report", metavar="FILE", help="write the table as one HTML file")
 @request_options(without=("n", "seed"))
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout, nothing else")
+@marks_options
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("-q", "--quiet", is_flag=True, help="only the table and warnings")
 def run_(
@@ -63,6 +65,8 @@ def run_(
     csv_file: str | None,
     report: str | None,
     as_json: bool,
+    marks: str | None,
+    metadata: str | None,
     offline: bool,
     quiet: bool,
     **values: object,
@@ -92,7 +96,7 @@ def run_(
     from limner.refine.suites.running import bench_of
     from limner.session import Session
 
-    with Session(offline=True if offline else None, scored=False) as session:
+    with Session(offline=True if offline else None, scored=False, marks=marks, metadata=metadata) as session:
         prompts = some(prompts_of(suite, suite.file(session.settings), category=category), limit)
         fetch(session, request.model, telling)
         bench = bench_of(suite, prompts, request, session, n=n, seed=seed, scorers=scorers)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from limner.cli.marks import marks_options
 from limner.cli.options import Drawing, fields_of, request_options
 from limner.errors import InvalidRequest
 
@@ -69,6 +70,7 @@ class Said(NamedTuple):
 @request_options(without=("model", "n", "seed"))
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout, nothing else")
 @click.option("--show/--no-show", default=None, help="show the grid in the terminal")
+@marks_options
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("-q", "--quiet", is_flag=True, help="only the verdict and warnings")
 def command(
@@ -96,6 +98,8 @@ def command(
     files: tuple[str, ...],
     as_json: bool,
     show: bool | None,
+    marks: str | None,
+    metadata: str | None,
     offline: bool,
     quiet: bool,
     **values: object,
@@ -130,7 +134,7 @@ def command(
     from limner.cli.compare_show import follow, tell
     from limner.session import Session
 
-    with Session(offline=True if offline else None, scored=False) as session:
+    with Session(offline=True if offline else None, scored=False, marks=marks, metadata=metadata) as session:
         tell(follow(_study(session, telling, said), session, telling), session, telling, wanted)
     return 0
 
@@ -180,6 +184,9 @@ def _study(session: Session, telling: Telling, said: Said) -> Study:
     if said.lines is not None:
         texts, notices = texts_of(said.lines, arms, said.category)
     models = list(dict.fromkeys(arm.request.model for arm in arms))
+    for arm in arms:
+        for prompt in dict.fromkeys(text.prompt or arm.request.prompt for text in texts):
+            session.review(arm.request.but(prompt=prompt))
     for model in models:
         fetch(session, model, telling)
     if len(models) > 1 and len(texts) == 1:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from limner.cli.given import remember
+from limner.cli.marks import marks_options
 from limner.cli.options import Drawing, fields_of, request_options
 from limner.errors import InvalidRequest, ModelNotFound
 from limner.types import Request
@@ -39,6 +40,7 @@ EPILOG = "The path of each picture goes to stdout, everything else to stderr. Ct
     "--rank", metavar="SCORER", help="order the pictures by a scorer of words (auto: the one for such pictures)"
 )
 @click.option("--offline", is_flag=True, help="never touch the network")
+@marks_options
 @click.option("--lock", metavar="FILE", help="only with the weights that this file names (limner models lock)")
 @click.option("-q", "--quiet", is_flag=True, help="only paths and warnings")
 def command(
@@ -53,6 +55,8 @@ def command(
     no_score: bool,
     rank: str | None,
     offline: bool,
+    marks: str | None,
+    metadata: str | None,
     lock: str | None,
     quiet: bool,
     **values: object,
@@ -78,7 +82,14 @@ def command(
 
     telling = Telling.of(as_json=as_json, quiet=quiet, preview=preview, show=show)
     settings, forbidden = _settings(lock), True if offline else None
-    with Session(settings=settings, keep=not no_keep, offline=forbidden, scored=not no_score) as session:
+    with Session(
+        settings=settings,
+        keep=not no_keep,
+        offline=forbidden,
+        scored=not no_score,
+        marks=marks,
+        metadata=metadata,
+    ) as session:
         remember(session, values)
         if file is not None and lines is not None:
             from limner.cli.promptfile import draw_file

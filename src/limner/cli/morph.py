@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limner.cli.marks import marks_options
 from limner.cli.options import fields_of, request_options
 from limner.errors import InvalidRequest
 from limner.types import Request
 
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
+    from limner.marking import Marking
     from limner.session import Session
     from limner.types import Picture
 
@@ -37,6 +39,7 @@ FRAMES = (2, 100)
 )
 @click.option("--json", "as_json", is_flag=True, help="JSON on stdout: each frame, then strip and animation")
 @click.option("--show/--no-show", default=None, help="show the strip in the terminal")
+@marks_options
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("-q", "--quiet", is_flag=True, help="only paths and warnings")
 def command(
@@ -47,6 +50,8 @@ def command(
     output: str | None,
     as_json: bool,
     show: bool | None,
+    marks: str | None,
+    metadata: str | None,
     offline: bool,
     quiet: bool,
     **values: object,
@@ -72,14 +77,15 @@ def command(
     from limner.session import Session
 
     telling = Telling.of(as_json=as_json, quiet=quiet, show=show)
-    with Session(offline=True if offline else None) as session:
+    with Session(offline=True if offline else None, marks=marks, metadata=metadata) as session:
+        session.review(requests[0])
         fetch(session, requests[0].model, telling)
         planned = [plan for request in requests for plan in session.plan(request)]
         prepare(session, telling)
         follower = Follower(telling, total=frames, paths=False)
         with follower.watching():
             made = follower.follow(session.run(planned))
-        _write(made, telling, base or _in_library(session, made))
+        _write(made, telling, base or _in_library(session, made), session.marking)
     return 0
 
 
@@ -112,15 +118,22 @@ def _in_library(session: Session, pictures: Sequence[Picture]) -> Path:
     return session.settings.library_root / "morphs" / str(pictures[0].id)
 
 
-def _write(made: Sequence[Picture], telling: Telling, base: Path) -> None:
+def _write(made: Sequence[Picture], telling: Telling, base: Path, marking: Marking) -> None:
     from limner.cli.console import out
     from limner.cli.strips import animation, strip
     from limner.disk import write_atomic
+    from limner.marking import watermarked
 
-    pictures = [picture.pixels for picture in made]
+    records = [picture.record for picture in made]
+    marked = records[0].marks != "none"
+    pictures = [watermarked(picture.pixels, picture.record, gentle=marking.gentle)[0] for picture in made]
     strip_path, animation_path = base.with_name(base.name + ".png"), base.with_name(base.name + ".webp")
-    write_atomic(strip_path, strip(pictures))
-    write_atomic(animation_path, animation(pictures))
+    shown = (strip_path, strip(pictures, marked=marked)), (animation_path, animation(pictures, marked=marked))
+    for path, data in shown:
+        signed, notices = marking.composed(data, "png" if path is strip_path else "webp", records)
+        for notice in notices:
+            telling.warn(notice.message)
+        write_atomic(path, signed)
     if telling.json:
         out(json.dumps({"strip": str(strip_path), "animation": str(animation_path)}, ensure_ascii=False))
         return

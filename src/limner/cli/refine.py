@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limner.cli.marks import marks_options
 from limner.cli.options import Drawing, fields_of, request_options
 from limner.errors import InvalidRequest
 from limner.types import Request
@@ -13,6 +14,7 @@ from limner.types import Request
 if TYPE_CHECKING:
     from limner.cli.refine_show import Wanted
     from limner.refine.preparing import Wishes
+    from limner.session import Session
 
 EPILOG = (
     "Ctrl-C gives the best so far, not verified; limner refine --resume goes on from there, also after a crash. "
@@ -64,6 +66,7 @@ EPILOG = (
 @click.option("--report", metavar="FILE", help="write a report: one HTML file")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout, nothing else")
 @click.option("--show/--no-show", default=None, help="show the best pictures in the terminal")
+@marks_options
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("-q", "--quiet", is_flag=True, help="only the result and warnings")
 def command(
@@ -87,6 +90,8 @@ def command(
     report: str | None,
     as_json: bool,
     show: bool | None,
+    marks: str | None,
+    metadata: str | None,
     offline: bool,
     quiet: bool,
     **values: object,
@@ -109,7 +114,8 @@ def command(
             raise InvalidRequest(
                 "both --resume and words were given", field="resume", hint="what is gone on with has its words already"
             )
-        return _resume(None if resume == "last" else resume, wanted, offline=offline)
+        with _session(marks, metadata, offline=offline) as session:
+            return _resume(None if resume == "last" else resume, session, wanted)
     from limner.cli.draw import checked_early
 
     request = checked_early(Request.of(prompt=" ".join(words), **fields_of({**values, "seed": seed})))
@@ -131,7 +137,14 @@ def command(
         llm_model=llm_model,
         expander=expander,
     )
-    return _refine(request, wishes, wanted, offline=offline)
+    with _session(marks, metadata, offline=offline) as session:
+        return _refine(request, wishes, session, wanted)
+
+
+def _session(marks: str | None, metadata: str | None, *, offline: bool) -> Session:
+    from limner.session import Session
+
+    return Session(offline=True if offline else None, scored=False, marks=marks, metadata=metadata)
 
 
 def _wanted(*, as_json: bool, quiet: bool, show: bool | None, report: str | None) -> Wanted:
@@ -141,25 +154,21 @@ def _wanted(*, as_json: bool, quiet: bool, show: bool | None, report: str | None
     return Wanted.of(Telling.of(as_json=as_json, quiet=quiet, show=show), report)
 
 
-def _refine(request: Request, wishes: Wishes, wanted: Wanted, *, offline: bool) -> int:
+def _refine(request: Request, wishes: Wishes, session: Session, wanted: Wanted) -> int:
     from limner.cli.downloading import fetch
     from limner.cli.refine_show import carry_out
     from limner.refine.refining import begin
-    from limner.session import Session
 
-    with Session(offline=True if offline else None, scored=False) as session:
-        session.precheck(request)
-        fetch(session, request.model, wanted.telling)
-        return carry_out(begin(request, session, wishes), wanted)
+    session.precheck(request)
+    fetch(session, request.model, wanted.telling)
+    return carry_out(begin(request, session, wishes), wanted)
 
 
-def _resume(which: str | None, wanted: Wanted, *, offline: bool) -> int:
+def _resume(which: str | None, session: Session, wanted: Wanted) -> int:
     from limner.cli.refine_show import carry_out
     from limner.refine.refining import resume
-    from limner.session import Session
 
-    with Session(offline=True if offline else None, scored=False) as session:
-        return carry_out(resume(session, which), wanted)
+    return carry_out(resume(session, which), wanted)
 
 
 def _list(*, as_json: bool) -> int:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limner.cli.marks import marks_options
+from limner.cli.options import safety_option
+
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
     from limner.session import Replay, Session
@@ -19,11 +22,20 @@ if TYPE_CHECKING:
 @click.argument("picture", metavar="IMAGE")
 @click.option("-m", "--model", metavar="NAME", help="for another program's picture: instead of the model it names")
 @click.option("-o", "--output", metavar="PATH", help="write the picture drawn now here")
+@marks_options
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout")
 @click.option("--offline", is_flag=True, help="never touch the network")
+@safety_option
 @click.option("--any-weights", is_flag=True, help="also where the model's files are not those of then")
 def command(
-    picture: str, model: str | None, output: str | None, as_json: bool, offline: bool, any_weights: bool
+    picture: str,
+    model: str | None,
+    output: str | None,
+    marks: str | None,
+    metadata: str | None,
+    as_json: bool,
+    offline: bool,
+    any_weights: bool,
 ) -> int:
     """Draw a picture of yours again: identical, near or different, and why. Nothing is kept.
 
@@ -40,7 +52,7 @@ def command(
     from limner.errors import InvalidRequest
     from limner.session import Session
 
-    with Session(keep=False, offline=True if offline else None) as session:
+    with Session(keep=False, offline=True if offline else None, marks=marks, metadata=metadata) as session:
         telling = Telling(json=as_json)
         if (restored := session.restored(picture, model)) is not None:
             found = drawn_from(session, picture, restored, telling)
@@ -70,6 +82,7 @@ def drawn_again(session: Session, picture: str, telling: Telling, *, any_weights
     record, path = session.record_of(picture)
     before = decode(path)
     if record.recipe.family != UPSCALING:
+        session.review(request_of(record))
         fetch(session, request_of(record).model, telling)
     planned = session.plan_again(record, any_weights=any_weights)
     follower = Follower(telling, total=1, silent=True)
@@ -89,6 +102,7 @@ def drawn_from(session: Session, picture: str, restored: Restored, telling: Tell
     from limner.session.replay import compare_foreign
 
     before = decode(session.file_of(picture))
+    session.review(restored.request)
     fetch(session, restored.request.model, telling)
     follower = Follower(telling, total=1, silent=True)
     with follower.watching():

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limner.cli.marks import marks_options
+from limner.cli.options import safety_option
+
 if TYPE_CHECKING:
     from limner.session import Session
     from limner.types import Plan
@@ -28,6 +31,8 @@ EPILOG = "Upscalers are safetensors files of ESRGAN's and Real-ESRGAN's networks
 @click.option("-o", "--output", metavar="PATH", help="write a copy here: a file, or a folder")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout, nothing else")
 @click.option("--show/--no-show", default=None, help="show the picture in the terminal")
+@marks_options
+@safety_option
 @click.option("-q", "--quiet", is_flag=True, help="only paths and warnings")
 def command(
     picture: str,
@@ -37,6 +42,8 @@ def command(
     output: str | None,
     as_json: bool,
     show: bool | None,
+    marks: str | None,
+    metadata: str | None,
     quiet: bool,
 ) -> int:
     """Enlarge a picture without drawing it anew.
@@ -53,7 +60,7 @@ def command(
     from limner.session import Session
 
     telling = Telling.of(as_json=as_json, quiet=quiet, show=show)
-    with Session(offline=True) as session:
+    with Session(offline=True, marks=marks, metadata=metadata) as session:
         name = upscaler_name(upscaler, session.settings)
         plan = planned(session, picture, name if factor is None else f"{name}:{factor:g}", device)
         prepare(session, telling)

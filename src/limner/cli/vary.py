@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from limner.cli.marks import marks_options
 from limner.cli.options import EDITING, FLAGS, fields_of, request_options
 from limner.errors import InvalidRequest
 
@@ -30,6 +31,7 @@ EDITED = tuple(flag.field for flag in FLAGS if flag.section == EDITING)
 @click.option("-o", "--output", metavar="PATH", help="write copies here: a file, or a folder")
 @click.option("--json", "as_json", is_flag=True, help="one JSON object a picture on stdout, nothing else")
 @click.option("--show/--no-show", default=None, help="show the pictures in the terminal")
+@marks_options
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("-q", "--quiet", is_flag=True, help="only paths and warnings")
 def command(
@@ -39,6 +41,8 @@ def command(
     output: str | None,
     as_json: bool,
     show: bool | None,
+    marks: str | None,
+    metadata: str | None,
     offline: bool,
     quiet: bool,
     **values: object,
@@ -58,12 +62,13 @@ def command(
     from limner.session import Session
 
     telling = Telling.of(as_json=as_json, quiet=quiet, show=show)
-    with Session(offline=True if offline else None) as session:
+    with Session(offline=True if offline else None, marks=marks, metadata=metadata) as session:
         record, _path = session.record_of(picture)
         if record.seed.variation_seed is not None:
             telling.warn("this picture is itself a variation; these are drawn around the picture it came from")
         request = near(record, amount, seed, fields)
         target = Target.of(output, several=request.n > 1) if output is not None else None
+        session.review(request)
         fetch(session, request.model, telling)
         parent = parent_id(session, picture)
         planned = session.plan(request, literal=True, parent=parent, pinned=record.adapters)
