@@ -20,6 +20,9 @@ LISTS: Final = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "more")
 RUNNING: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7a3々〆]")
 _SHORTEST_STEM: Final = 3
 _SHORTEST_HIDDEN: Final = 3  # letters of a word that is sought in letters written apart
+_LONGEST_HIDDEN: Final = 14
+_FEW_APART: Final = 5  # letters written apart that may hold a word of three: "a s e x"
+_LONG_STEM: Final = 5
 _SHORTEST_HALVED: Final = 4
 _TOKEN: Final = re.compile(r"~\d|[^\W_]+\*?")
 
@@ -107,21 +110,23 @@ class Lexicon:
     def _alone(self, form: str) -> Iterator[str]:
         yield from self.single.get(form, ())
         for pattern, concept in self.stems.get(form[:_SHORTEST_STEM], ()):
-            if len(pattern) == 1 and len(pattern[0]) > 5 and form.startswith(pattern[0][:-1]):
+            if len(pattern) == 1 and len(pattern[0]) > _LONG_STEM and form.startswith(pattern[0][:-1]):
                 yield concept
 
     def _hidden(self, word: Word) -> Iterator[Hit]:
         """Entries anywhere in letters that were written apart."""
-        longest = word.forms[0]
+        few = len(word.forms[0]) <= _FEW_APART
         for form in word.forms:
             for start in range(len(form)):
-                for end in range(start + _SHORTEST_HIDDEN, min(len(form), start + 14) + 1):
-                    whole = start == 0 and end == len(form)
-                    if (end - start > _SHORTEST_HIDDEN or whole or len(longest) <= 5) and form[
-                        start:end
-                    ] in self.single:
-                        for concept in self.single[form[start:end]]:
-                            yield Hit(concept, form[start:end], word.start, word.end)
+                rest = form[start:]
+                for pattern, concept in self.stems.get(rest[:_SHORTEST_STEM], ()):
+                    if len(pattern) == 1 and len(pattern[0]) > _LONG_STEM and rest.startswith(pattern[0][:-1]):
+                        yield Hit(concept, pattern[0], word.start, word.end)
+                for size in range(_SHORTEST_HIDDEN, min(len(rest), _LONGEST_HIDDEN) + 1):
+                    if size == _SHORTEST_HIDDEN and not few and rest != form:
+                        continue
+                    for concept in self.single.get(rest[:size], ()):
+                        yield Hit(concept, rest[:size], word.start, word.end)
 
     def _masked(self, form: str, word: Word) -> Iterator[Hit]:
         """A letter was put out: ``n*de``."""
