@@ -167,3 +167,47 @@ def install(monkeypatch: pytest.MonkeyPatch, said: object = (), *, here: bool = 
     monkeypatch.setitem(SAYS, "here", here)
     monkeypatch.setitem(SAYS, "said", said)
     ASKED.clear()
+
+
+ASKS = "{% for m in messages %}{% for c in m['content'] %}{% if c['type'] == 'image' %}<start_of_image>{% else %} {{ c['text'] }}{% endif %}{% endfor %}{% endfor %}"  # fmt: skip  # noqa: E501
+
+
+def shieldgemma(folder: Path) -> tuple[torch.nn.Module, object]:
+    """A folder in ShieldGemma 2's layout with a vocabulary of a few words; its model and processor."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import (
+        Gemma3ImageProcessor,
+        PreTrainedTokenizerFast,
+        ShieldGemma2Config,
+        ShieldGemma2ForImageClassification,
+        ShieldGemma2Processor,
+    )
+
+    marks = ("<pad>", "<eos>", "<bos>", "<unk>", "<start_of_image>", "<end_of_image>", "<image_soft_token>")
+    words = (*marks, "Yes", "No", "Sexually", "Violence", "Dangerous", "Content", "content")
+    made = Tokenizer(models.WordLevel({word: k for k, word in enumerate(words)}, unk_token="<unk>"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    named = {"boi_token": marks[4], "eoi_token": marks[5], "image_token": marks[6]}
+    tokens = PreTrainedTokenizerFast(
+        tokenizer_object=made, pad_token="<pad>", eos_token="<eos>", unk_token="<unk>", extra_special_tokens=named
+    )
+    seer = Gemma3ImageProcessor(size={"height": 16, "width": 16})
+    processor = ShieldGemma2Processor(seer, tokens, chat_template=ASKS, image_seq_length=4)
+    shape = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2}
+    text = {"vocab_size": len(words), "num_hidden_layers": 2, "num_key_value_heads": 1, "head_dim": 8}
+    config = ShieldGemma2Config(
+        text_config={**shape, **text, "sliding_window": 16, "max_position_embeddings": 256, "pad_token_id": 0},
+        vision_config={**shape, "num_hidden_layers": 1, "image_size": 16, "patch_size": 4},
+        mm_tokens_per_image=4,
+        boi_token_index=4,
+        eoi_token_index=5,
+        image_token_index=6,
+    )
+    config.yes_token_index, config.no_token_index = 7, 8
+    torch.manual_seed(0)
+    model = ShieldGemma2ForImageClassification(config).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, 0.0, 0.3)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return model, processor

@@ -56,6 +56,7 @@ BUILT_IN: dict[Kind, dict[str, str]] = {
         "compvis": "limner.safety.checks.compvis:CompVis",
         "marqo": "limner.safety.checks.marqo:Marqo",
         "falconsai": "limner.safety.checks.falconsai:Falconsai",
+        "shieldgemma": "limner.safety.checks.shieldgemma:ShieldGemma",
     },
 }
 ONE_OF: dict[Kind, str] = {

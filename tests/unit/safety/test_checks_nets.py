@@ -16,6 +16,7 @@ from limner.safety.checks.compvis_net import Margins, worst
 from limner.safety.checks.falconsai import Falconsai
 from limner.safety.checks.marqo import Marqo
 from limner.safety.checks.seeing import Eye, squares
+from limner.safety.checks.shieldgemma import ShieldGemma
 from tests import checkers
 from tests.scorers import pictures
 
@@ -173,3 +174,27 @@ def test_views_are_normalised() -> None:
     views = Eye(16, HALF, HALF).see(white)
     assert views.shape == (3, 3, 16, 16)
     assert views.unique().tolist() == [1.0]
+
+
+def test_shieldgemma_s_yes_is_the_policy_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, processor = checkers.shieldgemma(tmp_path)
+    pixels = pictures(1, size=(20, 30))[0]
+    found = {each.category: each for each in ShieldGemma(tmp_path, device="cpu").check(pixels)}
+    assert set(found) == {"sexual", "violence", "dangerous"}
+    for policy, finding in found.items():
+        asked = processor(images=[Image.fromarray(pixels)], policies=[policy], return_tensors="pt")  # type: ignore[operator]
+        with torch.inference_mode():
+            logits = model.model(**asked).logits[0, -1]  # type: ignore[operator, union-attr]
+        yes, no = float(logits[7]), float(logits[8])
+        assert finding.score == pytest.approx(1 / (1 + np.exp(no - yes)), abs=2e-2)
+        assert abs(finding.score - 0.5) > 0.03, "so that Yes and No could not be mistaken for one another here"
+    assert len({each.score for each in found.values()}) > 1, "each policy is asked by itself"
+    (tmp_path / "model.safetensors").write_bytes(b"x" * 20)
+    with pytest.raises(CorruptFile):
+        ShieldGemma(tmp_path, device="cpu").check(pixels)
+
+
+def test_shieldgemma_is_used_only_where_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not ShieldGemma.card.by_itself
+    monkeypatch.setattr("limner.safety.checks.shieldgemma.find_spec", lambda name: None)
+    assert "[models]" in (ShieldGemma().missing() or "")

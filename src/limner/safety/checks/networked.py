@@ -62,10 +62,13 @@ class Networked(Generic[LoadedT]):
 
         if self._loaded is None:
             self._device = self._device or choose_device(None, probe())
-            files = opened(self.package, Settings.load(), self._folder)
-            self._loaded = self._load(files, torch.device(self._device))
+            self._loaded = self._load(self._files(), torch.device(self._device))
         with torch.inference_mode():
             return self._findings(self._loaded, pixels)
+
+    def _files(self) -> Mapping[str, Path]:
+        """Names to checked paths. Raises ``ModelNotFound``, ``UnsafeFile``, ``CorruptFile``."""
+        return opened(self.package, Settings.load(), self._folder)
 
     @abstractmethod
     def _load(self, files: Mapping[str, Path], device: torch.device) -> LoadedT:
