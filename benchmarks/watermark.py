@@ -48,11 +48,11 @@ def pocket_pictures(count: int) -> list[Pixels]:
         return [image.pixels for request in requests for image in session.generate(request).result()][:count]
 
 
-def pictures(count: int, side: int) -> Iterator[tuple[str, Pixels]]:
-    """``count`` pictures of all kinds and sizes, one in eight by the pocket model, enlarged; the kind first."""
-    drawn = pocket_pictures(-(-count // 12))
+def pictures(start: int, count: int, side: int) -> Iterator[tuple[int, str, Pixels]]:
+    """``count`` pictures of all kinds and sizes, one in twelve by the pocket model, enlarged: number, kind, pixels."""
+    drawn = pocket_pictures(24)
     kinds = (*PAINTERS, "pocket")
-    for number in range(count):
+    for number in range(start, start + count):
         rng = np.random.default_rng([1, number])
         kind = kinds[number % len(kinds)]
         first, second = (side, side) if side else (int(one) for one in rng.choice(_SIDES, 2))
@@ -60,9 +60,9 @@ def pictures(count: int, side: int) -> Iterator[tuple[str, Pixels]]:
             second = 512
         if kind == "pocket":
             small_one = Image.fromarray(drawn[number // len(kinds) % len(drawn)])
-            yield kind, np.asarray(small_one.resize((second, first), Image.Resampling.LANCZOS))
+            yield number, kind, np.asarray(small_one.resize((second, first), Image.Resampling.LANCZOS))
         else:
-            yield kind, PAINTERS[kind](rng, first, second)
+            yield number, kind, PAINTERS[kind](rng, first, second)
 
 
 @dataclass
@@ -122,11 +122,11 @@ class Gates:
     peer_psnrs: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
 
-def run(count: int, peers: int, side: int, gentle: bool, seconds: float) -> Gates:
+def run(start: int, count: int, peers: int, side: int, gentle: bool, seconds: float) -> Gates:
     gates = Gates()
     started = time.monotonic()
     methods = watermark_peers.METHODS if peers and watermark_peers.available() else ()
-    for number, (kind, pixels) in enumerate(pictures(count, side)):
+    for number, kind, pixels in pictures(start, count, side):
         payload = int(np.random.default_rng([2, number]).integers(0, 2**32))
         marked = embed(pixels, payload, gentle=gentle)
         gates.psnrs.append((marked.psnr, kind))
@@ -141,7 +141,7 @@ def run(count: int, peers: int, side: int, gentle: bool, seconds: float) -> Gate
             gates.tallies[name].add(kind, found.present, found.payload, payload)
             if name == "none":
                 gates.told.add(kind, found.present == marked.found, None, 0)
-        if number % max(1, count // max(1, peers)) == 0:
+        if methods and number % max(1, count // peers) == 0:
             for method in methods:
                 _peer(gates, method, kind, pixels, number)
         if time.monotonic() - started > seconds:
@@ -214,6 +214,7 @@ def report(gates: Gates) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=400)
+    parser.add_argument("--start", type=int, default=0, help="the first picture's number, to add to an earlier run")
     parser.add_argument("--peers", type=int, default=60, help="pictures that invisible-watermark is tried on")
     parser.add_argument("--side", type=int, default=0, help="all pictures square, with this side")
     parser.add_argument("--gentle", action="store_true")
@@ -223,7 +224,7 @@ def main() -> None:
     for side in (256, 512, 1024) if given.cost else ():
         print(cost(given.cost, side), flush=True)
     if given.pictures:
-        print(report(run(given.pictures, given.peers, given.side, given.gentle, given.seconds)))
+        print(report(run(given.start, given.pictures, given.peers, given.side, given.gentle, given.seconds)))
 
 
 if __name__ == "__main__":
