@@ -45,11 +45,12 @@ Pattern = tuple[str, ...]
 
 @dataclass
 class Lexicon:
-    """Entries by their first word. ``always`` are phrases that mean something else, ``needed`` those that do so only
-    where another word stands in the text too."""
+    """Entries by their first word, of phrases their first two: the concept ``idiom`` is of phrases that mean something
+    else, ``idiom-if-K`` of those that do so only where a word of ``needed-K`` stands in the text too."""
 
     exact: dict[str, list[tuple[Pattern, str]]] = field(default_factory=dict)
     stems: dict[str, list[tuple[Pattern, str]]] = field(default_factory=dict)
+    pairs: dict[tuple[str, str], list[tuple[Pattern, str]]] = field(default_factory=dict)
     running: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     single: dict[str, set[str]] = field(default_factory=dict)
 
@@ -65,6 +66,8 @@ class Lexicon:
         head = pattern[0]
         if head.endswith("*"):
             self.stems.setdefault(head[:_SHORTEST_STEM], []).append((pattern, concept))
+        elif len(pattern) > 1 and pattern[1][0] != "~" and pattern[1][-1] != "*":
+            self.pairs.setdefault((head, pattern[1]), []).append((pattern, concept))
         else:
             self.exact.setdefault(head, []).append((pattern, concept))
             if len(pattern) == 1:
@@ -79,14 +82,17 @@ class Lexicon:
 
     def _in_words(self, words: Sequence[Word]) -> Iterator[Hit]:
         for place, word in enumerate(words):
+            after = words[place + 1].forms if place + 1 < len(words) else ()
             for form in word.forms:
-                for pattern, concept in self._beginning(form):
+                for pattern, concept in self._beginning(form, after):
                     last = _matched(pattern, words, place)
                     if last is not None:
                         yield Hit(concept, " ".join(pattern), word.start, words[last].end, place, last)
 
-    def _beginning(self, form: str) -> Iterator[tuple[Pattern, str]]:
+    def _beginning(self, form: str, after: Sequence[str]) -> Iterator[tuple[Pattern, str]]:
         yield from self.exact.get(form, ())
+        for second in after:
+            yield from self.pairs.get((form, second), ())
         for pattern, concept in self.stems.get(form[:_SHORTEST_STEM], ()):
             if form.startswith(pattern[0][:-1]):
                 yield pattern, concept
@@ -176,14 +182,6 @@ def _is(part: str, word: Word) -> bool:
     if part.endswith("*"):
         return any(form.startswith(part[:-1]) for form in word.forms)
     return part in word.forms
-
-
-@dataclass(frozen=True, slots=True)
-class Needed:
-    """Phrases that are innocent where one of the words ``needs`` stands in the text too."""
-
-    phrases: str
-    needs: str
 
 
 @cache

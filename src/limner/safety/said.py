@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Self
 
 from limner.prompts.reading import Reading
@@ -94,25 +95,26 @@ def _readings(where: str, text: str, said: Said) -> Iterator[Text]:
         yield Text(where, reading)
 
 
-def _weighed(text: str, said: Said, *, below_zero: bool) -> list[str]:
+def _weighed(text: str, said: Said, *, below_zero: bool) -> tuple[str, ...]:
     """The words of each stage whose weight is below zero, or is not."""
     if not _SYNTAX.search(text):
-        return [] if below_zero else [text]
-    found: dict[str, None] = {}
-    reading = Reading(webui=said.webui)
-    for stage in reading.stages(text, max(1, min(said.steps or 30, 200)))[:_STAGES]:
-        pieces = reading.pieces(stage.text)
-        words = [
-            " " if isinstance(p, Break) else p.text
-            for p in pieces
-            if isinstance(p, Break) or _below(p.weight) is below_zero
-        ]
-        found[("," if below_zero else "").join(words)] = None
-    return [text for text in found if text.strip()]
+        return () if below_zero else (text,)
+    return _stages(text, max(1, min(said.steps or 30, 200)), said.webui)[below_zero]
 
 
-def _below(weight: float) -> bool:
-    return weight < 0
+@lru_cache(maxsize=64)
+def _stages(text: str, steps: int, webui: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of each different stage the words that are drawn, and those that are kept out."""
+    reading = Reading(webui=webui)
+    drawn: dict[str, None] = {}
+    out: dict[str, None] = {}
+    for stage in list(dict.fromkeys(stage.text for stage in reading.stages(text, steps)))[:_STAGES]:
+        pieces = reading.pieces(stage)
+        drawn[
+            "".join(" " if isinstance(p, Break) else p.text for p in pieces if isinstance(p, Break) or p.weight >= 0)
+        ] = None
+        out[",".join(p.text for p in pieces if not isinstance(p, Break) and p.weight < 0)] = None
+    return tuple(each for each in drawn if each.strip()), tuple(each for each in out if each.strip())
 
 
 def _spaced(name: str) -> str:
