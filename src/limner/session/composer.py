@@ -313,7 +313,7 @@ class Session:
         Raises as ``replay``."""
         path = self.file_of(picture)
         found = read(path)
-        if found.record is not None:
+        if found.record is not None or found.brief is not None:
             return None
         return restore(found, self.settings, self.catalog, model=model, name=path.name)
 
