@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import ipaddress
 import socket
 from collections.abc import Callable
 from types import FrameType
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from limner.errors import ResourceError
 
 BACKLOG = 512
 KEEP_ALIVE = 15
+HEADERS_IN = 10.0  # seconds from a connection, or a request's first byte, to the end of its headers
 MOST_CONNECTIONS = 1_000
 MOST_HEADER = 32 * 1024
 
@@ -51,6 +55,39 @@ def url_of(bound: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
+class Patient(H11Protocol):
+    """HTTP/1.1 that hangs up on who begins a request and does not come to the end of its headers in time."""
+
+    headers_in = HEADERS_IN
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        super().connection_made(transport)
+        self._timer = self.loop.call_later(self.headers_in, self._hang_up)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:  # the headers are here
+            self._disarm()
+        elif self._timer is None:
+            self._timer = self.loop.call_later(self.headers_in, self._hang_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._disarm()
+        super().connection_lost(exc)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _hang_up(self) -> None:
+        self._timer = None
+        if self.conn.their_state is h11.IDLE:
+            self.transport.close()
+
+
 class Server(uvicorn.Server):
     """``stopping`` is called when a signal asks for the end, before open connections are waited for."""
 
@@ -58,7 +95,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,
-                http="h11",
+                http=Patient,
                 ws="none",
                 lifespan="on",
                 log_config=None,

@@ -116,12 +116,11 @@ def _unknown(headers: Headers, scope: Scope, path: str, tokens: Tokens | None) -
     if tokens is None or path in OPEN or path.startswith("/static/"):
         return None
     client = str((scope.get("client") or ("",))[0])
-    wait = tokens.wait(client)
-    if wait > 0:
-        found = fault(429, "too many wrong tokens", code="too_many_attempts", hint=f"wait {wait} seconds")
-        return Fault(found.status, found.trouble, {**found.headers, "retry-after": str(wait)})
     if tokens.known(headers.get("authorization"), headers.get("cookie"), client):
         return None
+    if "authorization" in headers and (wait := tokens.wait(client)) > 0:
+        found = fault(429, "too many wrong tokens", code="too_many_attempts", hint=f"wait {wait} seconds")
+        return Fault(found.status, found.trouble, {**found.headers, "retry-after": str(wait)})
     found = fault(401, "the token is missing or wrong", code="unauthorized", hint=ABOUT_TOKEN)
     return Fault(found.status, found.trouble, {**found.headers, "www-authenticate": 'Bearer realm="limner"'})
 

@@ -33,17 +33,13 @@ class Tokens:
         self.cookie = hmac.new(self._token, b"limner cookie", hashlib.sha256).hexdigest()
 
     def known(self, authorization: str | None, cookies: str | None, client: str) -> bool:
-        """Whether headers carry the token: as Bearer, as the password of Basic, or as our cookie. Wrong ones count."""
-        given = _of_header(authorization)
-        if given is not None:
-            return self.right(given, client)
+        """Whether headers carry the token: as our cookie, as Bearer, or as the password of Basic. A wrong token counts,
+        and who sent too many is not heard; a cookie, which nobody guesses, always is."""
         cookie = _of_cookies(cookies)
-        if cookie is None:
-            return False
-        if hmac.compare_digest(cookie.encode(), self.cookie.encode()):
+        if cookie is not None and hmac.compare_digest(cookie.encode("utf-8", "replace"), self.cookie.encode()):
             return True
-        self._count(client)
-        return False
+        given = _of_header(authorization)
+        return given is not None and self.wait(client) == 0 and self.right(given, client)
 
     def right(self, token: str, client: str) -> bool:
         """Whether this is the token. A wrong one counts."""
@@ -89,7 +85,7 @@ def token_of(said: str | None, file: Path | None) -> str | None:
 
 
 def _of_header(value: str | None) -> str | None:
-    if value is None:
+    if not value:
         return None
     scheme, _, rest = value.partition(" ")
     if scheme.lower() == "bearer":
