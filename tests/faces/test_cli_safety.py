@@ -50,7 +50,7 @@ def test_list_says_what_is_here_and_what_would_look(limner: Limner) -> None:
     assert "go unchecked" in shown.stderr
     told = json.loads(limner("safety", "list", "--json").stdout)
     assert told["in_use"] == []
-    assert told["actions"]["adult"]["sexual-minors"] == {"possible": "block", "likely": "block"}
+    assert told["actions"]["adult"]["sexual_minors"] == {"possible": "block", "likely": "block"}
     assert {each["name"]: each["here"] for each in told["checkers"]}["marqo"] is False
 
 

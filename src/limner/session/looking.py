@@ -127,14 +127,14 @@ def refusal(why: Finding) -> Refused:
         f"the picture was refused: {said(why)}",
         category=why.category,
         rule=f"image-check:{why.checker}",
-        passes=NO_LEVEL if why.category == "sexual-minors" else ANOTHER,
+        passes=NO_LEVEL if why.category == "sexual_minors" else ANOTHER,
     )
 
 
 _WORDS = {
     "sexual": "sexual content",
-    "sexual-minors": "sexual content with what it takes for a child",
-    "violence": "violence or gore",
+    "sexual_minors": "sexual content with what it takes for a child",
+    "violence_graphic": "violence or gore",
     "dangerous": "dangerous content",
 }
 

@@ -100,14 +100,14 @@ def test_standard_draws_and_says_that_nobody_looked(opens: Opens, monkeypatch: p
 TABLE = [
     ("strict", "sexual", "possible", "refused"),
     ("strict", "sexual", "likely", "refused"),
-    ("strict", "violence", "possible", "blurred"),
+    ("strict", "violence_graphic", "possible", "blurred"),
     ("standard", "sexual", "possible", "blurred"),
     ("standard", "sexual", "likely", "refused"),
-    ("standard", "violence", "possible", "kept"),
-    ("standard", "violence", "likely", "blurred"),
+    ("standard", "violence_graphic", "possible", "kept"),
+    ("standard", "violence_graphic", "likely", "blurred"),
     ("adult", "sexual", "likely", "kept"),
     ("adult", "dangerous", "likely", "kept"),
-    *((level, "sexual-minors", "likely", "refused") for level in ("strict", "standard", "adult")),
+    *((level, "sexual_minors", "likely", "refused") for level in ("strict", "standard", "adult")),
     *((level, "sexual", "clear", "kept") for level in ("strict", "standard", "adult")),
 ]
 
@@ -210,7 +210,7 @@ def test_the_first_that_is_here_looks(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def make(name: str) -> checkers.Standin:
         made = checkers.Standin()
-        categories = ("sexual", "sexual-minors") if name == "compvis" else ("sexual",)
+        categories = ("sexual", "sexual_minors") if name == "compvis" else ("sexual",)
         made.__dict__["card"] = checkers.Standin.card.model_copy(update={"name": name, "categories": categories})
         made.__dict__["missing"] = lambda: None if name in here else "fetch"
         return made

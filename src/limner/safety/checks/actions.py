@@ -19,20 +19,20 @@ _ALLOW: Mapping[Verdict, Action] = {}
 ACTIONS: Mapping[SafetyLevel, Mapping[Category, Mapping[Verdict, Action]]] = {
     "strict": {
         "sexual": _BLOCK_BOTH,
-        "sexual-minors": _BLOCK_BOTH,
-        "violence": _BLOCK_THEN_BLUR,
+        "sexual_minors": _BLOCK_BOTH,
+        "violence_graphic": _BLOCK_THEN_BLUR,
         "dangerous": _BLOCK_THEN_BLUR,
     },
     "standard": {
         "sexual": _BLOCK_THEN_BLUR,
-        "sexual-minors": _BLOCK_BOTH,
-        "violence": _BLUR_LIKELY,
+        "sexual_minors": _BLOCK_BOTH,
+        "violence_graphic": _BLUR_LIKELY,
         "dangerous": _BLUR_LIKELY,
     },
     "adult": {
         "sexual": _ALLOW,
-        "sexual-minors": _BLOCK_BOTH,
-        "violence": _ALLOW,
+        "sexual_minors": _BLOCK_BOTH,
+        "violence_graphic": _ALLOW,
         "dangerous": _ALLOW,
     },
 }
@@ -48,7 +48,7 @@ def gravest(level: SafetyLevel, findings: Sequence[Finding]) -> tuple[Action, Fi
     """The gravest action asked for and the finding that asks for it; of equals, the one that no level allows."""
     ranked = sorted(
         findings,
-        key=lambda each: (SEVERITY[action(level, each)], each.category == "sexual-minors"),
+        key=lambda each: (SEVERITY[action(level, each)], each.category == "sexual_minors"),
         reverse=True,
     )
     if not ranked or action(level, ranked[0]) == "allow":

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Protocol, runtime_checkable
 
 from limner.types import Frozen, Pixels
 
-Category = Literal["sexual", "sexual-minors", "violence", "dangerous"]
+Category = Literal["sexual", "sexual_minors", "violence_graphic", "dangerous"]
 Verdict = Literal["clear", "possible", "likely"]
 NEVER = "never verified here"
 

@@ -56,7 +56,7 @@ class CompVis(Networked[Loaded]):
         name="compvis",
         title="Stable Diffusion's safety checker (CompVis)",
         revision="1",
-        categories=("sexual", "sexual-minors"),
+        categories=("sexual", "sexual_minors"),
         scale="cosine above the concept's threshold (above 0: met)",
         source="huggingface.co/CompVis/stable-diffusion-safety-checker; Rando et al. 2022, arXiv:2210.04610",
         domain="photographs and art of Stable Diffusion 1",
@@ -94,5 +94,5 @@ class CompVis(Networked[Loaded]):
         both = [each.concept for each in margins if not each.special <= 0]
         return [
             self.finding("sexual", worst(each.concept for each in margins), possible=-MARGIN + OVER, likely=OVER),
-            self.finding("sexual-minors", worst(both), possible=OVER, likely=OVER),
+            self.finding("sexual_minors", worst(both), possible=OVER, likely=OVER),
         ]

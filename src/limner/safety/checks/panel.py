@@ -46,7 +46,7 @@ class Panel:
         that is unknown or not here: what was asked for is not replaced.
         """
         found = self._named() if self._said.strip() != AUTO else self._first(level)
-        return [each for each in found if level != "adult" or "sexual-minors" in each.card.categories]
+        return [each for each in found if level != "adult" or "sexual_minors" in each.card.categories]
 
     def _named(self) -> Sequence[Check]:
         found = []
@@ -71,7 +71,7 @@ class Panel:
                 check = self._get(name)
             except ConfigError:
                 continue  # another package's, of prompts alone
-            fits = level != "adult" or "sexual-minors" in check.card.categories
+            fits = level != "adult" or "sexual_minors" in check.card.categories
             if check.card.by_itself and fits and check.missing() is None:
                 return [check]
         return []

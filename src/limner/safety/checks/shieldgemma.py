@@ -26,7 +26,7 @@ NAMES = (
     *("model.safetensors.index.json", "preprocessor_config.json", "processor_config.json", "tokenizer.json"),
     *("tokenizer_config.json", "special_tokens_map.json", "chat_template.json"),
 )
-POLICIES: Mapping[str, Category] = {"sexual": "sexual", "violence": "violence", "dangerous": "dangerous"}
+POLICIES: Mapping[str, Category] = {"sexual": "sexual", "violence": "violence_graphic", "dangerous": "dangerous"}
 """Its own names of its policies, to our categories."""
 
 
@@ -40,7 +40,7 @@ class ShieldGemma(Networked["Guard"]):
         name="shieldgemma",
         title="ShieldGemma 2 (4B)",
         revision="1",
-        categories=("sexual", "violence", "dangerous"),
+        categories=("sexual", "violence_graphic", "dangerous"),
         scale="P(Yes) of two answers, 0 to 1",
         source="huggingface.co/google/shieldgemma-2-4b-it; Zeng et al. 2025, arXiv:2504.01081",
         domain="photographs and generated pictures, says its publisher",
