@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING
 
 from limner.engine.ticket import Ticket
-from limner.errors import GenerationError, ResourceError
+from limner.errors import GenerationError, InvalidRequest, ResourceError
 from limner.serve.dispatch import Dispatch, Options
 from limner.serve.hub import Hub
 from limner.serve.jobs import Ask, Job, State, Tiding
@@ -76,6 +78,8 @@ class Service:
         self.inside = Dispatch(self.queue, self.hub, self.session.library, self.options)
         self.started = time.time()
         self.resumed = 0
+        self._coming = 0
+        self._planner = ThreadPoolExecutor(1, thread_name_prefix="limner-plan")
 
     async def start(self) -> None:
         """Take up what an earlier server left, start the worker and the dispatch."""
@@ -84,12 +88,19 @@ class Service:
     async def stop(self, grace: float = 30.0) -> None:
         """Accept nothing, finish what runs within ``grace`` seconds, leave the rest in the queue."""
         await self.inside.stop(grace)
+        self._planner.shutdown()
         self.queue.close()
         self.session.close()
 
-    async def plan(self, request: Request) -> tuple[Plan, ...]:
-        """Plans of a Request, off the event loop. Raises what ``Session.plan`` does."""
-        return await asyncio.to_thread(partial(self.session.plan, request))
+    async def plan(self, request: Request, *, parent: str | None = None) -> tuple[Plan, ...]:
+        """Plans of a Request, off the event loop, one after another: several at once would only make each slower, and
+        everything else too. Raises what ``Session.plan`` does, ``Draining`` after ``stop``."""
+        call = partial(self.session.plan, request, parent=parent)
+        try:
+            planned = asyncio.get_running_loop().run_in_executor(self._planner, call)
+        except RuntimeError:  # the pool's own word for "closed"
+            raise self._stopping() from None
+        return await planned
 
     async def draw(
         self,
@@ -102,15 +113,18 @@ class Service:
         notices: Sequence[Notice] = (),
         parent: str | None = None,
     ) -> Job:
-        """Plan a Request and accept it. Raises what planning does, ``QueueFull``, ``Draining``, ``StorageError``."""
-        self.admit(request.n)
-        plans = await asyncio.to_thread(partial(self.session.plan, request, parent=parent))
-        n = sum(len(plan.seeds) for plan in plans)
+        """Plan a Request and accept it; the job that was accepted with ``key``, where there is one.
+
+        Raises what planning does, ``QueueFull``, ``Draining``, ``StorageError``."""
+        if (known := await self.known(key)) is not None:
+            return known
+        with self._room(request.n):
+            plans = await self.plan(request, parent=parent)
         ask = Ask(
             kind="draw",
             body=request.model_dump(mode="json", exclude_defaults=True),
             plans=tuple(plan.model_dump(mode="json") for plan in plans),
-            n=n,
+            n=sum(len(plan.seeds) for plan in plans),
             title=plans[0].prompt,
             client=client,
             key=key,
@@ -121,29 +135,52 @@ class Service:
         return await self.submit(ask)
 
     def admit(self, n: int) -> None:
-        """Raises ``QueueFull`` or ``Draining`` where ``n`` more pictures are too many; quick, before any planning."""
+        """Raises ``QueueFull`` or ``Draining`` where ``n`` more pictures are too many, ``InvalidRequest`` where they
+        always are. Quick, before any planning."""
+        most = self.options.most_waiting
         if self.inside.draining:
-            raise Draining("the server is stopping", hint="try again in a minute")
-        over = self.inside.pending + n - self.options.most_waiting
-        if over > 0:
-            raise QueueFull(self.inside.pending, self.inside.rate.wait(min(over, self.inside.pending)))
+            raise self._stopping()
+        if n > most:
+            raise InvalidRequest(f"n: {n} pictures at once; this server takes {most}", field="n", hint="ask for fewer")
+        pending = self.inside.pending + self._coming
+        if pending + n > most:
+            raise QueueFull(pending, self.inside.rate.wait(pending + n - most))
+
+    async def known(self, key: str | None) -> Job | None:
+        """The job that was accepted with an idempotency key: whoever asks again is answered also when the queue is
+        full."""
+        return None if key is None else await self.inside.do(self.queue.by_key, key)
 
     async def submit(self, ask: Ask) -> Job:
         """Accept work: on return it is on the disk. Raises ``QueueFull``, ``Draining``, ``StorageError``."""
-        self.admit(ask.n)
-        job, new = await asyncio.to_thread(self.queue.accept, ask)
+        if (known := await self.known(ask.key)) is not None:
+            return known
+        with self._room(ask.n):
+            job, new = await self.inside.do(self.queue.accept, ask)
         if new:
-            self.inside.pending += ask.n
             self.hub.tell(job.id, "queued", {"place": job.place, "n": job.n})
             self.inside.wake()
         return job
 
+    @contextlib.contextmanager
+    def _room(self, n: int) -> Iterator[None]:
+        """Room in the queue for ``n`` pictures that are about to be accepted: nobody else gets it meanwhile."""
+        self.admit(n)
+        self._coming += n
+        try:
+            yield
+        finally:
+            self._coming -= n
+
+    def _stopping(self) -> Draining:
+        return Draining("the server is stopping", hint="try again in a minute")
+
     async def job(self, name: str) -> Job | None:
-        return await asyncio.to_thread(self.queue.get, name)
+        return await self.inside.do(self.queue.get, name)
 
     async def jobs(self, *states: State, limit: int = 100, before: float | None = None) -> list[Job]:
         """Jobs: those waiting in their order, others newest first."""
-        return await asyncio.to_thread(partial(self.queue.list, *states, limit=limit, before=before))
+        return await self.inside.do(self.queue.listed, *states, limit=limit, before=before)
 
     async def cancel(self, name: str) -> Job | None:
         """Stop a job: a waiting one at once, a running one at its next step. What is made stays."""
@@ -152,13 +189,13 @@ class Service:
 
     async def move(self, name: str, before: str | None) -> bool:
         """Put a waiting job before another one, or at the end."""
-        moved = await asyncio.to_thread(self.queue.move, name, before)
+        moved = await self.inside.do(self.queue.move, name, before)
         if moved:
             self.hub.tell(name, "moved", {"before": before})
         return moved
 
     def listen(self, job: str | None = None, after: int | None = None) -> AsyncIterator[Tiding]:
-        """Tidings without end, of one job or of all."""
+        """Tidings of one job or of all, to the end of the server."""
         return self.hub.listen(job, after)
 
     async def follow(self, name: str) -> AsyncIterator[Tiding]:
@@ -173,7 +210,7 @@ class Service:
                 return
 
     async def wait(self, name: str) -> Job:
-        """The job when it is over."""
+        """The job when it is over; as it then is, where the server stops before."""
         async for _ in self.follow(name):
             pass
         job = await self.job(name)

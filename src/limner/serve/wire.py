@@ -9,7 +9,7 @@ import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
 from pydantic import JsonValue
 
@@ -17,12 +17,13 @@ _LENGTHS = struct.Struct(">II")
 MOST = 64 * 2**20
 
 FrameType = Literal["ready", "beat", "run", "stop", "close", "tiding", "end"]
+_TYPES = frozenset(get_args(FrameType))
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """To the worker: ``run`` {job, kind, ask, made: {place: picture}}, ``stop`` {job}, ``close``. From it: ``ready``,
-    ``beat``, ``tiding`` {job, what, data} with a preview as blob, ``end`` {job, state, error, result}."""
+    """To the worker: ``run`` {job, ask, made: {place: picture}}, ``stop`` {job}, ``close``. From it: ``ready``,
+    ``beat``, ``tiding`` {job, what, data} with a preview as blob, ``end`` {job, state, error, result, fatal}."""
 
     type: FrameType
     data: Mapping[str, JsonValue] = field(default_factory=dict)
@@ -46,9 +47,11 @@ PREFIX = _LENGTHS.size
 
 
 def unpacked(head: bytes, blob: bytes) -> Frame:
-    data: dict[str, JsonValue] = json.loads(head)
-    kind = data.pop("type")
-    return Frame(kind, data, blob)  # type: ignore[arg-type]  # written by ``packed``
+    """A frame of its parts. Raises ``ValueError`` where it is none."""
+    data = json.loads(head)
+    if not isinstance(data, dict) or (kind := data.pop("type", None)) not in _TYPES:
+        raise ValueError("a frame that no worker of this version wrote")
+    return Frame(kind, data, blob)
 
 
 def read(stream: BinaryIO) -> Frame | None:

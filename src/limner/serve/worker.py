@@ -1,22 +1,24 @@
 """The worker process: one Session, which owns the engine, and a thread for each job under way.
 
 ``python -m limner.serve.worker`` is started by the server and speaks frames on its standard input and output. It ends
-when its input does: a worker never outlives its server.
+when its input does: a worker outlives its server by seconds at most.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from pydantic import JsonValue
 
-from limner.errors import Cancelled, LimnerError
+from limner.errors import Cancelled, LimnerError, UnknownName
 from limner.serve.jobs import Ask, Body, Kind, TidingType, Trouble
 from limner.serve.wire import Frame, packed, read
 from limner.serve.work.tell import Work
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from limner.session import Session
 
 BEAT = 2.0  # seconds
+LAST = 8.0  # seconds for what is being stored when the server goes
 HANDLERS: Mapping[Kind, str] = {
     "draw": "limner.serve.work.draw",
 }
@@ -55,12 +58,15 @@ class Worker:
         threading.Thread(target=self._beat, name="limner-beat", daemon=True).start()
         while (frame := read(self._source)) is not None:
             if frame.type == "run":
-                self._start(frame)
+                self._begin(frame)
             elif frame.type == "stop":
                 if (work := self._jobs.get(str(frame.data["job"]))) is not None:
                     work.stop()
             elif frame.type == "close":
                 break
+        last = threading.Timer(LAST, os._exit, (0,))  # the next server waits for this process
+        last.daemon = True
+        last.start()
         for work in list(self._jobs.values()):
             work.stop()
         self._close()
@@ -79,18 +85,24 @@ class Worker:
         while not pause.wait(BEAT):
             self.send(Frame("beat"))
 
-    def _start(self, frame: Frame) -> None:
+    def _begin(self, frame: Frame) -> None:
         job = str(frame.data["job"])
-        ask = Ask.model_validate(frame.data["ask"])
-        made = frame.data.get("made") or {}
+        try:
+            work = self._work(job, frame)
+        except Exception as error:  # of one job: the others go on
+            self.send(Frame("end", {"job": job, **_failed(error)}))
+            return
+        self._jobs[job] = work
+        threading.Thread(target=self._run, args=(work,), name=f"limner-job-{job}", daemon=True).start()
+
+    def _work(self, job: str, frame: Frame) -> Work:
+        ask, made = Ask.model_validate(frame.data["ask"]), frame.data.get("made") or {}
         assert isinstance(made, dict)
 
         def tell(type: TidingType, data: Mapping[str, JsonValue], preview: bytes) -> None:
             self.send(Frame("tiding", {"job": job, "what": type, "data": dict(data)}, preview))
 
-        work = Work(job, ask, {int(place): str(picture) for place, picture in made.items()}, tell)
-        self._jobs[job] = work
-        threading.Thread(target=self._run, args=(work,), name=f"limner-job-{job}", daemon=True).start()
+        return Work(job, ask, {int(place): str(picture) for place, picture in made.items()}, tell)
 
     def _run(self, work: Work) -> None:
         end: dict[str, JsonValue] = {"job": work.job, "state": "done"}
@@ -98,14 +110,19 @@ class Worker:
             end["result"] = dict(self._handler(work.ask.kind)(work))
         except Cancelled:
             end["state"] = "cancelled"
-        except Exception as error:
-            retry = _kills(error)
-            end |= {"state": "failed", "error": Trouble.of(error, retry=retry).model_dump(mode="json"), "fatal": retry}
-            if not isinstance(error, LimnerError):
-                sys.excepthook(type(error), error, error.__traceback__)
+        except BaseException as error:
+            end |= _failed(error)
         finally:
             self._jobs.pop(work.job, None)
         self.send(Frame("end", end))
+
+
+def _failed(error: BaseException) -> dict[str, JsonValue]:
+    """How a job ended that raised. The traceback of what is not Limner's own goes to the log."""
+    fatal = _kills(error)
+    if not isinstance(error, LimnerError):
+        traceback.print_exception(error)
+    return {"state": "failed", "error": Trouble.of(error, retry=fatal).model_dump(mode="json"), "fatal": fatal}
 
 
 def _kills(error: BaseException) -> bool:
@@ -123,10 +140,12 @@ def pipes() -> tuple[BinaryIO, BinaryIO]:
 
 def main() -> None:
     """The process."""
+    faulthandler.enable()  # where it was when it crashed: the server logs that
     from limner.engine.threads import wait_passively
 
     wait_passively()
     from limner.config import Settings
+    from limner.serve.work.glimpses import Glimpses
     from limner.session import Session
 
     said = json.loads(sys.argv[1]) if len(sys.argv) > 1 else {}
@@ -137,7 +156,11 @@ def main() -> None:
         if warm is not None:
             warm()
 
+    session._backend = Glimpses(session._backend)
+
     def handler(kind: Kind) -> Callable[[Work], Body]:
+        if kind not in HANDLERS:
+            raise UnknownName("kind of job", kind, HANDLERS, field="kind")
         run: Run = importlib.import_module(HANDLERS[kind]).run
         return lambda work: run(session, work)
 
