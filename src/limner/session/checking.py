@@ -66,6 +66,15 @@ class Checking:
                 raise Refused(message, category="unchecked", rule="prompt-check", passes=f"after {fetched}")
             yield Notice(code=UNCHECKED, message=message)
 
+    def admitted(self, plan: Plan) -> Plan:
+        """The Plan, with a Notice where nobody will look at its pictures. Raises as ``Looking.admitted``; a refusal is
+        kept by the audit log."""
+        try:
+            return self.looking.admitted(plan)
+        except Refused as error:
+            self._auditing.refused(error, plan.prompt, plan.model.name)
+            raise
+
     def pixels(self, plan: Plan, pixels: Pixels) -> tuple[Pixels, tuple[Notice, ...]]:
         """The pixels as they may be kept (the same, or blurred), and what was found in them. Raises ``Refused``, which
         the audit log keeps."""

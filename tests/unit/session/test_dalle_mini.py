@@ -106,7 +106,8 @@ def test_a_text_of_nothing_is_refused(session: Session, prompt: str) -> None:
 
 def test_text_that_is_cut_is_told_and_recorded(session: Session) -> None:
     (image,) = session.generate(asked(prompt="a very long prompt that keeps going and going until it is cut")).result()
-    assert [n.code for n in image.record.notices] == ["text-truncated"]
+    ours = [n.code for n in image.record.notices if n.code not in ("unchecked", "no-watermark")]  # of the protection
+    assert ours == ["text-truncated"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError
 
 from limner.canonical import content_hash
 from limner.disk import write_atomic
-from limner.errors import CorruptFile, GenerationError, InvalidRequest, StorageError
+from limner.errors import CorruptFile, GenerationError, InvalidRequest, Refused, StorageError
 from limner.refine.arms import Scored, Trial
 from limner.refine.compare_cells import Cell, Draw, draw_cell
 from limner.refine.compare_scoring import ScoreCall, check_scorers, default_scorers, scored, world_of
@@ -212,7 +212,7 @@ def _row(bench: Bench, prompt: SuitePrompt, session: Session, score: ScoreCall, 
         images = draw_cell(Cell(0, 0, plans), range(len(seeds)), session, draw)
         trials = [Trial(request=bench.request, seed=seed) for seed in seeds]
         found = scored(score, images, trials, prompt.words, bench.scorers)
-    except (InvalidRequest, GenerationError) as error:
+    except (InvalidRequest, GenerationError, Refused) as error:
         return row.model_copy(update={"problem": error.message})
     shots = tuple(_shot(each, _atoms(bench, each, prompt.words, session)) for each in found)
     return row.model_copy(update={"shots": shots})

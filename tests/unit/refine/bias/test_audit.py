@@ -117,3 +117,11 @@ def test_the_sheet_needs_nothing_else_and_says_what_it_is_not(session: Session) 
     assert page.count("data:image/webp;base64,") == 3
     for words in ("Nobody&#39;s gender", "A classifier reads looks", "a proxy", "by chance alone", "doctor"):
         assert words in page, words
+
+
+@pytest.mark.parametrize("level", ["strict", "standard"])
+def test_no_level_refuses_the_audit_s_own_words(tmp_path: Path, level: str) -> None:
+    settings = Settings.load(tmp_path, {}).protected(level=level)
+    with Session(settings=settings, offline=True, keep=False) as session:
+        for subject in subjects(30, 10):
+            session.plan(ASKED.but(prompt=subject.prompt), literal=True)
