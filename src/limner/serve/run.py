@@ -7,13 +7,14 @@ import contextlib
 import signal
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
 
 from limner.serve.app import GRACE, create_app
+from limner.serve.crew import COMMAND
 from limner.serve.dispatch import Options
 from limner.serve.home import note, owned
 from limner.serve.listening import Server, listen, url_of
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Serving:
-    """What the flags said. ``names`` are hosts by which clients may call the server beside those known anyway."""
+    """What the flags said. ``names`` are hosts by which clients may call the server beside those known anyway;
+    ``command`` is the worker process."""
 
     host: str = "127.0.0.1"
     port: int = 7860
@@ -41,6 +43,7 @@ class Serving:
     offline: bool | None = None
     json_logs: bool = False
     verbose: bool = False
+    command: Sequence[str] = COMMAND
 
 
 def run(settings: Settings, serving: Serving, told: Callable[[str], None] = print) -> None:
@@ -52,7 +55,8 @@ def run(settings: Settings, serving: Serving, told: Callable[[str], None] = prin
     set_up(as_json=serving.json_logs, verbose=serving.verbose)
     with owned(settings.data), contextlib.closing(listen(serving.host, serving.port)) as bound:
         url = url_of(bound)
-        service = Service(settings, Options(most_waiting=serving.most_waiting, offline=serving.offline))
+        options = Options(most_waiting=serving.most_waiting, offline=serving.offline, command=serving.command)
+        service = Service(settings, options)
         app = create_app(service, guard, grace=serving.grace)
         server = Server(app, serving.grace, app.state.shell.close)
         note(settings.data, url)
