@@ -109,7 +109,9 @@ def _file(inspected: Inspected) -> Iterator[Fact]:
 
 
 def _made_by(inspected: Inspected) -> str:
-    source = inspected.found.source
+    source, signed = inspected.found.source, inspected.marks.credentials
+    if source in ("none", "unknown") and signed.generator:
+        return f"{signed.generator}, says its manifest" + ("" if signed.good else " (which is not to be believed)")
     if source == "none":
         return "not said: the file carries no text"
     if source == "unknown":

@@ -49,8 +49,8 @@ class Credentials:
     ``state``: ``absent``; ``intact``: the file is as it was signed, by someone whom nobody vouches for; ``trusted``:
     so, and the signer's certificate leads to one that you trust; ``altered``: the file or its manifest was changed
     since; ``unreadable``: there is one and it cannot be read. ``here``: it was signed with this installation's key.
-    ``source`` is the IPTC term (``trainedAlgorithmicMedia``), ``picture`` Limner's own assertion, ``reasons`` the findings in
-    words. Of an altered or unreadable manifest, everything it says is hearsay.
+    ``source`` is the IPTC term (``trainedAlgorithmicMedia``), ``picture`` Limner's own assertion, ``reasons`` the
+    findings in words. Of an altered or unreadable manifest, everything it says is hearsay.
     """
 
     state: State
