@@ -228,7 +228,7 @@ class Session:
     def _admitted(self, plan: Plan) -> Plan:
         """A Plan, which may be another session's, at this session's level. Raises ``Refused``, ``ConfigError``."""
         drawn = plan.recipe.family != Upscaling.name  # enlarging reads no words
-        return self._checking.looking.admitted(self._checking.words(plan) if drawn else plan)
+        return self._checking.admitted(self._checking.words(plan) if drawn else plan)
 
     def draw(self, prompt: str, **fields: object) -> Image:
         """One picture, now: ``fields`` are the Request's but ``n``; ``init`` and ``mask`` may be paths. Raises any

@@ -88,6 +88,8 @@ def test_strict_draws_nothing_that_nobody_can_look_at(opens: Opens, monkeypatch:
         session.generate(UNKNOWN)
     assert caught.value.category == "unchecked"
     assert "limner safety pull marqo" in caught.value.hint
+    assert session.settings.data.is_dir()
+    assert any("image-check" in path.read_text("utf-8") for path in session.settings.data.rglob("*.jsonl"))
     assert codes(session, FOX) == ([], [])
 
 
