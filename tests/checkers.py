@@ -127,7 +127,7 @@ class Standin:
         name="standin",
         title="a stand-in",
         revision="1",
-        categories=("sexual", "sexual-minors"),
+        categories=("sexual", "sexual_minors"),
         scale="0..1",
         source="a stand-in",
         domain="any",
