@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A torch that is already importable is reused; otherwise constraints.txt names the CPU build's version.
 WORKERS ?= 2
 
-.PHONY: try test setup check unit lint types imports format bench clean train-pocket
+.PHONY: try test setup check unit soak lint types imports format bench clean train-pocket
 
 try: $(VENV)/.installed
 	@$(BIN)/limner draw -- "$$PROMPT"
@@ -41,6 +41,11 @@ imports: $(VENV)/.dev-installed
 
 unit: $(VENV)/.dev-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered
+
+# Processes killed at random points, hundreds of times: minutes.
+soak: $(VENV)/.dev-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak.kills
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak.engine
 
 format: $(VENV)/.dev-installed
 	$(BIN)/ruff check --fix .
