@@ -35,13 +35,13 @@ async def events(
 ) -> StreamingResponse:
     """All that happens, from now on; after ``Last-Event-ID`` (or ``after``), what is still known of it first.
 
-    The first event is ``hello`` {seq, reset}; with ``reset`` the number asked for is of an earlier server: look at
-    everything anew. Each other event is named by its type, and its data is {seq, job, type, ...}; a ``step`` may have
+    The first event is ``hello`` {seq, reset}; with ``reset`` not all that was missed is known any more: look at everything
+    anew. Each other event is named by its type, and its data is {seq, job, type, ...}; a ``step`` may have
     a ``preview``, a WebP as base64.
     """
     seq = inside.service.hub.seq
     known = _number(last_event_id) if after is None else after
-    reset = known is not None and known > seq
+    reset = known is not None and not inside.service.hub.knows(known)
     start = seq if known is None or reset else known
 
     async def stream() -> AsyncIterator[bytes]:

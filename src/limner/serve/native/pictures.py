@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import Field, JsonValue
+from pydantic import BeforeValidator, Field, JsonValue
 from starlette.responses import FileResponse, Response
 
 from limner.errors import InvalidRequest, PictureNotFound
@@ -32,6 +32,11 @@ PICTURE: dict[int | str, dict[str, Any]] = {
 }
 CHAIN = 200  # ancestors that are followed
 HARMLESS = "default-src 'none'; sandbox"
+
+
+def _number(text: object) -> object:
+    """A query's digits as a number: one of a few numbers is not looked for among texts."""
+    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else text
 
 
 class PictureView(Frozen):
@@ -204,7 +209,7 @@ async def file(inside: In, id: Id, download: bool = False) -> Response:
 
 
 @router.get("/pictures/{id}/thumbnail", response_class=Response, responses={200: PICTURE[200]})
-async def thumbnail(inside: In, id: Id, size: Size = 256) -> Response:
+async def thumbnail(inside: In, id: Id, size: Annotated[Size, BeforeValidator(_number)] = 256) -> Response:
     """The picture at most ``size`` pixels wide and high, as WebP."""
     entry = await asyncio.to_thread(partial(get, inside, id))
     data = await inside.thumbnails.of(entry, size)
