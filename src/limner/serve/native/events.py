@@ -35,8 +35,8 @@ async def events(
 ) -> StreamingResponse:
     """All that happens, from now on; after ``Last-Event-ID`` (or ``after``), what is still known of it first.
 
-    The first event is ``hello`` {seq, reset}; with ``reset`` not all that was missed is known any more: look at everything
-    anew. Each other event is named by its type, and its data is {seq, job, type, ...}; a ``step`` may have
+    The first event is ``hello`` {seq, reset}; with ``reset`` not all that was missed is known any more: look at
+    everything anew. Each other event is named by its type, and its data is {seq, job, type, ...}; a ``step`` may have
     a ``preview``, a WebP as base64.
     """
     seq = inside.service.hub.seq
