@@ -31,7 +31,7 @@ from limner.serve.queue import Queue
 from limner.serve.rate import Rate
 from limner.serve.recovery import put_back, spent
 from limner.serve.wire import Frame
-from limner.types import Notice
+from limner.types import Notice, Protection
 
 log = logging.getLogger("limner.serve")
 
@@ -61,10 +61,11 @@ class Running:
 class Dispatch:
     """Of one event loop."""
 
-    def __init__(self, queue: Queue, hub: Hub, library: Library, options: Options) -> None:
+    def __init__(self, queue: Queue, hub: Hub, library: Library, options: Options, protection: Protection) -> None:
         self.queue, self.hub, self._library, self._options = queue, hub, library, options
         self.rate = Rate()
-        said = {"offline": options.offline, "batching": "shared"}
+        safety = protection.model_dump(include={"level", "marks", "metadata"})  # the server's flags hold in the worker
+        said = {"offline": options.offline, "batching": "shared", "safety": safety}
         self._alive = Alive(queue.path.parent)
         self.crew = Crew(
             self._heard,

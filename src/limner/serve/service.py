@@ -75,7 +75,8 @@ class Service:
         )
         self.queue = Queue(settings.data)
         self.hub = Hub()
-        self.inside = Dispatch(self.queue, self.hub, self.session.library, self.options)
+        protection = self.session.settings.protection
+        self.inside = Dispatch(self.queue, self.hub, self.session.library, self.options, protection)
         self.started = time.time()
         self.resumed = 0
         self._coming = 0
