@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
-from limner.cli.gallery_find import moment
 from limner.errors import InvalidRequest
+from limner.library.moments import moment
 from limner.library.store import Library
 from tests.faces import pictures
 from tests.faces.calling import Limner, assert_refused, limner_in, said

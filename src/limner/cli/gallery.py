@@ -6,16 +6,18 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import click
 
-from limner.cli import gallery_files, inspect_record
+from limner.cli import gallery_files
 from limner.cli.console import one_line, say
 from limner.cli.default_group import DefaultGroup
 from limner.cli.gallery_find import find_all
-from limner.cli.gallery_query import Choice, choosing
-from limner.cli.gallery_scores import WAYS, scored_json, scores_shown, told
+from limner.cli.gallery_query import Choice, better, choosing
+from limner.cli.gallery_scores import scored_json, scores_shown, told
 from limner.cli.gallery_table import as_json, show_table, stars
 from limner.cli.sheet import Fact, count, out_json, sheet, when
 from limner.config import Settings
 from limner.errors import InvalidRequest
+from limner.inspecting import record
+from limner.library.choosing import WAYS
 from limner.library.entries import Entry, Query
 from limner.library.store import Library
 
@@ -47,7 +49,7 @@ def list_(limit: int, sort: str, *, json_: bool, **chosen: str | int | tuple[str
     """List pictures (what "limner gallery" alone does)."""
     choice = Choice(**chosen)  # type: ignore[arg-type]  # click has checked them
     library = open_library()
-    query = choice.query(library, sort=sort, limit=limit or None)
+    query = choice.query(library, better, sort=sort, limit=limit or None)
     entries = library.list(query)
     scored = scores_shown(query, entries, library)
     if json_:
@@ -67,19 +69,19 @@ def show(name: str, *, json_: bool) -> None:
     entry = library.get(name)
     scores = library.scores(entry.id)
     if json_:
-        record = None if entry.record is None else entry.record.model_dump(mode="json", by_alias=True)
+        kept = None if entry.record is None else entry.record.model_dump(mode="json", by_alias=True)
         shown = [score.model_dump(mode="json") for score in scores]
-        out_json(as_json(entry) | {"fields": dict(entry.fields), "record": record, "scores": shown})
+        out_json(as_json(entry) | {"fields": dict(entry.fields), "record": kept, "scores": shown})
         return
     _show_picture(entry)
     sheet(_of_library(entry, library))
     if entry.record is None:
         sheet(_said(entry), heading=f"what {entry.source} wrote" if entry.source not in ("none", "unknown") else "")
     else:
-        sheet(inspect_record.words(entry.record), heading="asked")
-        sheet(inspect_record.making(entry.record), heading="drawn")
-        sheet(inspect_record.compared(entry.record), heading="planned and actual")
-        sheet(inspect_record.birth(entry.record), heading="record")
+        sheet(record.words(entry.record), heading="asked")
+        sheet(record.making(entry.record), heading="drawn")
+        sheet(record.compared(entry.record), heading="planned and actual")
+        sheet(record.birth(entry.record), heading="record")
     sheet([(score.scorer, told(score, entry)) for score in scores], heading="scores")
 
 

@@ -11,7 +11,7 @@ import click
 from limner.cli.console import console, one_line, out, say
 from limner.cli.gallery_export import Remarking
 from limner.cli.gallery_find import find_all
-from limner.cli.gallery_query import Choice, choosing
+from limner.cli.gallery_query import Choice, better, choosing
 from limner.cli.marks import marks_options
 from limner.cli.sheet import count, out_json
 from limner.config import Settings
@@ -48,7 +48,7 @@ def export(
         hint = "limner gallery export ID... FOLDER, or --search TEXT FOLDER"
         raise InvalidRequest(message, hint=hint)
     library = Library(Settings.load().library_root)
-    entries = find_all(library, names) if names else library.list(choice.query(library))
+    entries = find_all(library, names) if names else library.list(choice.query(library, better))
     if not entries:
         raise PictureNotFound(
             "no picture fits", hint="limner gallery with the same options lists what would be exported"

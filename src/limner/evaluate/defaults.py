@@ -111,3 +111,9 @@ def _size(card: MetricCard, device: str, machine: Machine) -> Size:
         None if needed is None else needed <= usable_memory(device, machine),
         None if needed is None else needed <= HEADROOM * T4_BYTES,
     )
+
+
+def higher_is_better(scorer: str) -> bool:
+    """As its card says; a scorer that is no longer installed counts as most do."""
+    card = card_of(scorer)
+    return card is None or card.better == "higher"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from limner.cli.sheet import Fact, duration, seconds, size, when
+from limner.inspecting.facts import Fact, duration, seconds, size, when
 from limner.types import Adapter, Plan, Record
 
 _SHOWN_VERSIONS = ("limner", "torch", "python")

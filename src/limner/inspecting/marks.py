@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner.cli.sheet import Fact, when
 from limner.config import Settings
+from limner.inspecting.facts import Fact, when
 from limner.library.embed import SOURCES
 from limner.library.files import Format, read_bytes
 from limner.library.metadata import Found
