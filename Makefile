@@ -2,6 +2,7 @@
 #
 #   make try                          set up, then draw a picture
 #   make try PROMPT="two cats on the beach"
+#   make serve                        set up, then serve the web studio and the HTTP API on this machine
 #   make test                         set up, then run every check and test
 #   make bench                        set up, then measure
 #   make train-pocket                 make the built-in model anew
@@ -18,10 +19,15 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A torch that is already importable is reused; otherwise constraints.txt names the CPU build's version.
 WORKERS ?= 2
 
-.PHONY: try test setup check unit soak lint types imports format bench clean train-pocket
+.PHONY: try serve test setup check unit soak lint types imports format bench clean train-pocket
 
 try: $(VENV)/.installed
 	@$(BIN)/limner draw -- "$$PROMPT"
+
+# Flags of limner serve: make serve FLAGS="--port 8000 --open"
+FLAGS ?=
+serve: $(VENV)/.serve-installed
+	@exec $(BIN)/limner serve $(FLAGS)
 
 test: $(VENV)/.dev-installed
 	@$(MAKE) --no-print-directory check
@@ -77,6 +83,10 @@ $(VENV)/bin/python:
 $(VENV)/.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install --quiet --constraint constraints.txt torch
 	$(PIP) install --quiet --constraint constraints.txt --editable .
+	@touch $@
+
+$(VENV)/.serve-installed: $(VENV)/.installed
+	$(PIP) install --quiet --constraint constraints.txt --editable ".[serve]"
 	@touch $@
 
 $(VENV)/.dev-installed: $(VENV)/.installed
