@@ -97,7 +97,7 @@ def test_ctrl_c_keeps_what_is_drawn_and_the_same_command_goes_on(limner_: Limner
         ((), ("nothing to compare", "--prompt")),
         (("--prompt", "a fox"), ("only one side", "--axis")),
         (("--prompt", "a fox", "--prompt", "a fox"), ("twice",)),
-        ((*TWO, "-n", "5"), ("5 seeds", "at least 6")),
+        ((*TWO, "-n", "5"), ("5 seeds", "at least 7")),
         (("--prompt", "a fox", "--axis", "steps=20,"), ("very same pictures",)),
         (("--prompt", "a fox", "--axis", "stepz=1,2"), ("stepz", "steps")),
         ((*TWO, "--judge", "rednes"), ("rednes", "redness")),
@@ -146,7 +146,7 @@ def test_prompts_from_a_file_by_category_with_a_csv(limner_: Limner, tmp_path: P
 
 def test_too_few_prompts(limner_: Limner, painter: Painter, tmp_path: Path) -> None:
     args = ("--prompts", str(prompts(tmp_path, 5)), "--axis", "guidance=1,50", "--judge", "redness")
-    assert_refused(limner_("compare", *args), 2, "5 prompts", "at least 6")
+    assert_refused(limner_("compare", *args), 2, "5 prompts", "at least 7")
     assert not painter.painted
 
 
@@ -214,8 +214,8 @@ def test_own_settings_are_each_models_own(limner_: Limner, twin: Path, tmp_path:
 
 def test_one_prompt_on_two_models_speaks_of_that_prompt_only(limner_: Limner, twin: Path) -> None:
     result = limner_(
-        "compare", "--prompt", "a red fox", "-m", "pocket", "-m", str(twin), "--judge", "redness", "-n", "6"
+        "compare", "--prompt", "a red fox", "-m", "pocket", "-m", str(twin), "--judge", "redness", "-n", "7"
     )
     assert result.exit_code == 0, result.stderr
-    assert "over 6 seeds" in result.stdout
+    assert "over 7 seeds" in result.stdout
     assert "of other words it says nothing" in result.stderr

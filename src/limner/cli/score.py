@@ -86,8 +86,11 @@ def _groups(session: Session, found: Sequence[Subject], names: Sequence[str]) ->
     from limner.models.machine import probe
 
     worlds: dict[str | None, list[int]] = {}
-    for k, subject in enumerate(found):
-        worlds.setdefault(session.scoring.world_of(subject), []).append(k)
+    whole = [k for k, subject in enumerate(found) if not subject.damaged]
+    for k in whole:
+        worlds.setdefault(session.scoring.world_of(found[k]), []).append(k)
+    damaged = [k for k, subject in enumerate(found) if subject.damaged]
+    worlds.setdefault(next(iter(worlds), None), []).extend(damaged)  # told with the others
     machine = probe()
     device = machine.devices()[0]
     groups: list[tuple[Sequence[str], list[int]]] = []

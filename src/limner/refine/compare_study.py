@@ -121,7 +121,7 @@ def said(request: Request) -> dict[str, object]:
 def check_size(study: Study) -> None:
     """Raises ``InvalidRequest`` where the units are too few for any verdict, before anything is drawn."""
     for units, share in zip(study.looks.pairs, study.looks.shares, strict=True):
-        require_pairs(units, study.hypotheses, study.alpha * share, unit=study.unit)
+        require_pairs(units, study.hypotheses, study.alpha * share, unit=study.unit, whole=study.looks.pairs[-1])
     if study.looks.pairs[-1] != study.units:
         raise InvalidRequest(
             f"the last look is at {study.looks.pairs[-1]} {study.unit}s, but {study.units} are drawn",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
+from limner.refine.asking import YOU
+from limner.refine.compare_scoring import scorer_of
 from limner.refine.refinement import Outcome, Refinement, Shot
 from limner.refine.strategy import PARAPHRASE, USER
 
@@ -37,12 +40,22 @@ def best_pictures(found: Refinement, chosen: Sequence[str | None]) -> tuple[str,
     proved = [shot for shot in shots if shot.phase == "verdict"]
     names = found.design.judges if proved else found.design.search
     unique = {shot.picture: shot for shot in proved or shots}
-    ranked = sorted(unique.values(), key=lambda shot: (bool(shot.faults), -_worth(shot, names)))
-    return tuple(str(shot.picture) for shot in ranked[:SHOWN])
+    shots = list(unique.values())
+    ranks = _mean_ranks(shots, names)
+    order = sorted(range(len(shots)), key=lambda k: (bool(shots[k].faults), ranks[k]))
+    return tuple(str(shots[k].picture) for k in order[:SHOWN])
 
 
-def _worth(shot: Shot, names: Sequence[str]) -> float:
-    return sum(score.value for name, score in shot.scores.items() if name in names)
+def _mean_ranks(shots: Sequence[Shot], names: Sequence[str]) -> list[float]:
+    """Each shot's place by each scorer, from 0 for the best, averaged: scales differ, and of some scorers less is
+    better. A shot without a score comes last by that scorer."""
+    total = [0.0] * len(shots)
+    for name in names:
+        sign = 1 if name == YOU else scorer_of(name).sign
+        values = [sign * shot.scores[name].value if name in shot.scores else -math.inf for shot in shots]
+        for k, value in enumerate(values):
+            total[k] += sum(other > value for other in values) + (values.count(value) - 1) / 2
+    return total
 
 
 def _winner(found: Refinement) -> str:
@@ -67,7 +80,7 @@ def _kept(found: Refinement) -> str:
             f" ({_tried(found)})."
         )
     first = found.verdicts[0]
-    said = " ".join(verdict.sentence for verdict in found.verdicts)
+    said = " ".join(verdict.sentence[0].upper() + verdict.sentence[1:] for verdict in found.verdicts)
     if first.outcome == "no evidence" and len(found.verdicts) == 1:
         return f"Keep your words. {said}"
     return f"Keep your words: nothing better was proven. {said}"

@@ -14,11 +14,10 @@ from limner.errors import InvalidRequest
 from limner.evaluate.statistics import ALPHA, least_pairs
 from limner.refine.halving import FEWEST, Rung, affordable, ladder, pictures
 from limner.refine.power import WORTHWHILE
-from limner.refine.verdict import MARGIN
+from limner.refine.verdict import LEAST_PAIRS, MARGIN
 from limner.types import MAX_IMAGES, MAX_SEED, Frozen, Request
 
 SEARCH_SHARE = 0.6
-LEAST_PAIRS = 7
 TWO_FINALISTS_FROM = 20
 """Pairs for each, below which one finalist is judged alone."""
 MOST_PAIRS = 100

@@ -14,7 +14,7 @@ from limner.refine.atoms import atoms, plain
 from limner.refine.compare_cells import Draw
 from limner.refine.compare_scoring import ScoreCall, scorer_of
 from limner.refine.concluding import best_pictures, conclusion
-from limner.refine.design import DEFAULT_BUDGET, LEAST_PAIRS, SEARCH_SHARE, Budget, Design
+from limner.refine.design import DEFAULT_BUDGET, SEARCH_SHARE, Budget, Design
 from limner.refine.journal import Journal
 from limner.refine.pairs import Scorer
 from limner.refine.power import WORTHWHILE
@@ -25,7 +25,7 @@ from limner.refine.remembering import continuation, remembered, writing
 from limner.refine.search import Search
 from limner.refine.strategies.seeds import best_of
 from limner.refine.strategy import PARAPHRASE, Candidate, Task, Write, load
-from limner.refine.verdict import MARGIN, Verdict
+from limner.refine.verdict import LEAST_PAIRS, MARGIN, Verdict
 from limner.session import Session
 from limner.types import Plan, Request, now
 

@@ -21,6 +21,8 @@ from limner.refine.verdict_types import Test as Test
 from limner.refine.verdict_types import Verdict as Verdict
 from limner.refine.verdict_words import sentence_of
 
+LEAST_PAIRS = 7
+"""Below so many units no verdict is given, whatever alpha is."""
 MARGIN = 0.5
 """Of the standard deviation of the arm that would lose: how much alignment or diversity may be worse by."""
 
@@ -103,11 +105,18 @@ def judge_all(
     return tuple(verdicts)
 
 
-def require_pairs(pairs: int, hypotheses: int, alpha: float, *, unit: str = "seed") -> None:
-    """Raises ``InvalidRequest`` where so many units cannot reach ``alpha``, whatever their values."""
-    least = least_pairs(alpha, hypotheses)
+def require_pairs(pairs: int, hypotheses: int, alpha: float, *, unit: str = "seed", whole: int | None = None) -> None:
+    """Raises ``InvalidRequest`` where so many units cannot reach ``alpha``, whatever their values, and always below
+    ``LEAST_PAIRS``. ``whole``: of how many in all these are a first look."""
+    least = max(LEAST_PAIRS, least_pairs(alpha, hypotheses))
     if pairs >= least:
         return
+    if whole is not None and whole > pairs:
+        raise InvalidRequest(
+            f"{whole} {unit}s are too few to look twice: the first look, at {pairs}, needs at least {least}",
+            field="n",
+            hint=f"give at least {2 * least - 1}, or look once",
+        )
     judges = "1 test" if hypotheses == 1 else f"{hypotheses} tests"
     raise InvalidRequest(
         f"{pairs} {unit}{'s' * (pairs != 1)} cannot decide anything: {judges} at {alpha:.3g} need at least {least}",

@@ -295,7 +295,7 @@ def _words(texts: str | Sequence[str] | None, found: Sequence[Subject], metrics:
             hint="give one a picture, or one string for all",
         )
     for subject, text in zip(found, words, strict=True):
-        if not text.strip():
+        if not text.strip() and not subject.damaged:
             raise InvalidRequest(
                 f"texts: {subject.name} has none, and {needing[0]} scores a picture against its text", field="texts"
             )

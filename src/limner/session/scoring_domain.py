@@ -33,7 +33,7 @@ def flags(
     for subject in subjects:
         world = world_of(subject.record, catalog)
         mine = {}
-        for card in cards:
+        for card in () if subject.damaged else cards:
             if card.domain in (ANY, world):
                 continue
             if world is not None or not force:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from limner.errors import InvalidRequest, PictureNotFound
+from limner.errors import InvalidRequest, PictureNotFound, UnreadablePicture
 from limner.evaluate.words import plain_words
 from limner.library.files import decode
 from limner.library.metadata import read
@@ -21,13 +21,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One picture to be scored. ``name`` is what messages call it, ``id`` the library's, where it is there. ``words``
-    are its own, as a person would say them, empty where none are known."""
+    are its own, as a person would say them, empty where none are known. ``damaged``: its file cannot be read, and
+    ``load`` raises why."""
 
     name: str
     record: Record | None
     id: str | None
     load: Callable[[], Pixels]
     words: str = ""
+    damaged: bool = False
 
 
 Scorable: TypeAlias = "Pixels | Picture | str | Path | Subject"
@@ -37,7 +39,7 @@ Scorable: TypeAlias = "Pixels | Picture | str | Path | Subject"
 def subjects(images: Sequence[Scorable], library: Callable[[], Library | None]) -> list[Subject]:
     """Every picture with its Record; no pixels are decoded. ``library`` gives the library, if there is one.
 
-    Raises ``InvalidRequest`` for what is no picture, ``PictureNotFound``, ``UnreadablePicture``, ``LibraryError``.
+    Raises ``InvalidRequest`` for what is no picture, ``PictureNotFound``, ``LibraryError``.
     """
     if isinstance(images, str | Path | Picture | Subject):
         raise InvalidRequest(
@@ -77,7 +79,10 @@ def _of_name(name: str | Path, library: Callable[[], Library | None]) -> Subject
             entry = None
         if entry is not None and entry.path.is_file() and entry.path.samefile(path):
             return Subject(path.name, entry.record, entry.id, lambda: decode(path), plain_words(entry.prompt))
-        found = read(path)
+        try:
+            found = read(path)
+        except UnreadablePicture:  # one such file leaves the others: what is wrong with it is said when its turn comes
+            return Subject(path.name, None, None, lambda: decode(path), damaged=True)
         words = plain_words(str(found.fields.get("prompt", "")))
         return Subject(path.name, found.record, None, lambda: decode(path), words)
     if kept is None:

@@ -168,9 +168,9 @@ def test_two_looks_go_on_where_it_is_not(session: Session, painter: Painter) -> 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"n": 5}, "need at least 6"),
+        ({"n": 5}, "need at least 7"),
         ({"n": 6, "judges": ["redness", "blueness"]}, "need at least 7"),
-        ({"n": 14, "looks": 2}, "7 seeds"),
+        ({"n": 14, "looks": 2}, "14 seeds are too few to look twice"),
         ({"b": PLAIN}, "nothing to compare"),
         ({"b": Request(prompt=PLAIN, steps=20)}, "nothing to compare"),
         ({"judges": ["nobody"]}, "nobody"),

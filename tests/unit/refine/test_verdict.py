@@ -259,11 +259,11 @@ def test_what_cannot_be_judged_is_refused(options: dict[str, object], words: str
 
 
 def test_fewest_seeds() -> None:
-    require_pairs(6, 1, 0.05)
-    with pytest.raises(InvalidRequest, match="need at least 6"):
-        require_pairs(5, 1, 0.05)
-    with pytest.raises(InvalidRequest, match=r"2 tests at 0\.05 need at least 7"):
-        require_pairs(6, 2, 0.05)
+    require_pairs(7, 1, 0.05)
+    with pytest.raises(InvalidRequest, match="need at least 7"):
+        require_pairs(6, 1, 0.05)
+    with pytest.raises(InvalidRequest, match=r"4 tests at 0\.05 need at least 8"):
+        require_pairs(7, 4, 0.05)
     with pytest.raises(ValueError, match="looks"):
         Looks(pairs=(12, 24), shares=(0.6, 0.6))
 

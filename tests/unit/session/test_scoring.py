@@ -234,6 +234,10 @@ def test_a_file_that_is_no_picture_is_refused_and_one_cut_short_costs_itself_alo
     found = session.score([cut, whole], "a fox", ["redness"], failures=failures)
     assert [len(each) for each in found] == [0, 1]
     assert isinstance(failures[0, "redness"], UnreadablePicture)
+    failures.clear()
+    found = session.score([tmp_path / "note.png", whole], "a fox", ["redness"], failures=failures)
+    assert [len(each) for each in found] == [0, 1]
+    assert isinstance(failures[0, "redness"], UnreadablePicture)
 
 
 def test_a_damaged_cache_is_said_with_what_to_delete(session: Session, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from limner.evaluate.statistics import cluster_bootstrap, sign_flip_interval
 from limner.refine.suites.running import Ran, Row, Shot
 
-FEW_CLUSTERS = 15
+FEW_CLUSTERS = 30
 """Below so many prompts the bootstrap's interval is too narrow."""
 ALL = "all"
 ATOMS = "atoms satisfied"
