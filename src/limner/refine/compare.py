@@ -77,13 +77,18 @@ class Comparison:
         return grid(rows, columns_of(self.study, self.pairs[0]), self.taken.tiles, _title(self))
 
     def as_json(self) -> dict[str, object]:
-        """JSON-ready: the study as it was stored first, the paired values and the verdicts."""
+        """JSON-ready: the study as it was stored first, the paired values, the verdicts, and the library's ids of the
+        pictures by arm and text, in the order of the seeds."""
         return {
             "id": self.study.id,
             "folder": None if self.folder is None else str(self.folder),
             "study": self.study.stored(),
             "pairs": [each.model_dump(mode="json") for each in self.pairs],
             "verdicts": [each.model_dump(mode="json") for each in self.verdicts],
+            "pictures": [
+                {"arm": arm, "text": text, "ids": [each.picture for each in row]}
+                for (arm, text), row in sorted(self.scored.items())
+            ],
         }
 
     def _repr_png_(self) -> bytes:

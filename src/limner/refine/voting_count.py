@@ -68,7 +68,11 @@ def count(files: Sequence[Path], session: Session) -> Counted:
     Raises ``InvalidRequest`` for files that are no votes, of different ballots or of one rater twice, and
     ``PictureNotFound`` where the comparison is not in this library.
     """
-    papers = [read_paper(path) for path in files]
+    return count_papers([read_paper(path) for path in files], session)
+
+
+def count_papers(papers: Sequence[Paper], session: Session) -> Counted:
+    """As ``count``, of papers that are read already."""
     if len({paper.ballot for paper in papers}) != 1:
         raise InvalidRequest("these votes are on different pages", field="votes", hint="count each page by itself")
     double = [name for name, times in Counter(paper.rater for paper in papers).items() if times > 1]

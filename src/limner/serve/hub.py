@@ -40,6 +40,10 @@ class Hub:
         forgotten = self._kept[0].seq - 1 if len(self._kept) == KEPT else self._first
         return forgotten <= after <= self._seq
 
+    def last(self, job: str, type: TidingType) -> Tiding | None:
+        """The newest tiding of a kind of a job, while it is remembered."""
+        return next((each for each in reversed(self._kept) if each.job == job and each.type == type), None)
+
     def tell(self, job: str, type: TidingType, data: Body | None = None, preview: bytes | None = None) -> Tiding:
         self._seq += 1
         tiding = Tiding(self._seq, job, type, data or {}, preview)

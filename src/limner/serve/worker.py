@@ -30,6 +30,11 @@ BEAT = 2.0  # seconds
 LAST = 8.0  # seconds for what is being stored when the server goes
 HANDLERS: Mapping[Kind, str] = {
     "draw": "limner.serve.work.draw",
+    "upscale": "limner.serve.work.upscale",
+    "score": "limner.serve.work.score",
+    "refine": "limner.serve.work.refine",
+    "compare": "limner.serve.work.compare",
+    "pull": "limner.serve.work.pull",
 }
 """The module of each kind of job; its ``run(session, work)`` does it."""
 
