@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from limner import errors
-from limner.serve.jobs import Trouble
+from limner.serve.jobs import Kind, Trouble
 from limner.serve.service import Draining, QueueFull
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ CODES: Mapping[int, str] = {
     422: "invalid_request",
     429: "too_many_requests",
 }
+TAGS = frozenset({*get_args(Kind), "request"})
+"""What pydantic puts before a field where a body may be one of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ def _words(error: HTTPException) -> str:
 def _unfit(error: RequestValidationError) -> Fault:
     first = error.errors()[0]
     place = [str(each) for each in first["loc"] if each not in ("body", "query", "path", "header")]
+    if len(place) > 1 and place[0] in TAGS:
+        place = place[1:]
     name = ".".join(place) or None
     message = str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "json_invalid":

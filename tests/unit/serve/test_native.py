@@ -268,3 +268,12 @@ def test_without_a_worker_it_is_alive_and_not_ready(tmp_path_factory: pytest.Tem
         assert server.client.get("/livez").status_code == 200
         assert server.client.get("/readyz").status_code == 503
         assert asked(server, prompt="a fox")["place"] == 1
+
+
+def test_a_wrong_value_is_named_as_it_was_sent(server: Served) -> None:
+    for body, field in (
+        ({"prompt": "a fox", "steps": 0}, "steps"),
+        ({"kind": "draw", "request": {"prompt": "a fox", "steps": 0}}, "request.steps"),
+        ({"kind": "score", "pictures": []}, "pictures"),
+    ):
+        assert server.client.post("/api/v1/jobs", json=body).json()["error"]["field"] == field
