@@ -150,17 +150,42 @@ def first_picture(url: str) -> float:
     return time.perf_counter() - began
 
 
+async def overload(url: str, seconds: float, rate: float) -> str:
+    """Ask ``rate`` times a second, whatever is answered: how long those wait who are turned away."""
+    waits: list[float] = []
+    statuses: dict[int, int] = {}
+
+    async def one(client: httpx.AsyncClient) -> None:
+        began = time.perf_counter()
+        body = {"kind": "draw", "request": {"prompt": "a red fox"}, "previews": False}
+        status = (await client.post("/api/v1/jobs", json=body)).status_code
+        statuses[status] = statuses.get(status, 0) + 1
+        if status == 429:
+            waits.append(time.perf_counter() - began)
+
+    async with httpx.AsyncClient(base_url=url, timeout=PATIENCE, limits=httpx.Limits(max_connections=None)) as client:
+        tasks = []
+        for _ in range(int(seconds * rate)):
+            tasks.append(asyncio.create_task(one(client)))
+            await asyncio.sleep(1 / rate)
+        await asyncio.gather(*tasks)
+    waits.sort()
+    p50, p99 = statistics.median(waits), waits[int(len(waits) * 0.99)]
+    return f"{rate:.0f} a second: {statuses}; turned away after p50 {p50 * 1e3:.0f} ms, p99 {p99 * 1e3:.0f} ms"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 8, 16])
     parser.add_argument("--each", type=int, default=4)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--dtype", default="bfloat16")
+    parser.add_argument("--overload", type=float, default=50.0, help="requests a second, about ten times what it can")
     given = parser.parse_args()
     import limner
 
     weights = str(Path(limner.__file__).parent / "assets" / "pocket")
-    mine = [sys.executable, "-m", "limner", "serve", "--offline", "--port", "17860"]
+    mine = [sys.executable, "-m", "limner", "serve", "--offline", "--port", "17860", "--most-waiting", "40"]
     other = [sys.executable, "-c", THEIRS, weights, given.dtype, "17861"]
     with (
         tempfile.TemporaryDirectory() as home,
@@ -179,6 +204,7 @@ def main() -> None:
                     f"p50 {b.p50 / a.p50:.2f}x, p95 {b.p95 / a.p95:.2f}x",
                     flush=True,
                 )
+        print(asyncio.run(overload(ours, 10.0, given.overload)))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from typing import TypeVar
@@ -133,6 +134,22 @@ def test_what_one_lane_meets_ends_the_other_only_where_it_is_of_all(
     with pytest.raises(type(error)):
         run(session, work(session, heard, n=30, steps=4))
     assert (len(heard.of("made")) == 27) is goes_on
+
+
+def test_a_large_job_does_not_keep_a_small_one_waiting_to_its_end(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(draw, "MOST", 2)
+    large, small, begun = Heard(), Heard(), threading.Event()
+    large.then = lambda kind, data: begun.set() if kind == "made" else None
+    job = work(session, large, n=40, steps=4)
+    thread = threading.Thread(target=run, args=(session, job))
+    thread.start()
+    assert begun.wait(60)
+    run(session, work(session, small, seed=77, steps=4))
+    assert len(large.of("made")) < 40
+    thread.join(60)
+    assert len(large.of("made")) == 40
 
 
 def test_a_refused_picture_leaves_the_others_and_is_said(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
