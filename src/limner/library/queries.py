@@ -24,7 +24,7 @@ def select(query: Query, *, full_text: bool) -> tuple[str, list[Cell]]:
         where += f"{' AND' if where else ' WHERE'} (pictures.created, pictures.id) {way} (?, ?)"
         values += query.after
     order, more = _order(query)
-    sql = f"SELECT {_qualified()} FROM pictures{where} ORDER BY {order} LIMIT ? OFFSET ?"
+    sql = f"SELECT {columns()} FROM pictures{where} ORDER BY {order} LIMIT ? OFFSET ?"
     return sql, [*values, *more, -1 if query.limit is None else max(query.limit, 0), max(query.offset, 0)]
 
 
@@ -93,5 +93,6 @@ def _order(query: Query) -> tuple[str, list[Cell]]:
     return f"{score} {way} NULLS LAST, {age}", [query.scorer, query.scorer]
 
 
-def _qualified() -> str:
+def columns() -> str:
+    """All columns of a picture, by their table's name too."""
     return ", ".join(f"pictures.{name.strip()}" for name in COLUMNS.split(","))

@@ -22,6 +22,7 @@ from limner.disk import storage_error, write_atomic
 from limner.errors import InvalidRequest, LibraryError, PictureNotFound, StorageError
 from limner.library import entries, queries
 from limner.library.a1111 import NO_NAMES
+from limner.library.browse import Browse
 from limner.library.database import Database
 from limner.library.entries import COLUMNS, Entry, IdClock, Query
 from limner.library.files import SUFFIX, SUFFIXES, Format, encode
@@ -45,8 +46,9 @@ class Library:
     """History and files under ``root``. Nothing is opened or created before the first use.
 
     Safe to use from several threads and several processes at once. ``sampler_names`` maps our solver names to the
-    A1111 web UI's, for the text in files. Every method may raise ``LibraryError`` (the database is damaged, in use, or
-    newer than this Limner) and ``StorageError`` (disk full, not writable).
+    A1111 web UI's, for the text in files. ``browse`` walks through it as galleries do. Every method may raise
+    ``LibraryError`` (the database is damaged, in use, or newer than this Limner) and ``StorageError`` (disk full, not
+    writable).
     """
 
     def __init__(self, root: Path, *, sampler_names: Mapping[str, str] = NO_NAMES) -> None:
@@ -59,6 +61,7 @@ class Library:
         self._runs = Runs(self.database, self.root)
         self._scores = Scores(self.database)
         self.inputs = Inputs(self.root / INPUTS)
+        self.browse = Browse(self.database, self.root, self._has_text_index)
 
     def close(self) -> None:
         """Close the database; the next use opens it again."""
