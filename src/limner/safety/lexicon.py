@@ -20,8 +20,14 @@ LISTS: Final = ("en", "de", "fr", "es", "it", "pt", "ru", "zh", "ja", "more")
 RUNNING: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uac00-\ud7a3々〆]")
 _SHORTEST_STEM: Final = 3
 _SHORTEST_HIDDEN: Final = 3  # letters of a word that is sought in letters written apart
-_LONGEST_HIDDEN: Final = 14
-_FEW_APART: Final = 5  # letters written apart that may hold a word of three: "a s e x"
+_LONGEST_HIDDEN: Final = 18
+_SHORTEST_NAME: Final = 3
+_SHORTEST_GLUED: Final = 8  # letters of a phrase that is sought so
+_BETWEEN: Final = frozenset(
+    ["a", "an", "of", "on", "in", "the", "and", "with", "by", "bed", "his", "her", "my", "is", "at"]
+)
+_UNMISTAKABLE: Final = frozenset(["nude", "porn", "nsfw", "fuck", "naked", "topless", "hentai", "pussy", "suicide"])
+"""Parts of no innocent word: found among any letters."""
 _LONG_STEM: Final = 5
 _SHORTEST_HALVED: Final = 4
 _TOKEN: Final = re.compile(r"~\d|[^\W_]+\*?")
@@ -53,6 +59,7 @@ class Lexicon:
     pairs: dict[tuple[str, str], list[tuple[Pattern, str]]] = field(default_factory=dict)
     running: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     single: dict[str, set[str]] = field(default_factory=dict)
+    glued: dict[str, set[str]] = field(default_factory=dict)
 
     def add(self, concept: str, entry: str) -> None:
         text = folded(entry)[0].strip()
@@ -63,6 +70,8 @@ class Lexicon:
         pattern = tuple(token for token in _TOKEN.findall(text.replace("'", " ")) if token != "s")
         if not pattern:
             return
+        if len(pattern) > 1 and len(whole := "".join(pattern)) >= _SHORTEST_GLUED and not set(whole) & {"~", "*"}:
+            self.glued.setdefault(whole, set()).add(concept)
         head = pattern[0]
         if head.endswith("*"):
             self.stems.setdefault(head[:_SHORTEST_STEM], []).append((pattern, concept))
@@ -120,19 +129,36 @@ class Lexicon:
                 yield concept
 
     def _hidden(self, word: Word) -> Iterator[Hit]:
-        """Entries anywhere in letters that were written apart."""
-        few = len(word.forms[0]) <= _FEW_APART
+        """Entries in letters that were written apart, where the letters before and after are words too ("woman naked",
+        not "cockpit"); long stems, phrases and words that are part of no other one anywhere."""
         for form in word.forms:
+            if "idiom" in self.glued.get(form, ()):
+                continue
+            ends = self._reachable(form)
+            starts = {len(form) - k for k in self._reachable(form[::-1], backwards=True)}
             for start in range(len(form)):
                 rest = form[start:]
                 for pattern, concept in self.stems.get(rest[:_SHORTEST_STEM], ()):
                     if len(pattern) == 1 and len(pattern[0]) > _LONG_STEM and rest.startswith(pattern[0][:-1]):
                         yield Hit(concept, pattern[0], word.start, word.end)
                 for size in range(_SHORTEST_HIDDEN, min(len(rest), _LONGEST_HIDDEN) + 1):
-                    if size == _SHORTEST_HIDDEN and not few and rest != form:
-                        continue
-                    for concept in self.single.get(rest[:size], ()):
-                        yield Hit(concept, rest[:size], word.start, word.end)
+                    piece = rest[:size]
+                    sure = piece in _UNMISTAKABLE or (start in ends and start + size in starts)
+                    for concept in self.single.get(piece, ()) if sure else ():
+                        yield Hit(concept, piece, word.start, word.end)
+                    for concept in self.glued.get(piece, ()):
+                        yield Hit(concept, piece, word.start, word.end)
+
+    def _reachable(self, form: str, *, backwards: bool = False) -> set[int]:
+        """Places in ``form`` that known words lead to from its beginning."""
+        found = {0}
+        for start in range(len(form)):
+            for size in range(1, min(len(form) - start, _LONGEST_HIDDEN) + 1) if start in found else ():
+                piece = form[start : start + size]
+                piece = piece[::-1] if backwards else piece
+                if piece in _BETWEEN or (size >= _SHORTEST_HIDDEN and piece in self.single):
+                    found.add(start + size)
+        return found
 
     def _masked(self, form: str, word: Word) -> Iterator[Hit]:
         """A letter was put out: ``n*de``."""
@@ -156,7 +182,7 @@ class Lexicon:
 
 
 _HALVED: Final = frozenset({"explicit", "anatomy", "nudity", "csam", "gore", "hate"})
-_INNOCENT_HALVES: Final = frozenset({"penis", "anus", "cumin", "sexto", "butt", "orgy", "whoresin", "naga"})
+_INNOCENT_HALVES: Final = frozenset({"penis", "anus", "cumin", "sexto", "butt", "orgy", "whoresin", "naga", "creampie"})
 
 
 def _matched(pattern: Pattern, words: Sequence[Word], place: int) -> int | None:
@@ -222,11 +248,21 @@ def lexicon() -> Lexicon:
             made.add(f"needed-{k}", entry)
     for concept in ("known", "cyrillic", "cjk"):
         for entry in entries(_tables()["names"][concept]):
-            made.add("known_person", entry)
+            for written in _ways(entry):
+                made.add("known_person", written)
     for concept in ("artists", "made_up"):
         for entry in entries(_tables()["names"][concept]):
             made.add(concept, entry)
     return made
+
+
+def _ways(name: str) -> Iterator[str]:
+    """A name as it is, its two words in the other order, and as one word."""
+    yield name
+    words = name.split()
+    if len(words) == 2 and min(map(len, words)) >= _SHORTEST_NAME and name.isascii():
+        yield f"{words[1]} {words[0]}"
+        yield "".join(words)
 
 
 @cache

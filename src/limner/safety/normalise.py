@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Final
 
 from limner.safety.folding import LOOKALIKES, fold
+from limner.safety.spelling import respelt
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _DISGUISED: Final = re.compile(r"[^\W_]*(?:[@$!*#€][^\W_]+)+[*$@]?|[^\W_]+[*$@](?![\w])")
@@ -109,8 +110,15 @@ def forms(word: str) -> tuple[str, ...]:
         if _THRICE.search(each):
             found += [_THRICE.sub(r"\1", each), _THRICE.sub(r"\1\1", each)]
         if _TWICE.search(each) and len(each) >= 5 and each not in _KEPT_DOUBLE:
-            found.append(_TWICE.sub(r"\1", each))
+            found += [_TWICE.sub(r"\1", each), *_single_doubles(each)]
+    found += [meant for each in tuple(found) if (meant := respelt(each))]
     return tuple(dict.fromkeys(found))
+
+
+def _single_doubles(word: str) -> list[str]:
+    """The word with one of its double letters single: ``toppless``, whose other double is meant."""
+    doubles = list(_TWICE.finditer(word))
+    return [word[: m.start()] + m[1] + word[m.end() :] for m in doubles] if len(doubles) > 1 else []
 
 
 def _joined(text: str, words: tuple[Word, ...]) -> list[Word]:

@@ -28,6 +28,7 @@ _SYMBOLS: Final = (
     "hitler", "white power", "white suprem", "race", "свастик", "esvastic", "suastic", "svastic", "croix gammee",
     "антисемит", "propaganda", "caricature", "cartoon", "holocaust", "ハーケン", "ナチ", "纳粹", "納粹", "minstrel",
 )  # fmt: skip
+_TOO_COMMON: Final = frozenset({"against", "stop"})  # of hate they say as much as of help; "against racism" is history
 _CRIMES: Final = (("illegal_how", "illegal_thing"), ("illegal_fake", "illegal_document"), ("glory", "extremist"))
 """Two that make one: a way to make and a thing that must not be made."""
 
@@ -55,7 +56,7 @@ def minors(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
     passes = "no sexual words where children or teenagers are; of grown-ups, say so: woman, man, 25-year-old"
     if listed := found.of("csam"):
         yield Finding("sexual_minors", "minors.listed", tuple(listed), passes)
-    sexual = _sexual(found)
+    sexual = [*_sexual(found), *found.of("nudity_weak")]
     suggestive = found.of("suggestive")
     strong = found.of("minor")
     weak, weaker = found.of("minor_weak"), found.of("minor_weaker")
@@ -76,7 +77,7 @@ def minors(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
 def persons(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
     """Any sexual word and a real person, listed or named; no context lifts it."""
     passes = "no sexual words where a real person is named; a person who does not exist, described and not named"
-    sexual, suggestive = _sexual(found), found.of("suggestive")
+    sexual, suggestive = [*_sexual(found), *found.of("nudity_weak")], found.of("suggestive")
     people = real_persons(found)
     known = [person for person in people if person.concept == "known_person"]
     if known and (sexual or suggestive):
@@ -133,7 +134,8 @@ def hate(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
     calls = [s for s in said if s not in symbols]
     if calls:
         yield Finding("hate", "hate.slur", tuple(calls), passes)
-    elif symbols and not found.of("history", "awareness"):
+    meant_well = [*found.of("history"), *(s for s in found.of("awareness") if s.entry not in _TOO_COMMON)]
+    if symbols and not calls and not meant_well:
         yield Finding("hate", "hate.symbol", tuple(symbols), passes)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from limner.safety.company import together
 from limner.safety.lexicon import Hit, hits
 from limner.safety.normalise import Normal, Word, normalise
 from limner.safety.said import Said, Text, drawn, kept_out
@@ -40,10 +41,13 @@ _N: Final = r"(?<!\w)(\d{1,3}|" + "|".join(_UNITS) + r")"
 _AGE: Final = re.compile(
     _N + r"[\s_-]*(?:years?|yrs?)[\s_-]*(?:olds?|of age|young)\b"
     rf"|{_N}[\s_-]*(?:yo|y/o|y\.o|jahre\b|jahrig\w*|jahrige\w*|ans\b|anos\b|anni\b|лет\w*|год\w*|岁|歲|歳|才の|살)"
+    rf"|\b(?:girl|boy|pupil|student|freshman|teen|daughter|son|woman|man|female|male)\s*,\s*{_N}(?=\s*(?:[,;.)]|$))"
+    rf"|\b(?:she|he|girl|boy|woman|man)(?:\s+is|'s|\s+was)\s+{_N}(?=\s*(?:[,;.)]|and\b|$))"
     rf"|\bage[ds]?\s*(?:of\s*|is\s*|:\s*|=\s*)?{_N}\b|(?<!\w)(\d{{1,2}})\s*(?:yr|yrs)\b"
 )
 _GRADE: Final = re.compile(r"(?<!\w)(?:[1-9]|1[0-2])(?:st|nd|rd|th)[\s-]grad(?:e|er|ers)\b")
 _ADULT_AGE: Final = 18
+_CONTEXT: Final = 6  # words between a word and what explains it
 _NEAR: Final = 3  # words between an age and the person it is said of
 _NEGATABLE: Final = frozenset(
     {"explicit", "anatomy", "nudity", "suggestive", "gore", "self_harm", "blood_mild", "hate"}
@@ -154,14 +158,9 @@ def unchecked(said: Said) -> tuple[str, ...]:
 def _meant(text: Normal, found: Iterable[Hit]) -> Iterator[Hit]:
     """Hits that no idiom explains and no word before them negates."""
     every = tuple(found)
-    there = {hit.concept for hit in every}
-    innocent = [
-        (hit.start, hit.end)
-        for hit in every
-        if hit.concept == "idiom" or (hit.concept.startswith("idiom-if-") and f"needed-{hit.concept[9:]}" in there)
-    ]
+    innocent = [(hit.start, hit.end) for hit in every if hit.concept == "idiom" or _in_context(hit, every)]
     negations = {hit.last for hit in every if hit.concept == "negation"}
-    for hit in every:
+    for hit in (*every, *together(text, innocent)):
         if hit.concept.startswith(("idiom", "needed")) or any(
             start < hit.end and hit.start < end and end - start >= hit.end - hit.start for start, end in innocent
         ):
@@ -171,6 +170,18 @@ def _meant(text: Normal, found: Iterable[Hit]) -> Iterator[Hit]:
         if hit.entry in ("dick", "dicks") and _is_name(text, hit):
             continue
         yield hit
+
+
+def _in_context(hit: Hit, every: tuple[Hit, ...]) -> bool:
+    """Whether a word that something near it explains has that beside it: "tits" near a feeder."""
+    if not hit.concept.startswith("idiom-if-"):
+        return False
+    needed = f"needed-{hit.concept[9:]}"
+    return any(
+        min(hit.first, each.first) < 0 or max(each.first - hit.last, hit.first - each.last) <= _CONTEXT
+        for each in every
+        if each.concept == needed
+    )
 
 
 def _is_name(text: Normal, hit: Hit) -> bool:
