@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import sys
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from limner.serve.wire import PREFIX, Frame, lengths, packed, unpacked
@@ -18,6 +19,8 @@ COMMAND = (sys.executable, "-m", "limner.serve.worker")
 SILENCE = 120.0  # seconds without a beat: a long native call may hold Python's lock, a hang never ends
 PAUSES = (0.0, 1.0, 5.0, 15.0)  # seconds before a restart, the more often it died in a row
 GRACE = 10.0
+MOST_WORDS = 300  # characters of a line
+WORDS = 40  # last lines that a worker wrote, for the log when it dies
 _BUFFER = 2**20
 
 
@@ -46,7 +49,7 @@ class Crew:
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
         self._worked = False
-        self._last_words = ""
+        self._words: deque[str] = deque(maxlen=WORDS)
         self.starts = 0
         self.trouble: str | None = None
         """How the last process ended, until another is ready."""
@@ -117,7 +120,7 @@ class Crew:
                 return
             self.trouble = reason
             deaths = 0 if self._worked else deaths + 1
-            log.error("worker ended: %s", reason)
+            log.error("worker ended: %s%s", reason, "".join(f"\n  {line}" for line in self._words))
             try:
                 await self._died(reason)
             except Exception:
@@ -125,7 +128,8 @@ class Crew:
 
     async def _live(self) -> str:
         """One life of a worker process; why it ended."""
-        self._worked, self._last_words = False, ""
+        self._worked = False
+        self._words.clear()
         environment = {**os.environ, **(self._environment or {})}
         pipe = asyncio.subprocess.PIPE
         try:
@@ -155,7 +159,7 @@ class Crew:
             await process.wait()
             await asyncio.wait({relay}, timeout=1.0)
             relay.cancel()
-        return reason or _ended(process.returncode or 0, self._last_words)
+        return reason or _ended(process.returncode or 0, self._words[-1].strip() if self._words else "")
 
     async def _listen(self, stream: asyncio.StreamReader) -> str | None:
         """Hear frames to the end of the stream. What is wrong with them, if anything is."""
@@ -180,11 +184,18 @@ class Crew:
 
     async def _relay(self, stream: asyncio.StreamReader) -> None:
         """What the worker and its libraries write for people goes to the log; the last line may say why it died."""
+        rest = b""
         while chunk := await stream.read(_BUFFER):
-            for line in chunk.decode("utf-8", "replace").replace("\r", "\n").splitlines():
-                if line.strip():
-                    self._last_words = line.strip()[:300]
-                    said.info("%s", line.rstrip())
+            *lines, rest = (rest + chunk).replace(b"\r", b"\n").split(b"\n")
+            for line in lines if len(rest) < _BUFFER else [*lines, rest]:
+                self._wrote(line)
+            rest = rest if len(rest) < _BUFFER else b""
+        self._wrote(rest)
+
+    def _wrote(self, line: bytes) -> None:
+        if words := line.decode("utf-8", "replace").rstrip()[:MOST_WORDS]:
+            self._words.append(words)
+            said.info("%s", words)
 
 
 def _ended(code: int, words: str) -> str:

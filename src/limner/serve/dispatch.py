@@ -14,7 +14,6 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, cast
 
@@ -30,6 +29,7 @@ from limner.serve.options import Options as Options
 from limner.serve.queue import Queue
 from limner.serve.rate import Rate
 from limner.serve.recovery import put_back, spent
+from limner.serve.running import Running
 from limner.serve.wire import Frame
 from limner.types import Notice, Protection
 
@@ -43,19 +43,6 @@ PROBATION = 60.0  # seconds without a death after which a job is no longer suspe
 HISTORY = 7 * 86_400.0  # seconds for which jobs that are over are remembered
 HOUR = 3_600.0
 RETRY = 1.0  # seconds until the disk is asked again
-
-
-@dataclass(slots=True)
-class Running:
-    """A job at the worker. ``since``: when it was begun, ``stopped``: when it was told to stop (both monotonic).
-
-    ``over``: the queue has its end already, and the worker has not."""
-
-    kind: Kind
-    since: float
-    suspect: bool = False
-    stopped: float | None = None
-    over: bool = False
 
 
 class Dispatch:
@@ -221,6 +208,8 @@ class Dispatch:
         if state not in OVER:
             raise ValueError(f"an end {state}")
         trouble = None if error is None else Trouble.model_validate(error)
+        if (trace := frame.data.get("trace")) is not None:
+            log.error("job %s broke: %s", name, trace, extra={"job": name})
         running = self.running[name]
         if frame.data.get("fatal"):
             self._guilty = self._guilty or name  # the process can do no more: a death follows, and this is its cause

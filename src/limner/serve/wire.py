@@ -23,7 +23,8 @@ _TYPES = frozenset(get_args(FrameType))
 @dataclass(frozen=True, slots=True)
 class Frame:
     """To the worker: ``run`` {job, ask, made: {place: picture}}, ``stop`` {job}, ``close``. From it: ``ready``,
-    ``beat``, ``tiding`` {job, what, data} with a preview as blob, ``end`` {job, state, error, result, fatal}."""
+    ``beat``, ``tiding`` {job, what, data} with a preview as blob, ``end`` {job, state, error, result, fatal,
+    trace}."""
 
     type: FrameType
     data: Mapping[str, JsonValue] = field(default_factory=dict)

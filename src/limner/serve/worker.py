@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from limner.session import Session
 
 BEAT = 2.0  # seconds
+MOST_TRACE = 10_000  # characters
 LAST = 8.0  # seconds for what is being stored when the server goes
 HANDLERS: Mapping[Kind, str] = {
     "draw": "limner.serve.work.draw",
@@ -123,11 +124,12 @@ class Worker:
 
 
 def _failed(error: BaseException) -> dict[str, JsonValue]:
-    """How a job ended that raised. The traceback of what is not Limner's own goes to the log."""
+    """How a job ended that raised, with a ``trace`` for the log where it is not an error of Limner's own."""
     fatal = _kills(error)
+    end: dict[str, JsonValue] = {"state": "failed", "fatal": fatal}
     if not isinstance(error, LimnerError):
-        traceback.print_exception(error)
-    return {"state": "failed", "error": Trouble.of(error, retry=fatal).model_dump(mode="json"), "fatal": fatal}
+        end["trace"] = "".join(traceback.format_exception(error))[-MOST_TRACE:]
+    return {**end, "error": Trouble.of(error, retry=fatal).model_dump(mode="json")}
 
 
 def _kills(error: BaseException) -> bool:

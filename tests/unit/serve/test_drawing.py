@@ -142,14 +142,14 @@ def test_a_large_job_does_not_keep_a_small_one_waiting_to_its_end(
     monkeypatch.setattr(draw, "MOST", 2)
     large, small, begun = Heard(), Heard(), threading.Event()
     large.then = lambda kind, data: begun.set() if kind == "made" else None
-    job = work(session, large, n=40, steps=4)
+    job = work(session, large, n=24, steps=4)
     thread = threading.Thread(target=run, args=(session, job))
     thread.start()
     assert begun.wait(60)
     run(session, work(session, small, seed=77, steps=4))
-    assert len(large.of("made")) < 40
+    assert len(large.of("made")) < 24
     thread.join(60)
-    assert len(large.of("made")) == 40
+    assert len(large.of("made")) == 24
 
 
 def test_a_refused_picture_leaves_the_others_and_is_said(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:

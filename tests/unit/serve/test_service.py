@@ -269,13 +269,13 @@ def test_one_key_is_one_job_however_often_and_quickly_it_is_asked(tmp_path: Path
 
 def test_a_job_whose_worker_died_runs_once_more_and_then_fails_with_the_reason(tmp_path: Path) -> None:
     async def part(service: Service) -> None:
-        once, ever = await drawn(service, "a fox zzcrashonce"), await drawn(service, "a fox zzcrash")
-        done = await service.wait(once.id)
-        failed = await service.wait(ever.id)
+        done = await service.wait((await drawn(service, "a fox zzcrashonce")).id)
+        failed = await service.wait((await drawn(service, "a fox zzcrash")).id)
         assert (done.state, failed.state) == ("done", "failed")
         assert failed.error is not None
         assert failed.error.code == "worker_died"
         assert "exit code 3" in failed.error.message
+        assert (done.attempts, failed.attempts) == (2, 2)
         assert (await service.wait((await drawn(service)).id)).state == "done"
 
     run(tmp_path, part)
