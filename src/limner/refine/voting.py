@@ -60,7 +60,7 @@ def export(found: Comparison, session: Session, folder: Path) -> Path:
     key = found.folder / BALLOT
     ballot = read_ballot(key) if key.is_file() else None
     if ballot is None or {item.unit for item in ballot.items} != set(cases):
-        ballot = _new(found.study.id, tuple(cases))
+        ballot = ballot_of(found.study.id, tuple(cases))
         write_atomic(key, ballot.model_dump_json(indent=1).encode())
     shown = [_shown(item, cases[item.unit], found, session) for item in ballot.items]
     folder.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,8 @@ def _cases(found: Comparison) -> Mapping[str, tuple[Scored, Scored]]:
     return {unit: (found.scored[0, where[unit]][0], found.scored[1, where[unit]][0]) for unit in paired.units}
 
 
-def _new(study: str, units: Sequence[str]) -> Ballot:
+def ballot_of(study: str, units: Sequence[str]) -> Ballot:
+    """A new ballot: the units in a chance order, and names by chance for both pictures of each."""
     random = secrets.SystemRandom()
     order = random.sample(units, len(units))
     items = (Item(item=f"{k:03}", unit=unit, a=_name(), b=_name()) for k, unit in enumerate(order, 1))

@@ -79,8 +79,13 @@ def count_papers(papers: Sequence[Paper], session: Session) -> Counted:
     if double:
         raise InvalidRequest(f"{double[0]!r} voted twice", field="votes", hint="give one file a rater")
     ballot, result = _comparison(papers[0].ballot, session)
-    chosen = _chosen(ballot, papers)
-    return _counted(ballot, papers, chosen, result)
+    return counted(ballot, papers, result)
+
+
+def counted(ballot: Ballot, papers: Sequence[Paper], result: Mapping[str, object]) -> Counted:
+    """The verdict with these votes. ``result`` holds what was found before: ``pairs`` and ``verdicts``, of each the
+    first counts, and ``study`` with its ``scorers``. Raises ``InvalidRequest`` for names that are not on the ballot."""
+    return _counted(ballot, papers, _chosen(ballot, papers), result)
 
 
 def read_paper(path: Path) -> Paper:
