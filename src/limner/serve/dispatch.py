@@ -65,7 +65,7 @@ class Dispatch:
         self.running: dict[str, Running] = {}
         self.draining = False
         self._closing = False
-        self._guilty: str | None = None
+        self._guilty: tuple[str, Trouble | None] | None = None  # whose fault the coming death is, in its own words
         self._turn = asyncio.Lock()
         self._wake = asyncio.Event()
         self._desk = ThreadPoolExecutor(1, thread_name_prefix="limner-queue")
@@ -212,7 +212,7 @@ class Dispatch:
             log.error("job %s broke: %s", name, trace, extra={"job": name})
         running = self.running[name]
         if frame.data.get("fatal"):
-            self._guilty = self._guilty or name  # the process can do no more: a death follows, and this is its cause
+            self._guilty = self._guilty or (name, trouble)  # the process can do no more: this job's fault
             self.crew.replace(trouble.message if trouble else "fatal error")
             return
         if self._closing and state != "done" and running.stopped is None:
@@ -227,8 +227,8 @@ class Dispatch:
         async with self._turn:
             lost, self.running = self.running, {}
             suspects = [name for name, each in lost.items() if each.suspect]
-            died = [self._guilty] if self._guilty is not None else suspects or list(lost)
-            self._guilty = None
+            (guilty, why), self._guilty = self._guilty or (None, None), None
+            died = [guilty] if guilty is not None else suspects or list(lost)
             for name, each in lost.items():
                 if each.stopped is not None and not each.over:
                     await self._end(name, "cancelled")
@@ -237,7 +237,7 @@ class Dispatch:
             for name in back:
                 self.hub.tell(name, "restarted", {"reason": reason})
             for job in over:
-                await self._end(job.id, "failed", spent(job, reason))
+                await self._end(job.id, "failed", (why if job.id == guilty else None) or spent(job, reason))
         self.wake()
 
     async def _end(self, name: str, state: State, trouble: Trouble | None = None, result: Body | None = None) -> None:
@@ -286,6 +286,6 @@ class Dispatch:
                     each.suspect = False
                     self.wake()
                 if each.stopped is not None and now - each.stopped > self._options.patience:
-                    self._guilty = name
+                    self._guilty = (name, None)
                     self.crew.replace(f"job {name} did not stop within {self._options.patience:.0f} seconds")
                     return
