@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
-from limner.errors import Refused
+from limner.errors import LimnerError, Refused
+from limner.models.adapters.called import called
 from limner.safety.policy import Policy
 from limner.safety.said import Said
 from limner.session import hooks
@@ -14,15 +19,20 @@ from limner.session.looking import Looking
 from limner.types import Notice, Pixels, Plan, Protection, Request
 
 UNCHECKED = "unchecked-words"
+_NO_FILES: Final[Mapping[str, Path]] = MappingProxyType({})
 
 
 class Checking:
     """The policy at one level, and the registered checks."""
 
-    def __init__(self, protection: Protection, looking: Looking, auditing: Auditing) -> None:
+    def __init__(
+        self, protection: Protection, looking: Looking, auditing: Auditing, files: Mapping[str, Path] = _NO_FILES
+    ) -> None:
+        """``files`` are those of adapters by hash: what a LoRA's file says it is called by is looked at too."""
         self._protection = protection
         self.looking = looking
         self._auditing = auditing
+        self._files = files
         self._policy = Policy(protection.level)
 
     @cached_property
@@ -42,7 +52,7 @@ class Checking:
     def words(self, plan: Plan) -> Plan:
         """The Plan with what policy and checks found in its words. Raises ``Refused``, which the audit log keeps."""
         try:
-            found = (*self._policy.review(Said.of_plan(plan)), *self._registered(plan))
+            found = (*self._policy.review(self._said(plan)), *self._registered(plan))
         except Refused as error:
             self._auditing.refused(error, plan.prompt, plan.model.name)
             raise
@@ -53,6 +63,17 @@ class Checking:
             if (plan.checks, plan.notices) == (found, notices)
             else plan.model_copy(update={"checks": found, "notices": notices})
         )
+
+    def _said(self, plan: Plan) -> Said:
+        said = Said.of_plan(plan)
+        loras = [self._files.get(each.hash) for each in plan.adapters if each.kind == "lora"]
+        found: list[str] = []
+        for path in loras:
+            try:
+                found += called(path) if path is not None else ()
+            except LimnerError:
+                continue  # a file that cannot be read is not drawn with either: the engine says so
+        return replace(said, names=(*said.names, *found))
 
     def _registered(self, plan: Plan) -> Iterator[Notice]:
         """What registered checks of prompts say. One whose weights are missing is said, and refuses on ``strict``."""

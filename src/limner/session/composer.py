@@ -376,7 +376,7 @@ class Session:
     @cached_property
     def _checking(self) -> Checking:
         looking = looking_of(self.settings, self._backend, self.catalog)
-        return Checking(self.settings.protection, looking, Auditing(self.settings))
+        return Checking(self.settings.protection, looking, Auditing(self.settings), self._means.extras)
 
     @cached_property
     def _keeping(self) -> Keeping:
