@@ -30,6 +30,7 @@ _UNMISTAKABLE: Final = frozenset(["nude", "porn", "nsfw", "fuck", "naked", "topl
 """Parts of no innocent word: found among any letters."""
 _LONG_STEM: Final = 5
 _SHORTEST_HALVED: Final = 4
+_DOUBLED: Final = re.compile(r"([b-df-hj-np-tv-z])\1")
 _TOKEN: Final = re.compile(r"~\d|[^\W_]+\*?")
 
 
@@ -257,12 +258,14 @@ def lexicon() -> Lexicon:
 
 
 def _ways(name: str) -> Iterator[str]:
-    """A name as it is, its two words in the other order, and as one word."""
+    """A name as it is, its two words in the other order, as one word, and with double letters single."""
     yield name
     words = name.split()
     if len(words) == 2 and min(map(len, words)) >= _SHORTEST_NAME and name.isascii():
         yield f"{words[1]} {words[0]}"
         yield "".join(words)
+    if name.isascii() and (single := _DOUBLED.sub(r"\1", name)) != name:
+        yield single
 
 
 @cache
