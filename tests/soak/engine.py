@@ -126,6 +126,7 @@ async def main() -> int:
         print(json.dumps({"cancels": given.cancels, "calls begun after": dict(sorted(late.items()))}), flush=True)
         service = Service(settings, Options(environment={"LIMNER_HOME": home}, offline=True))
         await service.start()
+        await service.inside.crew.wait_ready()
         grown = await drift(service, given.minutes) if given.minutes else {"drift": {}}
         print(json.dumps(grown), flush=True)
         await service.stop()

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 
 from limner.serve.wire import PREFIX, Frame, lengths, packed, unpacked
 
@@ -130,19 +130,8 @@ class Crew:
         """One life of a worker process; why it ended."""
         self._worked = False
         self._words.clear()
-        environment = {**os.environ, **(self._environment or {})}
-        pipe = asyncio.subprocess.PIPE
         try:
-            process = self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
-                env=environment,
-                start_new_session=True,
-                pass_fds=self._inherited(),
-                limit=_BUFFER,
-            )
+            process = self._process = await _whole(self._start())
         except OSError as error:
             return f"it could not be started: {error}"
         self.starts += 1
@@ -160,6 +149,19 @@ class Crew:
             await asyncio.wait({relay}, timeout=1.0)
             relay.cancel()
         return reason or _ended(process.returncode or 0, self._words[-1].strip() if self._words else "")
+
+    async def _start(self) -> asyncio.subprocess.Process:
+        pipe = asyncio.subprocess.PIPE
+        return await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            env={**os.environ, **(self._environment or {})},
+            start_new_session=True,
+            pass_fds=self._inherited(),
+            limit=_BUFFER,
+        )
 
     async def _listen(self, stream: asyncio.StreamReader) -> str | None:
         """Hear frames to the end of the stream. What is wrong with them, if anything is."""
@@ -196,6 +198,18 @@ class Crew:
         if words := line.decode("utf-8", "replace").rstrip()[:MOST_WORDS]:
             self._words.append(words)
             said.info("%s", words)
+
+
+async def _whole(starting: Coroutine[None, None, asyncio.subprocess.Process]) -> asyncio.subprocess.Process:
+    """A process, or none: asyncio hangs where it is cancelled between starting one and connecting its pipes."""
+    task = asyncio.ensure_future(starting)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        process = await task
+        process.kill()
+        await process.wait()
+        raise
 
 
 def _ended(code: int, words: str) -> str:

@@ -221,6 +221,16 @@ def test_closing_while_it_pauses_between_two_starts_takes_no_time() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("loops", range(12))
+def test_closing_while_a_process_is_being_started_leaves_none(loops: int) -> None:
+    async def main() -> None:
+        async with asyncio.timeout(60), crew(ECHO):
+            for _ in range(loops):
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
 def test_what_it_writes_for_people_goes_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
         async with crew("print('half\\rdone', file=sys.stderr)\nsys.exit(3)", pauses=(0.0, 60.0)) as (made, told):
