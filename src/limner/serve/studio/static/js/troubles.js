@@ -4,6 +4,11 @@ import { lost } from "./live.js";
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-dismisses]");
   button?.closest("[data-closable]")?.remove();
+  const focuses = event.target.closest("[data-focuses]");
+  const field = focuses && document.getElementById(focuses.dataset.focuses);
+  if (!field) return;
+  event.preventDefault();
+  field.focus();
 });
 
 for (const each of document.querySelectorAll("[data-once]")) {
