@@ -12,7 +12,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from math import comb
+from math import exp, lgamma, log, log1p
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from limner.safety.said import Said
 SETS: Final = Path(__file__).parents[1] / "tests" / "safety"
 RELEASED: Final = ("test_prompts", "absolute", "second_prompts")
 _TAIL: Final = 0.025
-_HALVINGS: Final = 60
+_HALVINGS: Final = 40  # 1e-12: far finer than is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,8 @@ def exact_interval(hits: int, n: int) -> tuple[float, float]:
 
 def _at_most(k: int, n: int, p: float) -> float:
     """The chance of at most ``k`` of ``n``."""
-    return sum(comb(n, j) * p**j * (1 - p) ** (n - j) for j in range(k + 1))
+    odds, none = log(p / (1 - p)), n * log1p(-p)  # by logarithms: the coefficients alone are beyond a float
+    return sum(exp(lgamma(n + 1) - lgamma(j + 1) - lgamma(n - j + 1) + j * odds + none) for j in range(k + 1))
 
 
 def _refusal(said: Said, policy: Policy) -> str | None:

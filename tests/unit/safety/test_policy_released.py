@@ -68,5 +68,6 @@ def test_the_interval_is_exact() -> None:
     assert (low, high) == (0.0, pytest.approx(1 - 0.025**0.1))
     low, high = exact_interval(10, 10)
     assert (low, high) == (pytest.approx(0.025**0.1), 1.0)
+    assert exact_interval(1, 1632) == (pytest.approx(1.551e-5, rel=1e-2), pytest.approx(3.409e-3, rel=1e-2))
     widths = [high - low for low, high in (exact_interval(n // 2, n) for n in (10, 40, 160))]
     assert all(wide > narrow for wide, narrow in pairwise(widths))
