@@ -148,7 +148,7 @@ def stretch_of(first: str, last: str, offset: int, count: int) -> Stretch:
     """A stretch by what its address says. Raises ``InvalidRequest``."""
     if not first:
         return Stretch("", min(count, STRETCH), ("", ""), ("", ""), offset)
-    places = [_place(each.replace("_", " ")) for each in (first, last)]
+    places = [_place(each, "_") for each in (first, last)]
     if not all(id and created for created, id in places):
         raise InvalidRequest("the place in the gallery is none", field="from", hint="open the gallery anew")
     return Stretch(places[0][0][:7], STRETCH, places[0], places[1])
@@ -159,8 +159,8 @@ def key(place: Place) -> str:
     return "_".join(place)
 
 
-def _place(joined: str) -> Place:
-    created, _, id = joined.partition(" ")
+def _place(joined: str, by: str = " ") -> Place:
+    created, _, id = joined.rpartition(by)
     return created, id
 
 

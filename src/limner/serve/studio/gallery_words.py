@@ -133,7 +133,7 @@ def _parts(choice: Choice) -> Iterator[tuple[str, Choice]]:
         if value is not None:
             yield f"{name}: {value}", _but(choice, name)
     if choice.rating is not None:
-        yield f"rated {choice.rating} or more", replace(choice, rating=None)
+        yield f"rated {choice.rating}" + (" or more" if choice.rating < 5 else ""), replace(choice, rating=None)
     if choice.since is not None or choice.until is not None:
         yield _times(choice), replace(choice, since=None, until=None)
     for name, sign in (("min_score", ">"), ("max_score", "<")):
