@@ -75,6 +75,11 @@ def test_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"^pocket-clip 0\.\d+ ", text_of(shown["evaluate-score"]))
     assert "over 8 seeds" in text_of(shown["evaluate"])
     assert "your words" in text_of(shown["refine"])
+    refusal, marks = text_of(shown["ethics-refusal"]), text_of(shown["ethics-inspect"])
+    assert [line[:8] for line in refusal.splitlines() if line[0] != " "] == ["refused:", "passes: ", "passes: "]
+    assert "category: sexual | rule: sexual.nudity | because of: nude" in refusal
+    assert "what would pass: clothed people" in refusal
+    assert all(mark in marks for mark in ("marks", "intact", "watermark", "trainedAlgorithmicMedia"))
     for name in ("evaluate-report", "refine-report"):
         assert any("<iframe" in output.get("data", {}).get("text/html", "") for output in shown[name]), name
     assert re.search(r"^\d+ pictures in ", text_of(shown["end"]))
