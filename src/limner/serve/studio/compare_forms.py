@@ -14,6 +14,7 @@ from limner.models.machine import probe
 from limner.refine.compare_arms import Axis, arms_of, axis_of
 from limner.refine.compare_study import SEEDS, SEEDS_PER_PROMPT
 from limner.refine.design import Budget, divided
+from limner.refine.pairs import Unit
 from limner.refine.power import foreseen
 from limner.serve.names import refuse_paths
 from limner.serve.native.bodies import CompareJob, RefineJob
@@ -43,7 +44,13 @@ class Cost:
 
 def wanted_of(form: Form) -> Wanted:
     """The job that a form asks for. Raises ``InvalidRequest``."""
-    return {"refine": refine_of, "ab": sides_of, "grid": grid_of}.get(form.one("new"), refine_of)(form)
+    match form.one("new"):
+        case "ab":
+            return sides_of(form)
+        case "grid":
+            return grid_of(form)
+        case _:
+            return refine_of(form)
 
 
 def refine_of(form: Form) -> RefineJob:
@@ -149,8 +156,9 @@ def _refining(own: Service, wanted: RefineJob) -> Cost:
     rungs, pairs, finalists = divided(images, len(judges))
     verdict = (1 + finalists) * pairs
     search = images - verdict
+    by = ", ".join(wanted.scorers or chosen.search)
     lines = (
-        f"{search} pictures to search among {rungs[0].candidates} rewrites, chosen by {', '.join(wanted.scorers or chosen.search)}",
+        f"{search} pictures to search among {rungs[0].candidates} rewrites, chosen by {by}",
         f"{verdict} pictures for the verdict on {pairs} fresh seeds, judged by {', '.join(judges)}",
         foreseen(pairs, "seed", wanted.worthwhile, 0.05 / (len(judges) * finalists)),
     )
@@ -165,12 +173,10 @@ def _comparing(own: Service, wanted: CompareJob) -> Cost:
     known = [seconds for seconds in each if seconds is not None]
     seconds = sum(known) * n * len(texts) if len(known) == len(each) else None
     units = len(texts) if len(texts) > 1 else n
-    unit = "prompts" if len(texts) > 1 else "seeds"
+    unit: Unit = "prompt" if len(texts) > 1 else "seed"
     lines = [f"{len(wanted.arms)} sides, {n} seeds each{f' of {len(texts)} prompts' if len(texts) > 1 else ''}"]
     if wanted.judged:
-        lines.append(
-            foreseen(units, unit.removesuffix("s"), wanted.worthwhile, wanted.alpha / max(1, len(wanted.arms) - 1))
-        )
+        lines.append(foreseen(units, unit, wanted.worthwhile, wanted.alpha / max(1, len(wanted.arms) - 1)))
     else:
         lines.append("drawn to be looked at: nothing is said of which is better")
     return Cost(pictures, seconds, tuple(lines))

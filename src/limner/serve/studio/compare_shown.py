@@ -98,7 +98,7 @@ def create(side: SideRequest, picture: str | None = None) -> str:
     more = set(side.request) - {"prompt", "model"}
     if more and picture is not None:
         return f"/?{urlencode({'from': picture})}"
-    said = {name: str(side.request[name]) for name in ("prompt", "model") if name in side.request}
+    said: dict[str, str] = {name: str(side.request[name]) for name in ("prompt", "model") if name in side.request}
     return f"/?{urlencode(said)}"
 
 
@@ -159,7 +159,6 @@ def _p(test: Test) -> str:
 
 def _bar(test: Test, verdict: Verdict) -> Bar:
     """Each scorer has a scale of its own, laid out so that zero and the whole interval are seen; to the right is B."""
-    sign = test.scorer.sign
     guard = test.role != "judge" and test.margin is not None
     winner = -1 if verdict.outcome == "worse" or any(each.finding == "A" for each in verdict.judges) else 1
     edge = -winner * (test.margin or 0.0) if guard else None
@@ -173,9 +172,8 @@ def _bar(test: Test, verdict: Verdict) -> Bar:
         return round(WIDE * (value - least) / (most - least), 1)
 
     crosses = low is not None and high is not None and low <= 0 <= high
-    told = f"{test.scorer.name}, {test.role}: gain of B {span(test)}; zero is {'inside' if crosses else 'outside'} the interval"
-    if sign < 0:
-        told += "; of this scorer less is better"
+    where = "inside" if crosses else "outside"
+    told = f"{test.scorer.name}, {test.role}: gain of B {span(test)}; zero is {where} the interval"
     return Bar(
         test.scorer.name,
         test.role,
