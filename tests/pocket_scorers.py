@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from limner.evaluate.nets.judge import Judge, JudgeConfig
+from limner.evaluate.nets.detector import Detector, DetectorConfig
+from limner.evaluate.pocket_words import world
 from limner.models.nets.clip_vision import Clip, ClipConfig
 
 SPECIAL = ("<pad>", "<unk>", "<bos>", "<eos>")
@@ -21,7 +22,13 @@ CLIP = {
     "text_config": {**_SHARED, "vocab_size": len(VOCAB), "max_position_embeddings": 32, "eos_token_id": 3},
     "vision_config": {**_SHARED, "image_size": 256, "patch_size": 64},
 }
-JUDGE = {"words": len(VOCAB), "width": 48, "layers": 1, "length": 20}
+JUDGE: dict[str, object] = {
+    "things": [names[0][0] for names in world().things],
+    "widths": [4, 8, 8],
+    "blocks": [0, 0, 1],
+    "hidden": 8,
+    "calibration": {"thing": [0.5, 0.1]},
+}
 ALEXNET = (
     (0, 3, 64, 11, 4, 2),
     (3, 64, 192, 5, 1, 2),
@@ -39,14 +46,22 @@ def write_clip(folder: Path) -> Path:
 
 def write_judge(folder: Path) -> Path:
     """pocket-judge, small."""
-    return _written(folder, Judge(JudgeConfig.from_json(JUDGE)), JUDGE)
+    return _written(folder, Detector(DetectorConfig.from_json(JUDGE)), JUDGE)
+
+
+def fresh(config: dict[str, object]) -> dict[str, Tensor]:
+    """Random weights of a judge of this shape."""
+    return _random(Detector(DetectorConfig.from_json(config)))
+
+
+def _random(net: nn.Module) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    return {name: 0.3 * torch.randn(p.shape, generator=generator) for name, p in net.state_dict().items()}
 
 
 def _written(folder: Path, net: nn.Module, config: dict[str, object]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    generator = torch.Generator().manual_seed(0)
-    weights = {name: 0.3 * torch.randn(p.shape, generator=generator) for name, p in net.state_dict().items()}
-    save_file(weights, folder / "model.safetensors")
+    save_file(_random(net), folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps({**config, "vocab": VOCAB}))
     (folder / "card.json").write_text(json.dumps({"revision": "small", "verified": "random", "size_bytes": 1}))
     return folder

@@ -2,6 +2,7 @@
 
 import random
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from limner.evaluate.nets.detector import COLOURS, GROUNDS, PLACES, SIDE, TIMES, Detector, Seen
-from limner.evaluate.pocket_sight import Fact, Line, Logits, Names, Sight, calibrated, logit
+from limner.evaluate.pocket_sight import Fact, Line, Logits, Names, Sight, logit
 from training import captions_judge
 from training.data import held_out_scenes
 from training.render import Renderer
@@ -24,21 +25,21 @@ _MARKED, _CALIBRATED = 15, 25  # seeds of the held-out scenes
 
 @dataclass(frozen=True)
 class Said:
-    """A question's kind, the chance of yes before calibration, and the truth."""
+    """What was asked, what was seen, and the truth."""
 
-    kind: str
-    raw: float
+    fact: Fact
+    sight: Sight
     truth: bool
 
 
-def sights(model: Detector, pictures: Tensor) -> list[Sight]:
-    """What a detector sees of pictures [B, 3, S, S], uncalibrated."""
+def sights(model: Detector, pictures: Tensor, calibration: Mapping[str, Line] | None = None) -> list[Sight]:
+    """What a detector sees of pictures [B, 3, S, S]."""
     found: list[Sight] = []
     with torch.inference_mode():
         for part in pictures.split(64):
             seen: Seen = model(part)
             arrays = [t.float().cpu().numpy().astype(np.float64) for t in seen]
-            found += [Sight(Logits(*(a[k] for a in arrays)), NAMES, {}) for k in range(len(part))]
+            found += [Sight(Logits(*(a[k] for a in arrays)), NAMES, calibration or {}) for k in range(len(part))]
     return found
 
 
@@ -56,6 +57,11 @@ class Marker:
             self._pictures.append(torch.cat([F.avg_pool2d(renderer(part), renderer.size // SIDE) for part in parts]))
             self._scenes.append(scenes)
 
+    @property
+    def held_out(self) -> tuple[Tensor, list[Scene]]:
+        """The pictures [N, 3, 128, 128] to mark by and their scenes."""
+        return self._pictures[0], self._scenes[0]
+
     def answers(self, model: Detector, which: int) -> list[Said]:
         """The answers about the scenes to mark by (0) or to calibrate by (1)."""
         rng = random.Random(which)
@@ -68,9 +74,9 @@ class Marker:
         right: dict[str, list[bool]] = defaultdict(list)
         error = []
         for each in self.answers(model, 0):
-            p = calibrated(each.raw, calibration.get(each.kind, (1.0, 0.0)))
+            p = each.sight.through(calibration).yes(each.fact)
             error.append((p - each.truth) ** 2)
-            for name in (each.kind, "all"):
+            for name in (each.fact.kind, "all"):
                 right[name].append((p > 0.5) == each.truth)
         shares = {f"atom_{k}": sum(v) / len(v) for k, v in sorted(right.items())}
         return shares | {"brier": sum(error) / max(1, len(error))}
@@ -78,19 +84,24 @@ class Marker:
 
 def _put(scene: Scene, sight: Sight, atlas: Atlas, rng: random.Random) -> list[Said]:
     asked = captions_judge.questions(scene, atlas.things, rng, ASKED)
-    return [Said(q.kind, sight.raw(Fact(q.kind, q.things, q.value)), q.truth) for q in asked]
+    return [Said(Fact(q.kind, q.things, q.value), sight, q.truth) for q in asked]
 
 
 def fitted(said: list[Said]) -> dict[str, Line]:
     """For each kind of question the line that makes its logits probabilities: logistic regression (Platt 1999)."""
-    kinds = sorted({each.kind for each in said})
-    return {kind: _line([each for each in said if each.kind == kind]) for kind in kinds}
+    by_kind: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+    for each in said:
+        by_kind[each.fact.kind].append((each.sight.raw(each.fact), each.truth))
+    return {kind: line(answers) for kind, answers in sorted(by_kind.items())}
 
 
-def _line(said: list[Said], steps: int = 60, ridge: float = 1.0) -> Line:
-    """Newton's method; the ridge pulls towards leaving the logits as they are, which decides where answers are few."""
-    x = np.array([[logit(each.raw), 1.0] for each in said])
-    y = np.array([each.truth for each in said], np.float64)
+def line(answers: list[tuple[float, bool]], steps: int = 60, ridge: float = 1.0) -> Line:
+    """The line through the logits of (chance, truth)s.
+
+    Newton's method; the ridge pulls towards leaving the logits as they are, which decides where answers are few.
+    """
+    x = np.array([[logit(chance), 1.0] for chance, _ in answers])
+    y = np.array([truth for _, truth in answers], np.float64)
     start = np.array([1.0, 0.0])
     w = start.copy()
     for _ in range(steps):

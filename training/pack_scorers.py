@@ -43,10 +43,11 @@ license: apache-2.0
 ---
 # pocket-judge
 
-Answers yes-or-no questions about one fact of a picture ("is the fox red?"): a convolutional eye and a decoder in which
-each word looks at the picture's cells, {millions:.1f} M parameters, 256x256 pixels, {words} words, 20 tokens. Trained
-apart from pocket-clip: other architecture, other grammar, other seeds; but the same renderer, so the two are not fully
-independent. It knows emoji-like scenes and nothing else.
+Answers yes-or-no questions about one fact of a picture ("is the fox red?"). A small convolutional detector of
+{millions:.1f} M parameters sees at 128x128 pixels, in each cell of 8x8, which of {words} things stands there, its
+colour and its centre, and in the whole picture place, time and ground; the answers follow from that by probability and
+are calibrated on held-out renders. Trained apart from pocket-clip: other architecture, other labels, other grammar,
+other seeds; but the same renderer, so the two are not fully independent. It knows emoji-like scenes and nothing else.
 
 """,
 }
@@ -69,9 +70,10 @@ def measured(log: Path) -> str:
     """The training's last evaluation as a table, with how long it had trained."""
     last = json.loads(log.read_text().splitlines()[-1])
     shown = {k: v for k, v in last.items() if k.startswith(("r1_", "near_", "atom_"))}
+    brier = [f"| mean squared error of its probabilities | {last['brier']:.3f} |"] if "brier" in last else []
     rows = [f"| {_MEANINGS.get(k, k.partition('_')[2] + ' alone')} | {v:.1%} |" for k, v in shown.items()]
     trained = f"Trained for {last['minutes']:.0f} minutes of one shared CPU core on {last['seen']:,} pictures."
-    return trained + "\n\n" + _TABLE_HEAD + "\n".join(rows) + "\n"
+    return trained + "\n\n" + _TABLE_HEAD + "\n".join(rows + brier) + "\n"
 
 
 def verified(log: Path) -> str:
@@ -111,7 +113,8 @@ def _write(out: Path, weights: dict[str, torch.Tensor], config: dict[str, object
     }
     (out / "card.json").write_text(json.dumps(facts, indent=2) + "\n")
     millions = sum(v.numel() for v in weights.values()) / 1e6
-    card = _CARDS[name].format(millions=millions, words=len(config["vocab"]))  # type: ignore[arg-type]
+    known = config["vocab"] if "vocab" in config else config["things"]
+    card = _CARDS[name].format(millions=millions, words=len(known))  # type: ignore[arg-type]
     (out / "README.md").write_text(
         card + measured(log) + notes + "\n## Licence\n\nApache-2.0, see `LICENSE` and `NOTICE`.\n"
     )

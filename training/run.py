@@ -15,7 +15,6 @@ from training import (
     train_classifier,
     train_clip,
     train_detector,
-    train_judge,
     train_turbo,
     train_unet,
 )
@@ -23,15 +22,14 @@ from training.loop import Options, pick_device
 from training.sprites import Atlas
 from training.sprites import atlas as load_atlas
 
-STAGES = ("autoencoder", "unet", "classifier", "clip", "judge", "judge2", "turbo")
+STAGES = ("autoencoder", "unet", "classifier", "clip", "judge", "turbo")
 _HERE = Path()
 _CPU = {
     "autoencoder": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
     "unet": Options(_HERE, batch=48, rate=6e-4, flat=0.6, average=0.999, warmup=200),
-    "classifier": Options(_HERE, batch=32, rate=1e-3, average=0.998),
+    "classifier": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
     "clip": Options(_HERE, batch=48, rate=5e-4, average=0.998, warmup=200),
-    "judge": Options(_HERE, batch=32, rate=5e-4, average=0.998, warmup=200),
-    "judge2": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
+    "judge": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
     "turbo": Options(_HERE, batch=16, rate=3e-4, average=0.99, warmup=50),
 }
 _GPU = {
@@ -39,8 +37,7 @@ _GPU = {
     "unet": Options(_HERE, batch=1024, rate=8e-4, flat=0.5, average=0.9995, warmup=500, workers=12),
     "classifier": Options(_HERE, batch=256, rate=2e-3, average=0.998, workers=12),
     "clip": Options(_HERE, batch=512, rate=1e-3, average=0.998, warmup=300, workers=14),
-    "judge": Options(_HERE, batch=256, rate=1e-3, average=0.998, warmup=300, workers=14),
-    "judge2": Options(_HERE, batch=256, rate=2e-3, average=0.998, warmup=300, decay=2e-2, workers=14),
+    "judge": Options(_HERE, batch=256, rate=2e-3, average=0.998, warmup=300, decay=2e-2, workers=14),
     "turbo": Options(_HERE, batch=256, rate=3e-4, average=0.995, warmup=100, workers=12),
 }
 
@@ -62,13 +59,10 @@ def train(stage: str, atlas: Atlas, options: Options, root: Path, things: int | 
         room, curriculum = (65_536, 60_000) if fast else (12_288, 6_000)
         train_unet.train(atlas, options, vae, room=room, reuse=8, curriculum=curriculum, things=things)
     elif stage == "classifier":
-        train_classifier.train(atlas, options)
+        train_classifier.train(atlas, options, favoured=things)
     elif stage == "clip":
         train_clip.train(atlas, options)
     elif stage == "judge":
-        # Together with pocket-clip at most 12 MB; on a CPU the smaller one has learnt more in the same time.
-        train_judge.train(atlas, options, width=168 if fast else 144)
-    elif stage == "judge2":
         train_detector.train(atlas, options, favoured=things)
     elif stage == "turbo":
         train_turbo.train(atlas, options, pocket.load(root, options.device))
@@ -84,7 +78,11 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--samples", type=int, help="the whole run's length; the schedule then follows it, not time")
     parser.add_argument("--stop-after", type=float, help="minutes of this call; resume later")
     parser.add_argument("--save-every", type=float, default=4.0, help="minutes between checkpoints")
-    parser.add_argument("--things", type=int, help="only the first so many things of the world (unet)")
+    parser.add_argument(
+        "--things",
+        type=int,
+        help="only the first so many things of the world (unet); shown more often than others (judge, classifier)",
+    )
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seed", type=int, default=0)

@@ -24,7 +24,7 @@ from training.negatives import negatives
 from training.render import SIZE, Renderer
 from training.scene import training_scene
 from training.sprites import Atlas
-from training.train_classifier import worn
+from training.train_detector import worn
 
 NEGATIVES = 3
 

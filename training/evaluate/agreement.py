@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import CLIPModel
 
-from training import captions, pocket, train_clip, train_judge
+from limner.evaluate.nets.detector import Detector, DetectorConfig
+from limner.evaluate.pocket_sight import Fact
+from training import captions, exam, pocket, train_clip
 from training.evaluate import modelfree
 from training.evaluate.prompts import LIST
 from training.loop import pick_device
-
-_NUMBERS = ("one", "two", "three", "four", "five")
 
 
 def ranks(values: Tensor) -> Tensor:
@@ -33,40 +33,39 @@ def spearman(a: Tensor, b: Tensor) -> float:
     return float(torch.corrcoef(pair)[0, 1])
 
 
-def atoms_of(row: dict[str, object]) -> list[str]:
-    """A prompt's atoms as the judge is asked them."""
-    things, colours = list(row["things"]), list(row["colours"])  # type: ignore[call-overload]
-    asked = [f"is there any {t}?" for t in things]
-    asked += [f"is the {t} {c}?" for t, c in zip(things, colours, strict=True) if c]
+def facts_of(row: dict[str, object], known: list[str]) -> list[Fact]:
+    """A prompt's atoms as the judge is asked them; ``known`` are the things that it knows, in its order."""
+    things = [known.index(str(t)) for t in row["things"]]  # type: ignore[attr-defined]
+    colours = list(row["colours"])  # type: ignore[call-overload]
+    asked = [Fact("thing", (t,)) for t in things]
+    asked += [Fact("colour", (t,), c) for t, c in zip(things, colours, strict=True) if c]
     if row["relation"]:
-        frame = {"left": "left of", "right": "right of"}.get(str(row["relation"]), str(row["relation"]))
-        asked.append(f"is the {things[0]} {frame} the {things[1]}?")
+        asked.append(Fact("relation", (things[0], things[1]), str(row["relation"])))
     return asked
 
 
 class Judged:
-    """The exported judge with its words."""
+    """The exported judge."""
 
     def __init__(self, folder: Path, device: str) -> None:
-        config = json.loads((folder / "config.json").read_text())
-        self.vocab, self.device = config["vocab"], device
-        self.model = train_judge.Judge(config["words"], config["width"], config["layers"])
+        config = DetectorConfig.from_json(json.loads((folder / "config.json").read_text()))
+        self.known, self.device = list(config.things), device
+        self.model = Detector(config)
         self.model.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
         self.model.to(device).eval()
 
-    @torch.no_grad()
-    def yes(self, picture: Tensor, questions: list[str]) -> Tensor:
-        """Probability of yes [Q] for one picture [3, H, W]."""
-        ids = [captions.encode(q, self.vocab, train_judge.LENGTH) for q in questions]
-        return self.model(picture[None], torch.tensor([ids], device=self.device))[0].sigmoid()
+    def yes(self, picture: Tensor, facts: list[Fact]) -> list[float]:
+        """Probability of yes to each fact, for one picture [3, H, W]."""
+        sight = exam.sights(self.model, picture[None], self.model.config.calibration)[0]
+        return [sight.yes(fact) for fact in facts]
 
 
 def _by_colour(rows: list[dict[str, object]], pictures: Tensor, judge: Judged) -> dict[str, float]:
     agree = []
     for row, picture, seen in zip(rows, pictures, modelfree.colour_of(pictures), strict=True):
-        colour, thing = row["colours"][0], row["things"][0]  # type: ignore[index]
         if row["kind"] == "colour":
-            agree.append((judge.yes(picture, [f"is the {thing} {colour}?"]).item() > 0.5) == (seen == colour))
+            fact = facts_of(row, judge.known)[1]
+            agree.append((judge.yes(picture, [fact])[0] > 0.5) == (seen == fact.value))
     return {"judge_and_histogram": sum(agree) / max(1, len(agree)), "n_colour": len(agree)}
 
 
@@ -75,8 +74,8 @@ def _by_count(rows: list[dict[str, object]], pictures: Tensor, judge: Judged) ->
     for row, picture, pieces in zip(rows, pictures, modelfree.components(pictures), strict=True):
         if row["kind"] == "count" and row["place"] == "plain":
             n = int(row["counts"][0])  # type: ignore[index]
-            noun = row["things"][0]  # type: ignore[index]
-            says = judge.yes(picture, [f"are there exactly {_NUMBERS[n - 1]} {noun}?"]).item() > 0.5
+            things = facts_of(row, judge.known)[0].things
+            says = judge.yes(picture, [Fact("count", things, n)])[0] > 0.5
             agree.append(says == (pieces == n))
     return {"judge_and_components": sum(agree) / max(1, len(agree)), "n_count": len(agree)}
 
@@ -102,7 +101,8 @@ def main() -> None:
     with torch.no_grad():
         seen, read = train_clip.embed(clip, pictures, ids)
     by_clip = (seen * read).sum(1).cpu()
-    by_judge = torch.stack([judge.yes(p, atoms_of(r)).mean() for p, r in zip(pictures, rows, strict=True)]).cpu()
+    answers = [judge.yes(p, facts_of(r, judge.known)) for p, r in zip(pictures, rows, strict=True)]
+    by_judge = torch.tensor([sum(each) / len(each) for each in answers])
     found = {"clip_and_judge": spearman(by_clip, by_judge), "n": len(rows)}
     print(json.dumps(found | _by_colour(rows, pictures, judge) | _by_count(rows, pictures, judge), indent=2))
 

@@ -16,6 +16,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor
 
+from limner.evaluate.nets.detector import Detector
 from training import lora, pocket, train_classifier, train_turbo
 from training.data import held_out_scenes
 from training.evaluate.prompts import LIST
@@ -23,7 +24,7 @@ from training.loop import pick_device
 from training.render import Renderer
 from training.sprites import Atlas
 from training.train_autoencoder import psnr
-from training.train_classifier import SETTINGS, Answer, Classifier, accuracy, answers
+from training.train_classifier import SETTINGS, Answer, accuracy, answers
 from training.train_unet import look
 from training.world import PLAIN
 
@@ -109,7 +110,7 @@ Draw = Callable[[list[str], list[int]], Tensor]
 def measure(
     drawn: pocket.Pocket,
     draw: Draw,
-    judge: Classifier,
+    judge: Detector,
     atlas: Atlas,
     rows: list[dict[str, object]],
     *,

@@ -1,8 +1,8 @@
 """A user's words split into what can be asked of a picture: is there a fox, is it red, how many, where?
 
-By rules, for the world the pocket models know; the questions are in the words the pocket judge was taught. What the
-rules cannot ask about is not passed over: it is named (``Reading.unasked``). The idea of asking fact by fact is that of
-TIFA (Hu et al. 2023, arXiv:2303.11897) and DSG (Cho et al. 2023, arXiv:2310.18235). Torch-free.
+By rules, for the world the pocket models know. What the rules cannot ask about is not passed over: it is named
+(``Reading.unasked``). The idea of asking fact by fact is that of TIFA (Hu et al. 2023, arXiv:2303.11897) and DSG
+(Cho et al. 2023, arXiv:2310.18235). Torch-free.
 """
 
 from __future__ import annotations
@@ -60,11 +60,17 @@ _NUMBERS = ("", "one", "two", "three", "four", "five")
 
 
 class Atom(NamedTuple):
-    """One fact of a text: its kind, the yes-or-no question that asks for it, and the words it was read off."""
+    """One fact of a text: its kind, the yes-or-no question that asks for it, and the words it was read off.
+
+    ``things`` are the numbers, in the world's list, of what the fact is about; ``value`` is the colour, count,
+    relation, place or time that it states.
+    """
 
     kind: AtomKind
     question: str
     words: str
+    things: tuple[int, ...] = ()
+    value: str | int = ""
 
 
 class Reading(NamedTuple):
@@ -169,33 +175,34 @@ class _Reader:
         number, many = int(meant.value), meant.plural or (self.count or 1) > 1
         begin = self.at if self.begun is None else self.begun
         words = " ".join(self.tokens[begin : self.at + len(phrase)])
-        self._add("thing", f"is there any {self.known.name(number)}?", " ".join(phrase))
+        self._add("thing", f"is there any {self.known.name(number)}?", " ".join(phrase), (number,))
         if self.count is not None:
             noun = self.known.name(number, self.count > 1)
             be = "are" if self.count > 1 else "is"
-            self._add("count", f"{be} there exactly {_NUMBERS[self.count]} {noun}?", words)
+            self._add("count", f"{be} there exactly {_NUMBERS[self.count]} {noun}?", words, (number,), self.count)
         for colour in self.colours:
             self._ask_colour(colour, number, many, words)
         if self.relation is not None and self.last is not None:
             name, since = self.relation
             a, b = self.known.name(self.last[0]), self.known.name(number)
             said = " ".join(self.tokens[since : self.at + len(phrase)])
-            self._add("relation", _ASK_RELATION[name].format(a=a, b=b), said)
+            both = self.last[0], number
+            self._add("relation", _ASK_RELATION[name].format(a=a, b=b), said, both, name)
         self.last, self.last_at, self.relation = (number, many), begin, None
         self.colours, self.count, self.begun = [], None, None
 
     def _ask_colour(self, colour: str, number: int, many: bool, words: str) -> None:
         be = "are" if many else "is"
-        self._add("colour", f"{be} the {self.known.name(number, many)} {colour}?", words)
+        self._add("colour", f"{be} the {self.known.name(number, many)} {colour}?", words, (number,), colour)
 
     def _colour(self, phrase: Phrase, meant: Meant) -> None:
         colour, after = str(meant.value), self.tokens[self.at + 1 : self.at + 2]
         alone = not after or not _WORD.fullmatch(after[0])
         before = [w for w in self.tokens[: self.at] if w not in ("a", "an", "the", "plain")][-1:]
         if after and after[0] in _GROUNDS:
-            self._add("ground", f"is the background {colour}?", f"{phrase[0]} {after[0]}")
+            self._add("ground", f"is the background {colour}?", f"{phrase[0]} {after[0]}", value=colour)
         elif alone and before and before[0] in _BEFORE_GROUND:
-            self._add("ground", f"is the background {colour}?", f"{before[0]} {phrase[0]}")
+            self._add("ground", f"is the background {colour}?", f"{before[0]} {phrase[0]}", value=colour)
         elif self.stated and self.last is not None:
             words = " ".join(self.tokens[self.last_at : self.at + 1])
             self._ask_colour(colour, *self.last, words)
@@ -218,9 +225,9 @@ class _Reader:
         self._drop_pending()
         self.relation = None
         if meant.meaning == "place":
-            self._add("place", _ASK_PLACE[str(meant.value)], " ".join(phrase))
+            self._add("place", _ASK_PLACE[str(meant.value)], " ".join(phrase), value=meant.value)
         elif meant.value in _ASK_TIME:
-            self._add("time", _ASK_TIME[str(meant.value)], " ".join(phrase))
+            self._add("time", _ASK_TIME[str(meant.value)], " ".join(phrase), value=meant.value)
 
     def _other(self, word: str) -> None:
         self.denied = self.denied or word in _NOT
@@ -241,5 +248,7 @@ class _Reader:
             self.unasked.append(_NUMBERS[self.count])
         self.colours, self.count, self.begun = [], None, None
 
-    def _add(self, kind: AtomKind, question: str, words: str) -> None:
-        self.found.setdefault(question, Atom(kind, question, words))
+    def _add(
+        self, kind: AtomKind, question: str, words: str, things: tuple[int, ...] = (), value: str | int = ""
+    ) -> None:
+        self.found.setdefault(question, Atom(kind, question, words, things, value))

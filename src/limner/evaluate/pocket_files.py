@@ -1,7 +1,7 @@
 """What the two pocket scorers share: their folders, their words, and how they are shown a picture.
 
-A folder holds ``model.safetensors``, ``config.json`` with its ``vocab``, and ``card.json`` with what changes when
-better weights replace it: ``revision``, ``verified``, ``size_bytes``.
+A folder holds ``model.safetensors``, ``config.json``, and ``card.json`` with what changes when better weights replace
+it: ``revision``, ``verified``, ``size_bytes``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from limner.types import Pixels
 
 WORLD = "emoji scenes"  # as the built-in models' cards call it
-SIDE = 256  # pixels of the pictures both were trained on
+SIDE = 256  # pixels of the pictures both are shown
 WEIGHTS = "model.safetensors"
 PREPARED = "2"  # changes whenever a picture would be shown to them otherwise
 _WORD = re.compile(r"[a-z0-9'\-]+")
@@ -90,15 +90,16 @@ class Folder:
             told = json.loads((self.path / "config.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise CorruptFile(f"{self.path / 'config.json'} cannot be read", hint="install Limner again") from error
-        if not isinstance(told, dict) or not isinstance(told.get("vocab"), dict):
-            raise CorruptFile(f"{self.path / 'config.json'} has no vocab", hint="install Limner again")
+        if not isinstance(told, dict):
+            raise CorruptFile(f"{self.path / 'config.json'} holds no settings", hint="install Limner again")
         return told
 
     @cached_property
     def vocab(self) -> Mapping[str, int]:
-        """The words it was taught, numbered."""
-        words = self.config["vocab"]
-        assert isinstance(words, dict)
+        """The words it was taught, numbered. Raises ``ModelNotFound``, ``CorruptFile``."""
+        words = self.config.get("vocab")
+        if not isinstance(words, dict):
+            raise CorruptFile(f"{self.path / 'config.json'} has no vocab", hint="install Limner again")
         return {str(word): int(number) for word, number in words.items()}
 
     def tokens(self, text: str, length: int) -> Tokens:

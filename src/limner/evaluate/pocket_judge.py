@@ -1,7 +1,8 @@
 """``pocket-judge``: which share of what a text says is to be seen, asked fact by fact.
 
-The text becomes yes-or-no questions (:mod:`limner.evaluate.pocket_atoms`), a network that ships with Limner answers
-each, and the score is the mean probability of yes.
+The text becomes yes-or-no questions (:mod:`limner.evaluate.pocket_atoms`); a detector that ships with Limner looks at
+the picture once, and each answer follows from what it sees (:mod:`limner.evaluate.pocket_sight`). The score is the mean
+probability of yes.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ from typing import TYPE_CHECKING, ClassVar, NamedTuple
 from limner.canonical import tagged
 from limner.errors import ScorerOutOfDomain
 from limner.evaluate.metric import Embeddings, MetricCard
-from limner.evaluate.pocket_atoms import Atom, read
+from limner.evaluate.pocket_atoms import Atom, Reading, read
 from limner.evaluate.pocket_files import WORLD, Folder, as_many, facts, shown
+from limner.evaluate.pocket_sight import Fact, Logits, Names, Sight
+from limner.evaluate.pocket_words import world
 from limner.types import Pixels, Score
 
 if TYPE_CHECKING:
-    from limner.evaluate.nets.judge import Judge
+    from limner.evaluate.nets.detector import Detector
 
 NAME = "pocket-judge"
 _HERE = facts(Folder.of(NAME, None).path)
@@ -42,8 +45,8 @@ class PocketJudge:
         takes="picture and text",
         scale="mean probability of yes, 0 to 1",
         source="Limner's own training on renders of the pocket world; after TIFA (Hu et al. 2023, arXiv:2303.11897)",
-        backbone="pocket-judge's convolutions and decoder",
-        training_data=("renders questioned by the judge's grammar",),
+        backbone="pocket-judge's convolutional detector",
+        training_data=("renders with the places, names and colours of all that they show",),
         domain=WORLD,
         within_one_text=True,
         restrictions="pictures of the built-in models only; trained on the same renderer as pocket-clip",
@@ -76,24 +79,18 @@ class PocketJudge:
         Raises ``ScorerOutOfDomain`` for a text without one, ``InvalidRequest``, ``ModelNotFound``, ``CorruptFile``,
         ``MismatchedWeights``.
         """
-        import torch
-
-        asked = read(text).atoms
+        asked = self._read(text).atoms
         if not asked:
             raise ScorerOutOfDomain(
                 f"{NAME} finds nothing to ask about in {text!r:.80}",
                 hint="it knows things, colours, counts and places of the built-in models: 'a red fox in the snow'",
             )
-        length = self._net.config.length
-        with torch.inference_mode():
-            ids = torch.tensor([self._folder.tokens(atom.question, length).ids for atom in asked])
-            cells = self._net.see(shown([image])).expand(len(asked), -1, -1)
-            yes = self._net(cells, ids).sigmoid().tolist()
-        return tuple(Answer(atom, p) for atom, p in zip(asked, yes, strict=True))
+        sight = self._sight(image)
+        return tuple(Answer(atom, sight.yes(self._fact(atom))) for atom in asked)
 
     def _score(self, image: Pixels, text: str) -> Score:
         answers = self.answers(image, text)
-        unasked = read(text).unasked
+        unasked = self._read(text).unasked
         return Score(
             scorer=NAME,
             revision=self.card.revision,
@@ -104,12 +101,40 @@ class PocketJudge:
             flags=(f"not asked about: {' '.join(unasked)}",) if unasked else (),
         )
 
-    @cached_property
-    def _net(self) -> Judge:
+    def _read(self, text: str) -> Reading:
+        """The atoms of a text; those about things that the weights were not taught are not asked."""
+        found = read(text)
+        asked = tuple(atom for atom in found.atoms if self._numbers.keys() >= set(atom.things))
+        strange = (atom.words for atom in found.atoms if atom not in asked)
+        return Reading(asked, tuple(dict.fromkeys((*found.unasked, *strange))))
+
+    def _fact(self, atom: Atom) -> Fact:
+        return Fact(atom.kind, tuple(self._numbers[thing] for thing in atom.things), atom.value)
+
+    def _sight(self, image: Pixels) -> Sight:
+        """What the detector sees of a picture."""
         import torch
 
-        from limner.evaluate.nets.judge import Judge, JudgeConfig
+        from limner.evaluate.nets.detector import COLOURS, GROUNDS, PLACES, TIMES
+
+        with torch.inference_mode():
+            seen = self._net(shown([image]))
+        logits = Logits(*(part[0].double().numpy() for part in seen))
+        return Sight(logits, Names(COLOURS, PLACES, TIMES, GROUNDS), self._net.config.calibration)
+
+    @cached_property
+    def _numbers(self) -> dict[int, int]:
+        """The world's numbers of the things that the weights know, and the weights' own."""
+        own = {name: number for number, name in enumerate(self._net.config.things)}
+        known = world()
+        return {k: own[known.name(k)] for k in range(len(known.things)) if known.name(k) in own}
+
+    @cached_property
+    def _net(self) -> Detector:
+        import torch
+
+        from limner.evaluate.nets.detector import Detector, DetectorConfig
         from limner.models.weights import load_into
 
-        config = JudgeConfig.from_json(self._folder.config)
-        return load_into(lambda: Judge(config), [self._folder.weights], NAME, torch.float32, torch.device("cpu"))
+        config = DetectorConfig.from_json(self._folder.config)
+        return load_into(lambda: Detector(config), [self._folder.weights], NAME, torch.float32, torch.device("cpu"))

@@ -1,14 +1,15 @@
 """From what the pocket judge sees of a picture to the probability that a fact holds there.
 
 A picture becomes a few *sightings*: a place where something stands, with the chances of what it is and of its colour.
-Facts follow from them by probability alone: a red fox is there if a sighting is a fox and red, three foxes if exactly
-three sightings are foxes, a fox left of a dog if two sightings are and lie so. Torch-free.
+Facts follow from them by probability alone: three foxes are there if foxes are and what looks like them is there three
+times, a fox left of a dog if both are and lie so. Torch-free.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from copy import copy
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -22,6 +23,8 @@ _MOST = 10  # sightings; the pocket world shows five things at most
 _FAINT = 0.02  # chance below which nothing is taken to be there
 _SLACK = 0.04  # share of the picture by which a relation may be missed before it counts as half
 _TOUCHING = 0.41  # a thing whose centre is higher above another's than this does not stand on it
+_PRESUMED = 1e-4  # chance to be the thing that is asked about, which everything is given
+_OF_WHAT_IS_THERE = frozenset({"count", "relation"})
 _EDGE = 1e-4  # chances are kept so far from 0 and 1, so that a calibrated logit is finite
 
 
@@ -74,19 +77,30 @@ class Sight:
         self._places, self._times = softmax(logits.places), softmax(logits.times)
         self._grounds = softmax(logits.grounds)
 
+    def through(self, calibration: Mapping[str, Line]) -> Sight:
+        """The same picture, with another calibration."""
+        other = copy(self)
+        other._calibration = calibration
+        return other
+
     def yes(self, fact: Fact) -> float:
-        """The probability in (0, 1) that the fact holds."""
-        return calibrated(self.raw(fact), self._calibration.get(fact.kind, (1.0, 0.0)))
+        """The probability in (0, 1) that the fact holds; a number and a relation hold of things that are there."""
+        whose = fact.things if fact.kind in _OF_WHAT_IS_THERE else ()
+        lines = self._calibration
+        return math.prod(
+            calibrated(self.raw(each), lines.get(each.kind, (1.0, 0.0)))
+            for each in (fact, *(Fact("thing", (thing,)) for thing in whose))
+        )
 
     def raw(self, fact: Fact) -> float:
-        """The same before calibration, in [0, 1]."""
+        """The probability in [0, 1], before calibration; given that its things are there where it is about some."""
         match fact.kind, fact.things, fact.value:
             case "thing", (thing,), _:
-                return _any(each.chance * each.things[thing] for each in self.sightings)
+                return _any(each.chance * float(each.things[thing]) for each in self.sightings)
             case "colour", (thing,), str(colour):
                 return self._coloured(thing, self._names.colours.index(colour))
             case "count", (thing,), int(n):
-                return _exactly(n, [each.chance * each.things[thing] for each in self.sightings])
+                return self._counted(thing, n)
             case "relation", (first, second), str(relation):
                 return self._related(relation, first, second)
             case "place", _, str(place):
@@ -98,21 +112,37 @@ class Sight:
             case _:
                 raise ValueError(f"no such fact: {fact}")
 
+    def _heard(self, thing: int) -> Array:
+        """How much each sighting counts where the thing is asked about: all alike where none looks like it."""
+        return np.array([math.sqrt(each.chance * (float(each.things[thing]) + _PRESUMED)) for each in self.sightings])
+
     def _coloured(self, thing: int, colour: int) -> float:
-        """Whether the thing is there, and if so in this colour: without a fox none is red."""
-        shares = [each.chance * float(each.things[thing]) for each in self.sightings]
-        if (total := sum(shares)) == 0:
+        """ "Is the fox red?" presumes a fox, and so is asked of what stands for it."""
+        return _mean(self._heard(thing), np.array([float(each.colours[colour]) for each in self.sightings]))
+
+    def _counted(self, thing: int, n: int) -> float:
+        """Five cats look alike: who takes one for a dog takes all for dogs. So what is counted is what looks like the
+        sighting that is the likeliest cat, by the overlap of their chances (Bhattacharyya's)."""
+        if not self.sightings:
             return 0.0
-        red = sum(share * float(each.colours[colour]) for share, each in zip(shares, self.sightings, strict=True))
-        return _any(shares) * red / total
+        first = max(self.sightings, key=lambda each: each.chance * float(each.things[thing]))
+        alike = [each.chance * min(1.0, float(np.sqrt(each.things * first.things).sum())) for each in self.sightings]
+        return _exactly(n, alike) / max(_any(alike), _EDGE) if n else 0.0
 
     def _related(self, relation: str, first: int, second: int) -> float:
-        return _any(
-            a.chance * a.things[first] * b.chance * b.things[second] * holds(relation, b.x - a.x, b.y - a.y)
-            for a in self.sightings
-            for b in self.sightings
-            if a is not b
+        """One pair of sightings that stand so is enough; what the pair is counts beside the likeliest pair."""
+        heard = np.outer(self._heard(first), self._heard(second))
+        np.fill_diagonal(heard, 0.0)
+        likeliest = float(heard.max(initial=0.0))
+        if likeliest == 0:
+            return 0.0
+        return max(
+            float(heard[a, b]) / likeliest * self._placed(relation, a, b) for a, b in zip(*heard.nonzero(), strict=True)
         )
+
+    def _placed(self, relation: str, first: int, second: int) -> float:
+        a, b = self.sightings[first], self.sightings[second]
+        return holds(relation, b.x - a.x, b.y - a.y)
 
 
 def holds(relation: str, dx: float, dy: float) -> float:
@@ -194,6 +224,12 @@ def _about(there: Array) -> Array:
     return result
 
 
+def _mean(weights: Array, values: Array) -> float:
+    """The weighted mean of values; 0 where nothing has any weight."""
+    total = float(weights.sum())
+    return float((weights * values).sum()) / total if total > 0 else 0.0
+
+
 def _any(chances: Iterable[float]) -> float:
     none = 1.0
     for chance in chances:
@@ -216,4 +252,4 @@ def _soft(margin: float) -> float:
 
 
 def _sigmoid(x: float) -> float:
-    return 1 / (1 + math.exp(-max(-50.0, min(50.0, x))))
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, x))))

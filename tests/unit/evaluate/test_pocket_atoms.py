@@ -14,6 +14,7 @@ from training.world import COLOURS, PLACES, RELATIONS, TIMES
 from limner.evaluate.pocket_atoms import Atom, atoms, read
 from limner.evaluate.pocket_words import world
 
+CAT = 0  # the first of the world's things
 HELD_OUT = Path(__file__).parents[3] / "training" / "evaluate" / "heldout.jsonl"
 
 
@@ -70,10 +71,10 @@ def test_what_no_question_stands_for_is_named(text: str, questions: list[str], u
 
 def test_an_atom_keeps_the_words_it_was_read_off() -> None:
     assert atoms("two red kittens in a meadow") == (
-        Atom("thing", "is there any cat?", "kittens"),
-        Atom("count", "are there exactly two cats?", "two red kittens"),
-        Atom("colour", "are the cats red?", "two red kittens"),
-        Atom("place", "does it stand on grass?", "in a meadow"),
+        Atom("thing", "is there any cat?", "kittens", (CAT,)),
+        Atom("count", "are there exactly two cats?", "two red kittens", (CAT,), 2),
+        Atom("colour", "are the cats red?", "two red kittens", (CAT,), "red"),
+        Atom("place", "does it stand on grass?", "in a meadow", (), "grass"),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from training import captions
 from training.layout import lay_out
 from training.render import Renderer
@@ -23,7 +24,7 @@ from limner.evaluate.pocket_clip import PocketClip
 from limner.evaluate.pocket_files import SIDE, Folder, shown
 from limner.evaluate.pocket_judge import PocketJudge
 from limner.types import Pixels
-from tests.pocket_scorers import VOCAB, write_clip, write_judge
+from tests.pocket_scorers import CLIP, JUDGE, VOCAB, fresh, write_clip, write_judge
 from tests.unit.evaluate.test_model_free import CACHE, scene
 
 
@@ -100,15 +101,35 @@ def test_what_the_judge_does_not_ask_is_flagged_and_nothing_at_all_refused(judge
         judge.score([scene(0)], ["gloomy abstraction"], CACHE)
 
 
+def test_things_that_the_weights_were_not_taught_are_not_asked_about(tmp_path: Path) -> None:
+    folder = write_judge(tmp_path)
+    config = {**JUDGE, "things": ["dog", "fox"]}
+    save_file(fresh(config), folder / "model.safetensors")
+    (folder / "config.json").write_text(json.dumps(config))
+    judge = PocketJudge(folder)
+    assert [answer.atom.words for answer in judge.answers(scene(0), "a red fox on a cat, night")] == [
+        *("fox", "red fox", "night"),
+    ]
+    (score,) = judge.score([scene(0)], ["a red fox on a cat"], CACHE)
+    assert score.flags == ("not asked about: cat red fox on a cat",)
+    with pytest.raises(ScorerOutOfDomain, match="nothing to ask"):
+        judge.score([scene(0)], ["a cat"], CACHE)
+
+
 def test_files_that_are_damaged_or_gone(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound) as caught:
         PocketClip(tmp_path / "none").score([scene(0)], ["a fox"], CACHE)
     assert "training.pack_scorers" in caught.value.hint
-    for name, text in [("config.json", "{"), ("config.json", json.dumps({"vocab": 3}))]:
+    told = json.loads((write_judge(tmp_path / "judge") / "config.json").read_text())
+    for text in ("{", "[]", json.dumps({**told, "things": 3}), json.dumps({**told, "calibration": {"thing": [1]}})):
         folder = write_judge(tmp_path / "judge")
-        (folder / name).write_text(text)
+        (folder / "config.json").write_text(text)
         with pytest.raises(CorruptFile):
             PocketJudge(folder).score([scene(0)], ["a fox"], CACHE)
+    folder = write_clip(tmp_path / "clip")
+    (folder / "config.json").write_text(json.dumps({**CLIP, "vocab": 3}))
+    with pytest.raises(CorruptFile, match="no vocab"):
+        PocketClip(folder).score([scene(0)], ["a fox"], CACHE)
     (write_judge(tmp_path / "judge") / "card.json").write_text("{}")
     with pytest.raises(CorruptFile):
         PocketJudge(tmp_path / "judge")

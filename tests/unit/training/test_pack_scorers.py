@@ -6,14 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
-from training import captions, pack_scorers, train_clip, train_judge
+from training import captions, exam, pack_scorers, train_clip, train_detector
 from training.sprites import Atlas
 
 from limner.evaluate.cache import ScoreCache
+from limner.evaluate.nets.detector import Detector, DetectorConfig
 from limner.evaluate.pocket_clip import PocketClip
 from limner.evaluate.pocket_files import shown
 from limner.evaluate.pocket_judge import PocketJudge
+from limner.evaluate.pocket_sight import Fact
 from limner.evaluate.pocket_words import world
 
 PICTURES = [np.random.default_rng(k).integers(0, 256, (64, 64, 3), np.uint8) for k in range(2)]
@@ -49,33 +50,38 @@ def test_packed_clip_gives_the_cosines_of_what_was_trained(atlas: Atlas, tmp_pat
     assert (tmp_path / "pocket_clip" / "NOTICE").read_text().startswith("pocket_clip: a built-in scorer")
 
 
+def judge_run(run: Path, things: list[str], marks: dict[str, float], seed: int = 0) -> Detector:
+    """What a judge's stage leaves behind, untrained."""
+    written(run, marks)
+    torch.manual_seed(seed)
+    config = DetectorConfig(tuple(things), (4, 8, 12), (0, 0, 1), 8)
+    model = train_detector.build(config).half().float().eval()
+    train_detector.export(model, run, {"thing": (0.5, 0.25)})
+    return model
+
+
 def test_packed_judge_gives_the_answers_of_what_was_trained(atlas: Atlas, tmp_path: Path) -> None:
-    run = written(tmp_path / "judge", {"atom_all": 0.9, "atom_colour": 0.5, "atom_time": 1.0})
-    vocab = train_judge.vocabulary(atlas.things)
-    torch.manual_seed(0)
-    model = train_judge.Judge(len(vocab), 48).half().float().eval()
-    save_file({k: v.half() for k, v in model.state_dict().items()}, run / "model.safetensors")
-    (run / "config.json").write_text(json.dumps({**model.shape, "length": train_judge.LENGTH, "vocab": vocab}))
-    pack_scorers.pack_judge(run, tmp_path / "pocket_judge")
+    things = [thing.name for thing in atlas.things]
+    model = judge_run(tmp_path / "judge", things, {"atom_all": 0.9, "atom_colour": 0.5, "atom_time": 1.0, "brier": 0.1})
+    pack_scorers.pack_judge(tmp_path / "judge", tmp_path / "pocket_judge")
     scorer = PocketJudge(tmp_path / "pocket_judge")
     found = scorer.answers(PICTURES[0], TEXT)
-    ids = [captions.encode(answer.atom.question, vocab, train_judge.LENGTH) for answer in found]
-    with torch.no_grad():
-        expected = model(shown(PICTURES[:1]), torch.tensor([ids]))[0].sigmoid().tolist()
-    assert [answer.yes for answer in found] == pytest.approx(expected, abs=1e-5)
+    (sight,) = exam.sights(model, shown(PICTURES[:1]), {"thing": (0.5, 0.25)})
+    fox = things.index("fox")
+    facts = [Fact("thing", (fox,)), Fact("colour", (fox,), "red"), Fact("place", (), "snow")]
+    assert [answer.yes for answer in found] == pytest.approx([sight.yes(fact) for fact in facts], abs=2e-3)
     assert "90% of yes-or-no questions told right" in scorer.card.verified
     assert scorer.card.verified.endswith("little better than chance at: colour")
+    assert (
+        "| mean squared error of its probabilities | 0.100 |" in (tmp_path / "pocket_judge" / "README.md").read_text()
+    )
 
 
-def test_the_revision_follows_the_weights(atlas: Atlas, tmp_path: Path) -> None:
+def test_the_revision_follows_the_weights(tmp_path: Path) -> None:
     revisions = []
     for seed in (0, 0, 1):
         run = tmp_path / f"run{len(revisions)}"
-        written(run, {"atom_all": 0.9})
-        torch.manual_seed(seed)
-        model = train_judge.Judge(20, 48)
-        save_file({k: v.half() for k, v in model.state_dict().items()}, run / "model.safetensors")
-        (run / "config.json").write_text(json.dumps({**model.shape, "length": 20, "vocab": {"<pad>": 0}}))
+        judge_run(run, ["fox"], {"atom_all": 0.9}, seed)
         pack_scorers.pack_judge(run, run / "pocket_judge")
         revisions.append(PocketJudge(run / "pocket_judge").card.revision)
     assert revisions[0] == revisions[1] != revisions[2]

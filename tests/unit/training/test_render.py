@@ -8,10 +8,12 @@ import torch
 from training import captions
 from training.data import Batches, Stream, held_out_scenes
 from training.layout import lay_out
+from training.lessons import taught
 from training.render import SIZE, Renderer
 from training.scene import Part, Scene
 from training.sprites import Atlas
-from training.train_classifier import GRID, cell_labels
+
+from limner.evaluate.nets.detector import GRID
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +63,22 @@ def test_a_colour_tints_the_thing(renderer: Renderer) -> None:
     assert green[1, middle, middle].mean() > green[0, middle, middle].mean()
 
 
-def test_big_is_bigger_than_small(renderer: Renderer) -> None:
+def test_big_is_bigger_than_small() -> None:
     def cells(size: str) -> int:
-        return int((cell_labels(lay_out([Scene((Part(0, size=size),))], [random.Random(0)]))[0] == 1).sum())
+        return len(taught(lay_out([Scene((Part(0, size=size),))], [random.Random(0)])).thing)
 
     assert cells("big") > 2 * cells("small") > 0
 
 
-def test_cell_labels_name_the_thing_in_each_half() -> None:
+def test_cells_are_told_the_thing_in_their_half() -> None:
     scene = Scene((Part(2, colour="blue"), Part(4)), relation="left")
-    things, colours = cell_labels(lay_out([scene], [random.Random(0)]))
-    half = GRID // 2
-    assert set(np.unique(things[0, :, :half])) == {-100, 0, 3}
-    assert set(np.unique(things[0, :, half:])) == {-100, 0, 5}
-    assert set(np.unique(colours[0, :, half:])) == {-100, 0}
+    told = taught(lay_out([scene], [random.Random(0)]))
+    left = told.column < GRID // 2
+    assert set(told.thing[left]) == {2}
+    assert set(told.thing[~left]) == {4}
+    assert set(told.colour[~left]) == {-1}
+    assert told.weight.sum() == pytest.approx(2)
+    assert told.there.sum() == 2
 
 
 def test_batch_i_of_a_stream_is_always_the_same(atlas: Atlas) -> None:

@@ -4,8 +4,7 @@ import random
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
-from training import captions, captions_judge, pack, scene, train_clip, train_judge
+from training import captions, captions_judge, pack, scene, train_clip
 from training.loop import Options
 from training.negatives import negatives
 from training.scene import Part, Scene
@@ -53,16 +52,6 @@ def test_yes_and_no_are_about_as_frequent(atlas: Atlas) -> None:
     assert 0.35 < sum(said) / len(said) < 0.65
 
 
-def test_the_judge_knows_every_word_it_is_asked(atlas: Atlas) -> None:
-    vocab, rng = train_judge.vocabulary(atlas.things), random.Random(1)
-    for _ in range(200):
-        shown = scene.draw(rng, 6, scene.FULL)
-        for _, text, *_ in captions_judge.questions(shown, atlas.things, rng, 6):
-            words = captions.words(text)
-            assert [w for w in words if w not in vocab] == []
-            assert len(words) <= train_judge.LENGTH - 2
-
-
 def test_pocket_clip_trains_and_reports(atlas: Atlas, tmp_path: Path) -> None:
     trainer = train_clip.train(atlas, _options(tmp_path), variants=1, width=64, layers=2, checked=8)
     assert trainer.step == 2
@@ -75,13 +64,6 @@ def test_clip_loss_falls_when_own_captions_match() -> None:
     good = train_clip.contrast_loss(seen, torch.stack([seen, near], 1), torch.tensor(10.0))
     bad = train_clip.contrast_loss(seen, torch.stack([near, seen], 1), torch.tensor(10.0))
     assert good < bad
-
-
-def test_pocket_judge_trains_and_exports(atlas: Atlas, tmp_path: Path) -> None:
-    trainer = train_judge.train(atlas, _options(tmp_path), variants=1, width=48, checked=8)
-    saved = load_file(tmp_path / "model.safetensors")
-    assert set(saved) == set(trainer.modules["judge"].state_dict())
-    assert all(v.dtype == torch.float16 for v in saved.values())
 
 
 def test_the_packed_clip_gives_the_same_embeddings(atlas: Atlas, tmp_path: Path) -> None:

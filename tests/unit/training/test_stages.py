@@ -23,6 +23,8 @@ from training.evaluate import measure, prompts
 from training.loop import Options
 from training.sprites import Atlas
 
+from limner.evaluate.nets.detector import DetectorConfig
+
 _TINY = (8, 8, 8, 8, 16)
 
 
@@ -83,7 +85,8 @@ def test_the_pack_draws_in_diffusers_as_it_does_here(run: Path, tmp_path: Path) 
 
 def test_the_evaluation_gives_every_figure(atlas: Atlas, run: Path, tmp_path: Path) -> None:
     options = _options(tmp_path, 8)
-    train_classifier.train(atlas, options, variants=1, widths=(8, 8, 8, 16), checked=8)
+    shape = DetectorConfig((), (4, 8, 12), (0, 0, 1), 8)
+    train_classifier.train(atlas, options, variants=1, shape=shape, checked=8)
     judge = train_classifier.load(tmp_path, "cpu")
     rows = prompts.prompts(atlas.things, {"place": 3, "colour": 2, "count": 1, "relation": 3})
     drawn = pocket.load(run, "cpu")

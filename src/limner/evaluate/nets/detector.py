@@ -9,7 +9,7 @@ Parameter names are those that its training exports, with batch norms folded int
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch.nn.functional as F
@@ -35,12 +35,16 @@ Unit = Callable[[int, int, int, int, int], nn.Module]
 
 @dataclass(frozen=True, slots=True)
 class DetectorConfig:
-    """``things`` it tells apart, by name; ``widths`` of the three steps down and residual ``blocks`` after each."""
+    """``things`` it tells apart, by name; ``widths`` of the three steps down and residual ``blocks`` after each.
+
+    ``calibration``: of each kind of fact, slope and offset that make its logits probabilities.
+    """
 
     things: tuple[str, ...]
     widths: tuple[int, int, int] = (32, 64, 160)
     blocks: tuple[int, int, int] = (0, 0, 2)
     hidden: int = 224
+    calibration: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, config: Mapping[str, object]) -> DetectorConfig:
@@ -52,9 +56,10 @@ class DetectorConfig:
             raise CorruptFile("the pocket judge config names a thing twice", hint="install Limner again")
         return cls(
             tuple(names),
-            _three(read.per_block("widths", 0, 3, high=4096)),
+            _three(read.per_block("widths", 64, 3, high=4096)),
             _three(read.per_block("blocks", 0, 3, low=0, high=32)),
             read.integer("hidden", 224, high=4096),
+            _calibration(read, config.get("calibration", {})),
         )
 
 
@@ -121,6 +126,15 @@ class Detector(nn.Module):
         cells = self.cells(pictures)
         centre = self.centre(cells)
         return Seen(centre[..., 0], self.thing(cells), self.colour(cells), centre[..., 1:], *self.surroundings(cells))
+
+
+def _calibration(read: Fields, told: object) -> dict[str, tuple[float, float]]:
+    lines: dict[str, tuple[float, float]] = {}
+    for kind, line in told.items() if isinstance(told, dict) else [("", None)]:
+        if not isinstance(line, list) or len(line) != 2 or not all(isinstance(n, int | float) for n in line):
+            raise read.corrupt("calibration", "a slope and an offset for each kind of fact")
+        lines[str(kind)] = float(line[0]), float(line[1])
+    return lines
 
 
 def _three(values: tuple[int, ...]) -> tuple[int, int, int]:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from training import train_clip, train_judge
+from training import train_clip, train_detector
 
 from limner.errors import LimnerError
-from limner.evaluate.nets.judge import Judge, JudgeConfig
+from limner.evaluate.nets.detector import Detector, DetectorConfig
 from limner.models.nets.clip_vision import Clip, ClipConfig, ClipVisionConfig
 from limner.models.weights import load_into
 
@@ -45,22 +45,31 @@ def test_clip_embeds_as_transformers_does(tmp_path: Path, act: str) -> None:
         torch.testing.assert_close(ours.texts(tokens), read, rtol=0, atol=2e-6)
 
 
-def test_the_judge_answers_as_the_training_does(tmp_path: Path) -> None:
-    theirs = train_judge.Judge(words=40, width=48, layers=2).eval()
+SMALL = DetectorConfig(("fox", "cat"), (4, 8, 12), (0, 1, 1), 8)
+
+
+def test_the_detector_sees_as_the_one_that_was_trained_with_norms(tmp_path: Path) -> None:
+    theirs = train_detector.build(SMALL)
     spread(theirs)
-    save_file(theirs.state_dict(), tmp_path / "model.safetensors")
-    config = JudgeConfig.from_json({**theirs.shape, "length": train_judge.LENGTH})
+    pictures = torch.rand((4, 3, 128, 128), generator=seeded()) * 2 - 1
+    train_detector.settle(theirs, pictures)
+    theirs.eval()
+    save_file({k: v.contiguous() for k, v in train_detector.folded(theirs).items()}, tmp_path / "model.safetensors")
     ours = load_into(
-        lambda: Judge(config), [tmp_path / "model.safetensors"], "judge", torch.float32, torch.device("cpu")
+        lambda: Detector(SMALL), [tmp_path / "model.safetensors"], "judge", torch.float32, torch.device("cpu")
     )
-    pictures = torch.rand((2, 3, 256, 256), generator=seeded()) * 2 - 1
-    questions = torch.randint(1, 40, (2, 3, train_judge.LENGTH), generator=seeded(2))
-    questions[:, 0, 5:] = 0
     with torch.no_grad():
-        expected = theirs(pictures, questions)
-        cells = ours.see(pictures).repeat_interleave(3, 0)
-        found = ours(cells, questions.flatten(0, 1)).view(2, 3)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+        for found, expected in zip(ours(pictures), theirs(pictures), strict=True):
+            torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+def test_larger_pictures_are_averaged_down() -> None:
+    net = Detector(SMALL).eval()
+    spread(net)
+    pictures = torch.rand((1, 3, 128, 128), generator=seeded()) * 2 - 1
+    large = pictures.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    with torch.no_grad():
+        torch.testing.assert_close(net(large).things, net(pictures).things)
 
 
 @pytest.mark.parametrize(
@@ -77,8 +86,23 @@ def test_a_picture_tower_that_cannot_be_is_refused(config: dict[str, object]) ->
         ClipVisionConfig.from_json(config)
 
 
-def test_a_judge_that_cannot_be_is_refused() -> None:
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"things": []},
+        {"things": ["fox", "fox"]},
+        {"things": [1]},
+        {"widths": [32, 64]},
+        {"blocks": [0, 0, -1]},
+        {"calibration": {"thing": [1.0, "high"]}},
+        {"calibration": []},
+    ],
+)
+def test_a_judge_that_cannot_be_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(LimnerError):
-        JudgeConfig.from_json({"words": 10, "width": 50})
+        DetectorConfig.from_json({"things": ["fox"], "widths": [32, 64, 96], "blocks": [0, 0, 1], **wrong})
+
+
+def test_a_clip_without_sizes_is_refused() -> None:
     with pytest.raises(LimnerError):
         ClipConfig.from_json({"text_config": {}})
