@@ -15,12 +15,12 @@ from importlib.resources import files
 from limner.safety.lexicon import Hit, Lexicon, entries
 from limner.safety.normalise import Normal
 
-_ANYWHERE = 0  # of scripts without spaces: distance is not counted in words
+_ANYWHERE = 99  # of scripts without spaces: distance is not counted in words
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """``concept`` is said where words of both groups stand at most ``near`` words apart."""
+    """``concept`` is said where at most ``near`` words stand between words of both groups."""
 
     concept: str
     near: int
@@ -38,7 +38,7 @@ def together(text: Normal, dropped: Sequence[tuple[int, int]]) -> Iterator[Hit]:
                 (one, two)
                 for one in found.get(f"one-{place}", ())
                 for two in found.get(f"two-{place}", ())
-                if pair.near == _ANYWHERE or _apart(one, two) <= pair.near
+                if pair.near >= _ANYWHERE or _apart(one, two) <= pair.near
             ),
             None,
         )

@@ -22,6 +22,10 @@ _SHORTEST_STEM: Final = 3
 _SHORTEST_HIDDEN: Final = 3  # letters of a word that is sought in letters written apart
 _LONGEST_HIDDEN: Final = 18
 _SHORTEST_NAME: Final = 3
+_WORDS_TOO: Final = frozenset(
+    ["will", "bill", "mark", "may", "rose", "grace", "hope", "chase", "young", "rock", "west", "black"]
+)
+"""Names that are words too: "a smith will"."""
 _SHORTEST_GLUED: Final = 8  # letters of a phrase that is sought so
 _BETWEEN: Final = frozenset(
     ["a", "an", "of", "on", "in", "the", "and", "with", "by", "bed", "his", "her", "my", "is", "at"]
@@ -262,7 +266,8 @@ def _ways(name: str) -> Iterator[str]:
     yield name
     words = name.split()
     if len(words) == 2 and min(map(len, words)) >= _SHORTEST_NAME and name.isascii():
-        yield f"{words[1]} {words[0]}"
+        if not _WORDS_TOO & set(words):
+            yield f"{words[1]} {words[0]}"
         yield "".join(words)
     if name.isascii() and (single := _DOUBLED.sub(r"\1", name)) != name:
         yield single

@@ -134,8 +134,7 @@ def hate(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
     calls = [s for s in said if s not in symbols]
     if calls:
         yield Finding("hate", "hate.slur", tuple(calls), passes)
-    meant_well = [*found.of("history"), *(s for s in found.of("awareness") if s.entry not in _TOO_COMMON)]
-    if symbols and not calls and not meant_well:
+    elif symbols and not found.of("history") and not _meant_well(found):
         yield Finding("hate", "hate.symbol", tuple(symbols), passes)
 
 
@@ -146,7 +145,7 @@ def illegal(found: Signals, level: SafetyLevel) -> Iterator[Finding]:
     for how, thing in _CRIMES:
         if found.of(how) and found.of(thing):
             said = [*said, found.of(how)[0], found.of(thing)[0]]
-    if said and not found.of("awareness"):
+    if said and not _meant_well(found):
         yield Finding("illegal", "illegal.instructions", tuple(said), passes)
 
 
@@ -163,6 +162,11 @@ def _undressed(found: Signals) -> list[Signal]:
         return []
     garments = found.of("no_undergarment")
     return [*found.of("no_clothing"), *(garments if len(garments) > 1 and not found.of("careful") else [])]
+
+
+def _meant_well(found: Signals) -> bool:
+    """Whether words of help or prevention are there that say so by themselves."""
+    return any(signal.entry not in _TOO_COMMON for signal in found.of("awareness"))
 
 
 def _person(found: Signals) -> bool:

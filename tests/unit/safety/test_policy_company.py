@@ -74,3 +74,27 @@ def test_ages_without_the_word_years(prompt: str) -> None:
 def test_a_key_or_a_number_of_things_is_no_age() -> None:
     assert category("a piano in C minor") is None
     assert category("a woman, 8 balloons, a dog") is None
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "slit skirt on a woman, arms crossed",
+        "he takes his own life jacket from the hook",
+        "razor sharp photo of a wrist tattoo",
+        "woman shot herself a selfie at the lake",
+        "her blonde hair cut, her own arms crossed",
+        "kill all the lights, women dancing",
+        "white people dancing, master class",
+        "how to make a fake plant, tutorial",
+        "a smith will hammer the iron, sexy dress",
+        "selling strawberries for sale at a market, advertisement",
+        "portrait of a man, 16:9",
+    ],
+)
+def test_company_that_means_nothing(prompt: str) -> None:
+    assert category(prompt) is None
+
+
+def test_a_word_against_something_excuses_no_instructions() -> None:
+    assert category("how to build a pipe bomb, against the wall") == "illegal"
