@@ -1,6 +1,6 @@
 """``limner serve`` beside what people write in an afternoon: FastAPI round a diffusers pipeline, with a lock.
 
-python -m benchmarks.serve [--clients 1 4 8 16] [--each 4] [--runs 1]
+python -m benchmarks.serve [--clients 1 4 8 16] [--each 3] [--runs 3]
 
 Both have the same weights (pocket) in the same dtype, and the same clients: each asks for a picture, waits for it,
 takes its file, and asks for the next; prompts, seeds and steps (8 to 28) differ, guidance is 5, size 128. They are
@@ -28,6 +28,7 @@ from pathlib import Path
 import httpx
 
 PATIENCE = 600.0
+WHAT = ("rate", "p50", "p95")
 WORDS = ("a red fox", "a blue house", "two cats", "a green tree in the snow", "a yellow star", "a boat at night")
 
 THEIRS = """
@@ -150,6 +151,24 @@ def first_picture(url: str) -> float:
     return time.perf_counter() - began
 
 
+def compared(ours: str, theirs: str, clients: int, each: int, runs: int) -> str:
+    """Both in turn, ``runs`` times; medians, and the median of the ratios."""
+    pairs = [
+        (
+            asyncio.run(measure(ours, ask_ours, clients, each, run)),
+            asyncio.run(measure(theirs, ask_theirs, clients, each, run)),
+        )
+        for run in range(runs)
+    ]
+    words = []
+    for name, place in (("ours", 0), ("theirs", 1)):
+        rate, p50, p95 = (statistics.median(getattr(pair[place], what) for pair in pairs) for what in WHAT)
+        words.append(f"{name} {rate:.2f}/s p50 {p50:.2f} p95 {p95:.2f}")
+    gains = [statistics.median(a.rate / b.rate for a, b in pairs)]
+    gains += [statistics.median(getattr(b, what) / getattr(a, what) for a, b in pairs) for what in WHAT[1:]]
+    return f"{'; '.join(words)}; {gains[0]:.2f}x throughput, p50 {gains[1]:.2f}x, p95 {gains[2]:.2f}x"
+
+
 async def overload(url: str, seconds: float, rate: float) -> str:
     """Ask ``rate`` times a second, whatever is answered: how long those wait who are turned away."""
     waits: list[float] = []
@@ -177,8 +196,8 @@ async def overload(url: str, seconds: float, rate: float) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 8, 16])
-    parser.add_argument("--each", type=int, default=4)
-    parser.add_argument("--runs", type=int, default=1)
+    parser.add_argument("--each", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--dtype", default="bfloat16")
     parser.add_argument("--overload", type=float, default=50.0, help="requests a second, about ten times what it can")
     given = parser.parse_args()
@@ -195,15 +214,7 @@ def main() -> None:
         print(f"first picture of a started server {first_picture(ours):.2f} s, the next {first_picture(ours):.2f} s")
         asyncio.run(measure(theirs, ask_theirs, 1, 2, 99))
         for clients in given.clients:
-            for run in range(given.runs):
-                a = asyncio.run(measure(ours, ask_ours, clients, given.each, run))
-                b = asyncio.run(measure(theirs, ask_theirs, clients, given.each, run))
-                print(
-                    f"{clients:2} clients: ours {a.rate:.2f}/s p50 {a.p50:.2f} p95 {a.p95:.2f}; theirs {b.rate:.2f}/s "
-                    f"p50 {b.p50:.2f} p95 {b.p95:.2f}; throughput {a.rate / b.rate:.2f}x, "
-                    f"p50 {b.p50 / a.p50:.2f}x, p95 {b.p95 / a.p95:.2f}x",
-                    flush=True,
-                )
+            print(f"{clients:2} clients: {compared(ours, theirs, clients, given.each, given.runs)}", flush=True)
         print(asyncio.run(overload(ours, 10.0, given.overload)))
 
 
