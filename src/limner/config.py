@@ -61,7 +61,7 @@ RIGHT: Mapping[str, str] = {
     **{f"safety.{name}": "a file in quotes" for name in ("certificate", "key", "trust")},
 }
 SECTIONS = ("defaults", "models", *PLAIN)
-RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG", "LOCK"})
+RESERVED = frozenset({"HOME", "OFFLINE", "LIBRARY", "DEBUG", "LOCK", "SERVER", "TOKEN"})
 LOCK = "limner.lock"
 TRUE, FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 

@@ -10,7 +10,8 @@ import click
 
 from limner.cli.given import remember
 from limner.cli.marks import marks_options
-from limner.cli.options import Drawing, fields_of, request_options
+from limner.cli.options import Drawing, Values, fields_of, request_options
+from limner.cli.remote import server_option
 from limner.errors import InvalidRequest, ModelNotFound
 from limner.types import Request
 
@@ -43,6 +44,7 @@ EPILOG = "The path of each picture goes to stdout, everything else to stderr. Ct
 @marks_options
 @click.option("--lock", metavar="FILE", help="only with the weights that this file names (limner models lock)")
 @click.option("-q", "--quiet", is_flag=True, help="only paths and warnings")
+@server_option
 def command(
     words: tuple[str, ...],
     output: str | None,
@@ -59,10 +61,18 @@ def command(
     metadata: str | None,
     lock: str | None,
     quiet: bool,
+    server: str | None,
     **values: object,
 ) -> int:
     """Draw pictures of a prompt. Words are joined: quotes are only needed around what your shell would change."""
     # Everything that can be wrong with the words is found before a module is imported that would take time.
+    if server is not None:
+        target = _server_target(values, output)
+        from limner.cli.drawing import Telling
+        from limner.cli.remote_drawing import draw
+
+        telling = Telling.of(as_json=as_json, quiet=quiet, preview=preview, show=show)
+        return draw(server, words, values, target, telling)
     fields = fields_of(values, keep=not no_keep)
     request, lines = None, None
     if file is None:
@@ -97,6 +107,13 @@ def command(
             return draw_file(session, Path(file), lines, fields, target, telling, again=again)
         assert request is not None
         return draw_one(session, request, target, telling, rank=rank)
+
+
+def _server_target(values: Values, output: str | None) -> Target | None:
+    from limner.cli.remote import refuse_local
+
+    refuse_local(values)
+    return _target(output, several=values.get("n") not in (None, 1), keep=True)
 
 
 def _settings(lock: str | None) -> Settings | None:
