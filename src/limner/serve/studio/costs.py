@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from statistics import median
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -11,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from limner.errors import LimnerError, Refused
+from limner.models.catalog import Card
+from limner.serve.jobs import Body
 from limner.serve.names import refuse_paths
 from limner.serve.service import Service
 from limner.serve.shell import service
@@ -19,8 +22,15 @@ from limner.serve.studio.controls import honours
 from limner.serve.studio.forms import Form, request_of
 from limner.serve.studio.rail import rail
 from limner.serve.studio.templating import form_of, fragment
+from limner.types import Plan
+from limner.types import Request as Drawing
 
 router = APIRouter()
+ANY = "a picture"
+LOOKED_AT = 40
+REMEMBERED = 5
+DECIDING = ("model", "width", "height", "steps", "solver", "guidance", "hires", "upscale", "init")
+"""Fields that decide how long a picture takes."""
 Own = Annotated[Service, Depends(service)]
 
 
@@ -48,19 +58,42 @@ def estimated(own: Service, form: Form) -> dict[str, object]:
         view = choices.view(name)
         return {**said, "fetch": choices.to_fetch(name), "memory": None if view is None else view.memory_bytes}
     try:
-        asked = form if form.one("prompt").strip() else form.but(prompt="a picture")
-        wanted = request_of(asked, card, honours(card))
-        refuse_paths(wanted)
-        plans = own.session.foresee(wanted)
+        plans = _foreseen(own, form if form.one("prompt").strip() else form.but(prompt=ANY), card)
     except LimnerError as error:
-        refused = isinstance(error, Refused)  # said when it is asked for; while typing, words are unfinished
-        return {**said, "trouble": "" if refused else error.message}
-    seconds = [plan.estimate.seconds_per_image for plan in plans]
-    total = (
-        None
-        if None in seconds
-        else sum((each or 0) * len(plan.seeds) for each, plan in zip(seconds, plans, strict=True))
-    )
-    wait = own.inside.rate.wait(own.inside.pending)
+        return {**said, "trouble": error.message}
+    wanted = plans[0].asked
     first = plans[0].estimate
-    return {**said, "seconds": total, "memory": first.peak_bytes, "wait": wait, "basis": first.basis}
+    n = sum(len(plan.seeds) for plan in plans)
+    each = _measured(own, wanted)
+    basis = first.basis if each is None else "as those like it took here"
+    each = first.seconds_per_image if each is None else each
+    wait = own.inside.rate.wait(own.inside.pending)
+    total = None if each is None else each * n
+    return {**said, "seconds": total, "memory": first.peak_bytes, "wait": wait, "basis": basis}
+
+
+def _measured(own: Service, wanted: Drawing) -> float | None:
+    """Seconds a picture that jobs like this one took here; ``None`` where there were none. Pictures that are drawn
+    together take longer each, and less altogether: so the jobs say it, not the pictures' own clocks."""
+    took = [
+        (job.ended - job.started) / job.n
+        for job in own.queue.listed("done", limit=LOOKED_AT)
+        if job.kind == "draw" and job.started and job.ended and _alike(job.body, wanted)
+    ]
+    return median(took[:REMEMBERED]) if took else None
+
+
+def _alike(body: Body, wanted: Drawing) -> bool:
+    said = wanted.model_dump(mode="json", exclude_defaults=True)
+    return all(body.get(name) == said.get(name) for name in DECIDING)
+
+
+def _foreseen(own: Service, form: Form, card: Card | None) -> tuple[Plan, ...]:
+    """Plans of what the form asks for; of refused words, those of any others, which cost as much: a refusal is said
+    when it is asked for, because while typing words are unfinished."""
+    wanted = request_of(form, card, honours(card))
+    refuse_paths(wanted)
+    try:
+        return own.session.foresee(wanted)
+    except Refused:
+        return own.session.foresee(wanted.but(prompt=ANY, negative=None, morph_to=None))

@@ -27,7 +27,7 @@ from limner.types.request import MAX_PROMPT
 
 router = APIRouter()
 Own = Annotated[Service, Depends(service)]
-ALIKE = 0.78  # difflib ratio: a person chooses among what is offered, so it may be looser than a rewrite's
+ALIKE = 0.81  # difflib ratio: a person chooses among what is offered, so it may be looser than a rewrite's
 OFFERED = 3
 WORDS_SHOWN = 6
 

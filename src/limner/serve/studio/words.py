@@ -52,10 +52,17 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
+def sentence(text: str) -> str:
+    """With a capital letter: errors begin small, for the command line's sake. Names keep their form."""
+    first = text.partition(" ")[0]
+    return text[:1].upper() + text[1:] if first.isalpha() and first.islower() else text
+
+
 FILTERS: Mapping[str, Callable[..., str]] = {
     "duration": duration,
     "size": size,
     "ago": ago,
     "number": number,
     "plural": plural,
+    "sentence": sentence,
 }

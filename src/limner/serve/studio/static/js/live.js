@@ -24,6 +24,7 @@ function start() {
     hold(); // pages of plain http from other machines have no locks: each listens for itself
     return;
   }
+  setTimeout(() => source ?? again(), 500); // another tab listens, and what it told before this one was here is missed
   aborted = new AbortController();
   navigator.locks.request(NAME, { signal: aborted.signal }, hold).catch(() => {});
 }
@@ -59,10 +60,8 @@ function connect() {
     delay = 0;
     show(null);
     share({ lost: null });
-    if (gap) {
-      again();
-      share({ again: true });
-    }
+    again(); // also the first time: something may have happened since the page was rendered
+    if (gap) share({ again: true });
   });
   for (const type of ["queued", "moved", "started", "loading", "step", "made", "warned", "note", "restarted", "done", "failed", "cancelled"]) {
     source.addEventListener(type, ({ data }) => {

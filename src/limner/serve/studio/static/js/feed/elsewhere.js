@@ -30,5 +30,10 @@ document.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target !== feed) return;
   const first = feed.querySelector(".job");
   for (const each of feed.querySelectorAll(`[id="${CSS.escape(first?.id ?? "")}"]`)) if (each !== first) each.remove();
-  first?.querySelectorAll(".state[data-live]").forEach((state) => state.dispatchEvent(new CustomEvent("refresh")));
+});
+
+// What happened to a job before its card was here: how it stands is asked for once, when htmx has taken the card in.
+document.addEventListener("htmx:load", (event) => {
+  if (!event.detail.elt.matches?.(".job")) return;
+  event.detail.elt.querySelector(".state[data-live]")?.dispatchEvent(new CustomEvent("refresh"));
 });
