@@ -60,6 +60,8 @@ class Judged:
     """A side's verdict, as it is read: headline, numbers, figure, table."""
 
     side: Side
+    a: str
+    b: str
     sign: str
     word: str
     tone: str
@@ -108,6 +110,8 @@ def _judged(study: StudyView, side: Side) -> Judged:
     made = next((pair for pair in side.pairs if pair.mark == "best"), None)
     return Judged(
         side,
+        _named(study, side.a, verdict.a, "A"),
+        _named(study, side.b, verdict.b, "B"),
         SIGNS[verdict.outcome],
         WORDS[verdict.outcome],
         TONES.get(verdict.outcome, ""),
@@ -129,9 +133,27 @@ def _headline(study: StudyView, verdict: Verdict) -> str:
         case "worse":
             return "your words win" if study.kind == "refine" else f"{a} wins over {b}"
         case "traded off":
-            return "one wins what the other keeps"
+            return _traded(verdict)
         case _:
             return f"that {a} and {b} differ"
+
+
+def _traded(verdict: Verdict) -> str:
+    found = {test.finding for test in verdict.judges} & {"A", "B"}
+    lost = " and ".join(test.role for test in verdict.guards if test.finding == "lost")
+    if len(found) == 2:
+        return "the judges disagree"
+    winner = verdict.b if "B" in found else verdict.a
+    return f"{winner} scores higher, but loses {lost}" if lost else f"{winner} scores higher, at a price"
+
+
+def _named(study: StudyView, side: SideRequest, name: str, letter: str) -> str:
+    """A side in a few words: its name, or where that is a letter its prompt or what it sets."""
+    if study.kind == "refine" or side.name != letter:
+        return name
+    prompt = str(side.request.get("prompt", ""))
+    rest = [f"{key} {value}" for key, value in side.request.items() if key != "prompt"]
+    return ", ".join([f"“{prompt}”", *rest]) if prompt else name
 
 
 def _more(verdict: Verdict) -> str:
