@@ -100,11 +100,11 @@ def test_nothing_missing_is_nothing_to_do(session: Session) -> None:
 def test_a_stopped_job_says_so_and_keeps_what_it_made(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(draw, "MOST", 1)
     heard = Heard()
-    job = work(session, heard, n=30)
+    job = work(session, heard, n=12)
     heard.then = lambda kind, data: job.stop() if kind == "made" else None
     with pytest.raises(Cancelled):
         run(session, job)
-    assert 1 <= len(heard.of("made")) < 30
+    assert 1 <= len(heard.of("made")) < 12
 
 
 def test_a_job_stopped_before_it_began_draws_nothing(session: Session) -> None:
@@ -120,7 +120,7 @@ def test_a_job_stopped_before_it_began_draws_nothing(session: Session) -> None:
 def test_what_one_lane_meets_ends_the_other_only_where_it_is_of_all(
     session: Session, monkeypatch: pytest.MonkeyPatch, error: Exception, goes_on: bool
 ) -> None:
-    monkeypatch.setattr(draw, "MOST", 3)
+    monkeypatch.setattr(draw, "MOST", 2)
     heard, finish = Heard(), session._finish
 
     def refused(plan: Plan, drawn: Drawn) -> Future[object]:
@@ -132,24 +132,24 @@ def test_what_one_lane_meets_ends_the_other_only_where_it_is_of_all(
 
     monkeypatch.setattr(session, "_finish", refused)
     with pytest.raises(type(error)):
-        run(session, work(session, heard, n=30, steps=4))
-    assert (len(heard.of("made")) == 27) is goes_on
+        run(session, work(session, heard, n=8))
+    assert (len(heard.of("made")) == 6) is goes_on
 
 
 def test_a_large_job_does_not_keep_a_small_one_waiting_to_its_end(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(draw, "MOST", 2)
+    monkeypatch.setattr(draw, "MOST", 1)
     large, small, begun = Heard(), Heard(), threading.Event()
     large.then = lambda kind, data: begun.set() if kind == "made" else None
-    job = work(session, large, n=24, steps=4)
+    job = work(session, large, n=12)
     thread = threading.Thread(target=run, args=(session, job))
     thread.start()
     assert begun.wait(60)
-    run(session, work(session, small, seed=77, steps=4))
-    assert len(large.of("made")) < 24
+    run(session, work(session, small, seed=77))
+    assert len(large.of("made")) < 12
     thread.join(60)
-    assert len(large.of("made")) == 24
+    assert len(large.of("made")) == 12
 
 
 def test_a_refused_picture_leaves_the_others_and_is_said(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,11 +171,11 @@ def test_a_refused_picture_leaves_the_others_and_is_said(session: Session, monke
 
 def test_previews_come_where_they_are_wanted_and_not_at_every_step(session: Session) -> None:
     shown, plain = Heard(), Heard()
-    run(session, work(session, shown, previews=True, steps=40))
+    run(session, work(session, shown, previews=True, steps=20))
     run(session, work(session, plain, steps=4))
     blobs = [blob for kind, _, blob in shown.told if kind == "step"]
-    assert len(blobs) == 40
-    assert 1 <= sum(blob.startswith(b"RIFF") for blob in blobs) < 40
+    assert len(blobs) == 20
+    assert 1 <= sum(blob.startswith(b"RIFF") for blob in blobs) < 20
     assert not any(blob for _, _, blob in plain.told)
 
 
