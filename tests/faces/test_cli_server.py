@@ -154,6 +154,32 @@ def test_ctrl_c_cancels_and_torch_is_never_imported(server: Served, own_home: Pa
     assert "False False" in told
 
 
+def test_a_plan_is_the_servers(limner: Limner, server: Served) -> None:
+    told = limner("plan", "a red fox", "-n", "3", "--steps", "7")
+    assert told.exit_code == 0
+    assert f"pocket on {server.url}: 3 pictures of 128x128, 7 steps" in told.stdout
+    found = said(limner("plan", "a red fox", "--json"))
+    assert isinstance(found, dict)
+    assert found["plans"][0]["prompt"] == "a red fox"
+    assert_refused(limner("plan", "a red fox", "--steps", "0"), 2, "steps")
+
+
+def test_a_refinement_is_followed_to_its_end(limner: Limner, server: Served) -> None:
+    result = limner("refine", "a red fox", "--budget", "2min", "--strategy", "paraphrase", "--seed", "3", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout) == {"stand_in": True}
+    body = server.service.queue.listed("done", limit=1)[0].body
+    assert (body["seconds"], body["strategies"], body["seed"]) == (120, ["paraphrase"], 3)
+    assert "part 2 of 3" in limner("refine", "a red fox").stderr
+
+
+def test_a_refinement_is_refused_what_is_of_this_machine(limner: Limner) -> None:
+    assert_refused(limner("refine", "a red fox", "--interactive"), 2, "--interactive")
+    assert_refused(limner("refine", "--resume"), 2, "--resume")
+    assert_refused(limner("refine", "a red fox", "--budget", "much"), 2, "budget")
+    assert_refused(limner("refine", "a red fox", "--scorer", "nope"), 2, "nope")
+
+
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from limner.cli.marks import marks_options
 from limner.cli.options import Drawing, fields_of, request_options
+from limner.cli.remote import server_option
 from limner.errors import InvalidRequest
 from limner.types import Request
 
@@ -69,6 +72,7 @@ EPILOG = (
 @marks_options
 @click.option("--offline", is_flag=True, help="never touch the network")
 @click.option("-q", "--quiet", is_flag=True, help="only the result and warnings")
+@server_option
 def command(
     words: tuple[str, ...],
     budget: str,
@@ -94,6 +98,7 @@ def command(
     metadata: str | None,
     offline: bool,
     quiet: bool,
+    server: str | None,
     **values: object,
 ) -> int:
     """Search for a better way to say it, and prove whether it is one.
@@ -106,6 +111,11 @@ def command(
     limner refine "a red fox in the snow" --budget 10min --strategy weakest-atom
     limner refine --resume
     """
+    if server is not None:
+        said = {"strategies": strategies, "scorers": scorers, "judges": judges, "text": text, "margin": margin}
+        said |= {"diversity_margin": diversity_margin, "worthwhile": worthwhile, "force": force, "seed": seed}
+        telling = {"as_json": as_json, "quiet": quiet, "show": show}
+        return _by_server(server, words, values, budget, said, resume, report, telling)
     if listing:
         return _list(as_json=as_json)
     wanted = _wanted(as_json=as_json, quiet=quiet, show=show, report=report)
@@ -139,6 +149,41 @@ def command(
     )
     with _session(marks, metadata, offline=offline) as session:
         return _refine(request, wishes, session, wanted)
+
+
+def _by_server(
+    server: str,
+    words: tuple[str, ...],
+    values: Mapping[str, object],
+    budget: str,
+    said: Mapping[str, object],
+    resume: str | None,
+    report: str | None,
+    telling: Mapping[str, bool | None],
+) -> int:
+    from limner.cli.remote import refuse_local
+
+    refuse_local(values)
+    from limner.cli.drawing import Telling
+    from limner.cli.remote_drawing import fields_of as remote_fields
+    from limner.cli.remote_http import Remote
+    from limner.cli.remote_refine import WHATEVER, body_of, refine, study_of
+    from limner.cli.targets import check_writable
+    from limner.refine.design import Budget
+
+    remote, spent = Remote.of(server), Budget.parse(budget)
+    path = None if report is None else Path(report).expanduser()
+    if path is not None:
+        check_writable(path.parent)
+    prompt = " ".join(words) or (WHATEVER["prompt"] if resume is not None else "")
+    request = Request.of(prompt=prompt, **remote_fields(remote, values))
+    body = body_of(
+        request.model_dump(mode="json", exclude_defaults=True),
+        (spent.images, spent.seconds),
+        {**said, "resume": None if resume is None else study_of(resume)},
+    )
+    how = Telling.of(as_json=bool(telling["as_json"]), quiet=bool(telling["quiet"]), show=telling["show"])
+    return refine(remote, body, how, path)
 
 
 def _session(marks: str | None, metadata: str | None, *, offline: bool) -> Session:

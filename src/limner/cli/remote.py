@@ -30,7 +30,6 @@ LOCAL: Mapping[str, str] = {
     "llm_model": "language models are not called on a server's account",
     "expander": "language models are not called on a server's account",
     "interactive": "the studio has the questions and the pictures",
-    "report": "the studio has the report",
     "listing": "this machine's list is no list of the server's",
 }
 """Options that have no meaning with a server, and why."""
