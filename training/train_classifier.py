@@ -104,7 +104,11 @@ def train(
     favoured: int | None = None,
 ) -> Trainer:
     """Train into ``options.out`` as ``train_detector.train`` does, with ``accuracy`` in the log as well."""
-    return train_detector.train(atlas, options, variants, shape, checked, favoured, seed=SEED, more=accuracy)
+
+    def more(model: Detector, pictures: Tensor, scenes: list[Scene]) -> dict[str, float]:
+        return {f"right_{name}": share for name, share in accuracy(model, pictures, scenes).items()}
+
+    return train_detector.train(atlas, options, variants, shape, checked, favoured, seed=SEED, more=more)
 
 
 def load(folder: Path, device: str) -> Detector:
