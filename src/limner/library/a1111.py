@@ -205,6 +205,18 @@ def parse(text: str) -> dict[str, Value]:
     The last line counts as settings only where it holds at least three ``key: value`` pairs. ``Size: 512x768`` becomes
     ``width`` and ``height``. An empty mapping where there is neither word nor setting.
     """
+    prompt, negative, said = read(text)
+    fields: dict[str, Value] = {}
+    for name, words in (("prompt", prompt), ("negative", negative)):
+        if words:
+            fields[name] = words
+    for key, value in said:
+        _add(fields, key, value)
+    return fields
+
+
+def read(text: str) -> tuple[str, str, list[tuple[str, str]]]:
+    """(prompt, negative prompt, settings as they are written) of infotext; as ``parse``, in the web UI's own words."""
     *lines, last = text.strip().split("\n")
     pairs = _PAIR.findall(last)
     if len(pairs) < _MIN_PAIRS:
@@ -218,13 +230,8 @@ def parse(text: str) -> dict[str, Value]:
             into = negative
             line = line.strip().removeprefix(_NEGATIVE)
         into.append(line.strip())
-    fields: dict[str, Value] = {}
-    for name, part in (("prompt", positive), ("negative", negative)):
-        if joined := "\n".join(part).strip():
-            fields[name] = joined
-    for key, value in pairs:
-        _add(fields, key.strip(), _unquoted(value.strip()))
-    return fields
+    said = [(key.strip(), _unquoted(value.strip())) for key, value in pairs]
+    return "\n".join(positive).strip(), "\n".join(negative).strip(), said
 
 
 def is_infotext(text: str) -> bool:
@@ -240,8 +247,18 @@ def _add(fields: dict[str, Value], key: str, value: str) -> None:
     if name == "mask_invert":
         fields[name] = value == _INVERTED
         return
-    ours = {theirs.lower(): word for word, theirs in _WORDS.get(name, {}).items()}
-    fields[name] = number(name, ours.get(value.lower(), value))
+    fields[name] = number(name, ours(name, value))
+
+
+def ours(name: str, word: str) -> str:
+    """Our word for one of the web UI's, as a value of field ``name``; itself where we have no other."""
+    known = {theirs.lower(): value for value, theirs in _WORDS.get(name, {}).items()}
+    return known.get(word.lower(), word)
+
+
+def words(name: str) -> tuple[str, ...]:
+    """The web UI's words for our values of field ``name``."""
+    return tuple(_WORDS[name].values())
 
 
 def hashes(listed: str) -> dict[str, str]:
