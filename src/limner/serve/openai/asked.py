@@ -95,7 +95,7 @@ class Asked(BaseModel):
         """(parameters, fields of a Request) of a body. ``typed``: values have JSON's types, else they are words.
 
         Raises ``InvalidRequest`` with one of OpenAI's codes, naming the parameter."""
-        said = {name: value for name, value in values.items() if value is not None}
+        said = {name: value for name, value in values.items() if value is not None and (name, value) != ("model", "")}
         for name in said.keys() & NOT_OURS.keys():
             raise UnknownParameter(f"{name}: {NOT_OURS[name]}", field=name, hint="leave it out")
         theirs = {name: value for name, value in said.items() if name in cls.model_fields}

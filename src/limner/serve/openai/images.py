@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from fastapi import APIRouter
 from pydantic import JsonValue
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from limner.errors import InvalidRequest, Refused
 from limner.serve.errors import Fault, fault_of
@@ -20,7 +21,7 @@ from limner.serve.openai.drafting import Draft, draft
 from limner.serve.openai.editing import edited
 from limner.serve.openai.reading import read_form, read_json
 from limner.serve.openai.streaming import fault_of_job, streamed
-from limner.serve.openai.waiting import Visit, follow, waiting
+from limner.serve.openai.waiting import Visit, Waiting, follow, waiting
 from limner.serve.openai.wording import Retired, WrongValue, error_of, status_of
 from limner.serve.service import Service
 from limner.serve.shell import service
@@ -79,12 +80,12 @@ async def answered(request: Request, asked: Asked, ours: Mapping[str, JsonValue]
         if not await repeats(request, visit):
             own.admit(asked.n)
         drafted = await draft(own, asked, ours)
-        job = await accepted(request, own, asked, drafted, visit)
         how = Answering.of(own, asked, request, what, drafted.answered)
         if asked.stream:
             drawn = (await own.plan(drafted.request.but(n=1)))[0].recipe.finished
-            events = streamed(request, job, visit, how, drawn)
-            return StreamingResponse(events, media_type="text/event-stream", headers=HEADERS)
+            job = await accepted(request, own, asked, drafted, visit)
+            return Stream(streamed(request, job, visit, how, drawn), waiting(request), job.id)
+        job = await accepted(request, own, asked, drafted, visit)
         async for _ in follow(request, job.id, visit):
             pass
         over = await own.job(job.id)
@@ -94,6 +95,20 @@ async def answered(request: Request, asked: Asked, ours: Mapping[str, JsonValue]
         return JSONResponse(await how.whole(over))
     except Refused as error:
         return _failed(fault_of(error), asked)
+
+
+class Stream(StreamingResponse):
+    """Events of a job, which nobody wants where its client has gone before the first of them."""
+
+    def __init__(self, events: AsyncIterator[bytes], known: Waiting, job: str) -> None:
+        super().__init__(events, media_type="text/event-stream", headers=HEADERS)
+        self._known, self._job = known, job
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._known.unwanted(self._job)
 
 
 async def repeats(request: Request, visit: Visit) -> bool:

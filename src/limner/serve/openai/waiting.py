@@ -93,15 +93,16 @@ class Waiting:
                 self._lost[visit.what] = job
                 asyncio.get_running_loop().call_later(self._held, self._forget, visit.what, job)
             elif gone:
-                self._unwanted(job)
+                self.unwanted(job)
 
     def _forget(self, what: str, job: str) -> None:
         """The client did not come back."""
         if self._lost.get(what) == job:
             del self._lost[what]
-            self._unwanted(job)
+            self.unwanted(job)
 
-    def _unwanted(self, job: str) -> None:
+    def unwanted(self, job: str) -> None:
+        """Cancel a job that is not over, unless a client waits for it or may come back to it."""
         if job not in self._clients and job not in self._lost.values() and not self._own.inside.draining:
             task = asyncio.get_running_loop().create_task(self._cancel(job), name=f"limner-hung-up-{job}")
             self._tasks.add(task)

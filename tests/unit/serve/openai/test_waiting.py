@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import httpx
 import openai
@@ -105,7 +106,7 @@ def test_a_full_queue_says_when_to_come_back(
     tmp_path_factory: pytest.TempPathFactory, counted: Callable[..., tuple[openai.OpenAI, list[str]]]
 ) -> None:
     with live(tmp_path_factory.mktemp("home"), most_waiting=2) as server:
-        server.draw("a zzslow fox", n=2)
+        server.draw("a zzslow fox", n=2, steps=6)
         client, asked = counted(server.url, max_retries=0)
         with pytest.raises(openai.RateLimitError) as caught:
             client.images.generate(prompt="a red fox")
@@ -117,3 +118,29 @@ def test_a_full_queue_says_when_to_come_back(
         assert len(asked) > 1
         with pytest.raises(openai.BadRequestError):
             client.images.generate(prompt="a red fox", n=3)
+
+
+def test_a_stream_whose_client_has_gone_before_it_began(server: Served) -> None:
+    """Its events are never asked for."""
+    from starlette.types import Message
+
+    from limner.serve.openai.images import Stream
+
+    job = server.draw("a zzslow fox that nobody sees", steps=30)
+
+    async def answer() -> None:
+        async def events() -> AsyncIterator[bytes]:
+            yield b""  # pragma: no cover
+
+        async def gone() -> Message:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            await asyncio.sleep(1)
+
+        stream = Stream(events(), server.app.state.openai_waiting, job.id)
+        await stream({"type": "http", "asgi": {"spec_version": "2.3"}}, gone, send)
+
+    server.client.post("/v1/images/generations", json={"prompt": "a fox", "steps": 1})  # there is a Waiting now
+    server.call(answer())
+    assert server.wait(job.id).state == "cancelled"
