@@ -218,3 +218,16 @@ def test_shown_steps_take_a_bounded_share_of_the_time_and_go_round(plan: Plan) -
     counts = [engine.shown.count(ticket) for ticket in tickets]
     assert abs(counts[0] - counts[1]) <= 1
     assert counts[2] == 0
+
+
+def test_tickets_that_are_over_are_let_go(plan: Plan) -> None:
+    engine = Engine(slow=1.0)
+    glimpses = Glimpses(engine, clock=lambda: engine.now)
+    for _ in range(50):
+        glimpses.submit(plan, previews=True)
+        engine.tickets.clear()
+        engine.shown.clear()
+        for _ in range(20):
+            engine.step()
+            glimpses.glance()
+    assert len(glimpses._wanted) <= 2

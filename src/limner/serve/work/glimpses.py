@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
+from weakref import ref
 
 from limner.engine.backend import Backend
 from limner.engine.ticket import Ticket
@@ -29,7 +30,7 @@ class Glimpses:
 
     def __init__(self, inner: Backend, clock: Callable[[], float] = time.monotonic) -> None:
         self._inner, self._clock = inner, clock
-        self._wanted: deque[Ticket] = deque()
+        self._wanted: deque[ref[Ticket]] = deque()  # who draws a ticket holds it, to its end
         self._lock = threading.Lock()
         self._busy = False
         self._next = 0.0
@@ -38,7 +39,7 @@ class Glimpses:
         ticket = self._inner.submit(plan, previews=False)
         if previews:
             with self._lock:
-                self._wanted.append(ticket)
+                self._wanted.append(ref(ticket))
             self.glance()
         return ticket
 
@@ -48,20 +49,24 @@ class Glimpses:
     def close(self) -> None:
         self._inner.close()
 
-    def forget(self, ticket: Ticket) -> None:
-        """It is over."""
-        with self._lock:
-            if ticket in self._wanted:
-                self._wanted.remove(ticket)
-
     def glance(self) -> None:
         """Show the next step of the ticket whose turn it is, if it is time. To be called whenever a step is told."""
         with self._lock:
-            if self._busy or not self._wanted or self._clock() < self._next:
+            if self._busy or self._clock() < self._next or (ticket := self._whose()) is None:
                 return
             self._busy = True
-            ticket = self._wanted[0]
-            self._wanted.rotate(-1)
+        self._show(ticket)
+
+    def _whose(self) -> Ticket | None:
+        """The ticket whose turn it is; those that are over are let go."""
+        while self._wanted:
+            if (ticket := self._wanted[0]()) is not None:
+                self._wanted.rotate(-1)
+                return ticket
+            self._wanted.popleft()
+        return None
+
+    def _show(self, ticket: Ticket) -> None:
         began = 0.0
 
         def show() -> None:
