@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from limner.errors import InvalidRequest
 from limner.library.browse import STRETCH, stretch_of
+from limner.serve.jobs import Trouble
 from limner.serve.shell import Shell, shell
 from limner.serve.studio import gallery_words
 from limner.serve.studio.gallery_shelf import shelf, tiles
@@ -41,7 +42,7 @@ async def gallery(
     try:
         found = await asyncio.to_thread(partial(shelf, inside, q, first, offset))
     except InvalidRequest as error:
-        said = {"shelf": None, "q": q, "problem": error, "going": going}
+        said = {"shelf": None, "q": q, "problem": Trouble.of(error), "going": going}
         return page(request, "gallery/page.html", "gallery", said, status=422)
     return page(request, "gallery/page.html", "gallery", {"shelf": found, "q": q, "problem": None, "going": going})
 

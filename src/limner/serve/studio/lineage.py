@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from limner.evaluate.defaults import higher_is_better
 from limner.library.entries import Entry
 from limner.library.store import Library
 from limner.models.upscaling.family import NAME as UPSCALING
 from limner.serve.native.pictures import PictureView
-from limner.types import Record
+from limner.types import Record, Score
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +27,7 @@ def family(library: Library, id: str, hidden: frozenset[str] = frozenset()) -> K
     entries = [each for each in library.browse.family(id) if each.id not in hidden]
     if len(entries) < 2:
         return None
-    values = _values(library, entries)
+    values = {each.id: library.scores(each.id) for each in entries}
     children: dict[str | None, list[Entry]] = {}
     known = {each.id for each in entries}
     for entry in entries:
@@ -65,25 +64,19 @@ def _kin(
     entry: Entry,
     parent: Entry | None,
     children: Mapping[str | None, Sequence[Entry]],
-    values: Mapping[str, Mapping[str, float]],
+    values: Mapping[str, Sequence[Score]],
 ) -> Kin:
-    below = [_kin(each, entry, children, values) for each in children.get(entry.id, ()) if each.id != entry.id]
-    return Kin(
-        PictureView.of(entry), reason(entry, parent), "" if parent is None else _gain(entry, parent, values), below
-    )
+    below = [_kin(each, entry, children, values) for each in children.get(entry.id, ())]
+    gain = "" if parent is None else _gain(values[parent.id], values[entry.id])
+    return Kin(PictureView.of(entry), reason(entry, parent), gain, below)
 
 
-def _gain(entry: Entry, parent: Entry, values: Mapping[str, Mapping[str, float]]) -> str:
-    """By the first scorer that has judged both, with the sign that says better or worse."""
-    for scorer, scored in values.items():
-        if entry.id in scored and parent.id in scored:
-            change = scored[entry.id] - scored[parent.id]
-            better = (change > 0) == higher_is_better(scorer)
-            word = "as before" if change == 0 else "▲ better" if better else "▼ worse"
-            return f"{scorer} {change:+.3g}, {word}"
+def _gain(before: Sequence[Score], after: Sequence[Score]) -> str:
+    """By the first scorer that has judged both against the same words. Numbers alone: one pair of pictures proves
+    nothing."""
+    known = {(score.scorer, score.revision, score.text): score.value for score in before}
+    for score in after:
+        was = known.get((score.scorer, score.revision, score.text))
+        if was is not None:
+            return f"{score.scorer} {was:.3g} → {score.value:.3g} ({score.value - was:+.2g})"
     return ""
-
-
-def _values(library: Library, entries: Sequence[Entry]) -> Mapping[str, Mapping[str, float]]:
-    ids = [each.id for each in entries]
-    return {scorer: library.values(scorer, ids) for scorer in library.scorers()}
