@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 HELD = 12.0  # seconds that a job waits for its client to ask again: they pause for 8 at most
 BEAT = 15.0  # seconds
+LATE = 2.0  # seconds that a request may have been under way before it was heard
 EARLY = 0.9  # share of its time after which a client that hangs up is taken to have run out of it
 
 
@@ -60,7 +61,7 @@ class Visit:
     @property
     def over(self) -> bool:
         """Whether the client's time is over."""
-        return time.monotonic() - self.began >= EARLY * self.patience
+        return time.monotonic() - self.began >= min(EARLY * self.patience, self.patience - LATE)
 
 
 class Waiting:
