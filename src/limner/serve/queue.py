@@ -112,7 +112,8 @@ class Queue:
     def waiting(self) -> int:
         """Pictures (or other pieces of work) that are accepted and not finished."""
         with self._file.reading() as connection:
-            sql = "SELECT coalesce(sum(max(0, n - (SELECT count(*) FROM made WHERE made.job = jobs.id))), 0) FROM jobs"
+            made = "(SELECT count(*) FROM made WHERE made.job = jobs.id)"  # of a study more than was said
+            sql = f"SELECT coalesce(sum(max(kind != 'draw', n - {made})), 0) FROM jobs"
             return int(connection.execute(f"{sql} WHERE state IN ('queued', 'running')").fetchone()[0])
 
     def next(self, without: Iterable[Kind] = ()) -> Next | None:

@@ -39,7 +39,8 @@ def test_the_document_is_valid(server: Served) -> None:
     loaded = schemathesis.openapi.from_dict(document)
     loaded.validate()
     assert {path.split("/")[3] for path in document["paths"] if path.startswith("/api/v1/")} == {
-        *("jobs", "events", "pictures", "inputs", "plan", "lint", "models", "solvers", "styles", "metrics")
+        *("jobs", "events", "pictures", "inputs", "plan", "lint", "models", "solvers", "styles", "metrics"),
+        "studies",
     }
 
 

@@ -168,7 +168,7 @@ def found(own: Service, find: str) -> dict[str, object]:
         "offline": own.session.offline,
         "why": _why(own),
         "exact": _repo_like(find) and not any(find.strip() in (each.repo, each.name) for each in everything.models),
-        "none": not views and not linked,
+        "nothing": not views and not linked,
     }
 
 
