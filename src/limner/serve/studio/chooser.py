@@ -9,7 +9,8 @@ from typing import Literal
 from limner.models.catalog import Card
 from limner.serve.native.lists import LinkedView, ModelView, listed
 from limner.serve.service import Service
-from limner.serve.studio.words import size
+from limner.serve.studio.timing import usual
+from limner.serve.studio.words import duration, size
 
 Group = Literal["On this machine", "To be fetched first", "Not here"]
 GROUPS: tuple[Group, ...] = ("On this machine", "To be fetched first", "Not here")
@@ -65,7 +66,7 @@ def chooser(own: Service) -> Chooser:
     offline = own.session.offline
     default = next((each.name for each in found.models if each.default), found.models[0].name)
     return Chooser(
-        (*(_choice(each, offline=offline) for each in found.models), *map(_own, _of(found.linked, "checkpoint"))),
+        (*(_choice(own, each, offline=offline) for each in found.models), *map(_own, _of(found.linked, "checkpoint"))),
         default,
         tuple(_of(found.linked, "lora")),
         tuple(_of(found.linked, "embedding")),
@@ -85,14 +86,15 @@ def card_of(own: Service, name: str) -> Card | None:
     return Card.model_validate(shared)
 
 
-def _choice(view: ModelView, *, offline: bool) -> Choice:
-    needs = "" if view.memory_bytes is None else f"{size(view.memory_bytes)} memory"
+def _choice(own: Service, view: ModelView, *, offline: bool) -> Choice:
+    needs = "" if view.memory_bytes is None else size(view.memory_bytes)
     if view.here:
         group: Group = "On this machine"
-        cost = needs
+        seconds = usual(own, view.name, default=view.default) if view.here else None
+        cost = ", ".join(each for each in ("" if seconds is None else duration(seconds), needs) if each)
     else:
         group = "To be fetched first"
-        cost = f"{size(view.fetch_bytes)} to fetch" + (f", {needs}" if needs else "")
+        cost = f"{size(view.fetch_bytes)} to fetch"
     if view.fits is False:
         return Choice(view.name, view.title, "too big here", "Not here", view.why)
     if offline and not view.here:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from statistics import median
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -13,7 +12,6 @@ from starlette.responses import Response
 
 from limner.errors import LimnerError, Refused
 from limner.models.catalog import Card
-from limner.serve.jobs import Body
 from limner.serve.names import refuse_paths
 from limner.serve.service import Service
 from limner.serve.shell import service
@@ -22,15 +20,11 @@ from limner.serve.studio.controls import honours
 from limner.serve.studio.forms import Form, request_of
 from limner.serve.studio.rail import rail
 from limner.serve.studio.templating import form_of, fragment
+from limner.serve.studio.timing import measured
 from limner.types import Plan
-from limner.types import Request as Drawing
 
 router = APIRouter()
 ANY = "a picture"
-LOOKED_AT = 40
-REMEMBERED = 5
-DECIDING = ("model", "width", "height", "steps", "solver", "guidance", "hires", "upscale", "init")
-"""Fields that decide how long a picture takes."""
 Own = Annotated[Service, Depends(service)]
 
 
@@ -64,28 +58,12 @@ def estimated(own: Service, form: Form) -> dict[str, object]:
     wanted = plans[0].asked
     first = plans[0].estimate
     n = sum(len(plan.seeds) for plan in plans)
-    each = _measured(own, wanted)
+    each = measured(own, wanted)
     basis = first.basis if each is None else "as those like it took here"
     each = first.seconds_per_image if each is None else each
     wait = own.inside.rate.wait(own.inside.pending)
     total = None if each is None else each * n
     return {**said, "seconds": total, "memory": first.peak_bytes, "wait": wait, "basis": basis}
-
-
-def _measured(own: Service, wanted: Drawing) -> float | None:
-    """Seconds a picture that jobs like this one took here; ``None`` where there were none. Pictures that are drawn
-    together take longer each, and less altogether: so the jobs say it, not the pictures' own clocks."""
-    took = [
-        (job.ended - job.started) / job.n
-        for job in own.queue.listed("done", limit=LOOKED_AT)
-        if job.kind == "draw" and job.started and job.ended and _alike(job.body, wanted)
-    ]
-    return median(took[:REMEMBERED]) if took else None
-
-
-def _alike(body: Body, wanted: Drawing) -> bool:
-    said = wanted.model_dump(mode="json", exclude_defaults=True)
-    return all(body.get(name) == said.get(name) for name in DECIDING)
 
 
 def _foreseen(own: Service, form: Form, card: Card | None) -> tuple[Plan, ...]:

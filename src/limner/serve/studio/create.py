@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from limner.errors import PictureNotFound
+from limner.library.entries import Query as Sought
 from limner.serve.jobs import Job
 from limner.serve.native.accepting import accept
 from limner.serve.native.bodies import DrawJob, PictureId, PullJob
-from limner.serve.native.pictures import get
+from limner.serve.native.pictures import PictureView, get
 from limner.serve.shell import Shell, shell
 from limner.serve.studio.cards import card, cards
 from limner.serve.studio.chooser import card_of, chooser
@@ -27,6 +28,7 @@ from limner.serve.studio.templating import form_of, fragment, page, see, wants_f
 
 router = APIRouter()
 In = Annotated[Shell, Depends(shell)]
+EARLIER = 12
 FED = 12  # jobs that the page shows
 LOOKED_AT = 100
 EXAMPLES = (
@@ -55,7 +57,9 @@ async def create(
     made = await asyncio.to_thread(partial(cards, inside, jobs))
     context = await asyncio.to_thread(partial(rail, own, form))
     hints = await asyncio.to_thread(partial(hints_of, own, form.one("prompt"), form.one("model")))
-    said = {"cards": made[:FED], "examples": EXAMPLES, "key": nonce(), "given": bool(prompt or like or start)}
+    earlier = [] if made else await asyncio.to_thread(partial(_earlier, inside))
+    given = bool(prompt or like or start)
+    said = {"earlier": earlier, "cards": made[:FED], "examples": EXAMPLES, "key": nonce(), "given": given}
     return page(request, "create/page.html", "create", {**context, **hints, **said})
 
 
@@ -80,8 +84,16 @@ async def _answer(request: Request, inside: Shell, job: Job, form: Form) -> Resp
         return see("/")
     if job.kind == "pull":
         made = await asyncio.to_thread(partial(card, inside, job))
-        return fragment("create/_job.html", {"card": made, "pending": _pending(form)})
+        said = {"card": made, "pending": _pending(form), "pending_prompt": form.one("prompt")}
+        return fragment("create/_job.html", said)
     return await shown(inside, job)
+
+
+def _earlier(inside: Shell) -> list[PictureView]:
+    """The newest pictures of a library that this server has not drawn into yet. Asks the disk."""
+    hidden = inside.doomed.ids
+    found = inside.service.session.library.list(Sought(limit=EARLIER, lost=False))
+    return [PictureView.of(each) for each in found if each.id not in hidden]
 
 
 def _pending(form: Form) -> list[tuple[str, str]]:

@@ -121,7 +121,7 @@ def test_a_refusal_says_the_rule_and_what_would_pass(server: Served) -> None:
 def test_a_full_queue_says_when(tmp_path: Path) -> None:
     with live(tmp_path, most_waiting=2, ready=False, grace=0.1) as server:
         assert (
-            server.client.post("/ui/jobs", data={"prompt": "a fox zzhang", "n": "2"}, headers=HTMX).status_code == 200
+            server.client.post("/ui/jobs", data={"prompt": "a fox zzslow", "n": "2"}, headers=HTMX).status_code == 200
         )
         answer = server.client.post("/ui/jobs", data={"prompt": "a fox", "n": "1"}, headers=HTMX)
         assert answer.status_code == 429

@@ -138,6 +138,10 @@ let ticking = 0;
 function show(until) {
   const bar = document.getElementById("link-lost");
   clearInterval(ticking);
+  if (until === null && ticking) {
+    ticking = 0;
+    document.getElementById("said").textContent = "The server answers again.";
+  }
   down = until !== null;
   for (const lamp of document.querySelectorAll("[data-lamp]")) {
     lamp.classList.toggle("live", !down);
@@ -146,6 +150,7 @@ function show(until) {
   bar.hidden = !down;
   if (!down) return;
   const words = bar.querySelector("[data-lost-words]");
+  if (!ticking) document.getElementById("said").textContent = "The server does not answer. Nothing you typed is lost.";
   const tell = () => {
     const left = Math.max(0, Math.ceil((until - Date.now()) / 1000));
     words.textContent = left ? `The server does not answer. Trying again in ${left} s; nothing you typed is lost.` : "Trying again …";

@@ -33,7 +33,8 @@ export function trouble(message, hint) {
   card.dataset.closable = "";
   const head = document.createElement("div");
   head.className = "card-head";
-  const title = document.createElement("h3");
+  const title = document.createElement("p");
+  title.className = "card-title";
   title.textContent = "This did not work";
   const close = document.createElement("button");
   close.className = "button quiet small";

@@ -93,16 +93,16 @@ document.addEventListener("htmx:afterRequest", (event) => {
 // The queue is full: the words stay, the button comes back when there may be room.
 function wait(seconds) {
   const button = document.getElementById("generate");
-  const words = button.querySelector(".only-wide");
+  const say = (text) => (document.getElementById("generate-words").textContent = text);
   const end = Date.now() + seconds * 1000;
   button.disabled = true;
   const tick = setInterval(() => {
     const left = Math.ceil((end - Date.now()) / 1000);
-    if (left > 0) words.textContent = `Room in ${left} s`;
+    if (left > 0) say(`Room in ${left} s`);
     else {
       clearInterval(tick);
       button.disabled = false;
-      words.textContent = "Generate";
+      say("Generate");
     }
   }, 250);
 }

@@ -7,7 +7,7 @@ document.body.addEventListener("limner:tiding", ({ detail }) => {
   const { job, type } = detail;
   const card = document.getElementById(`job-${job}`);
   if (!card) return;
-  const title = card.querySelector("h3").textContent;
+  const title = card.querySelector("h2").textContent;
   if (type === "step" || type === "made") {
     const shares = steps.get(job) ?? new Map();
     steps.set(job, shares);
