@@ -11,11 +11,11 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from limner.serve.a1111.asking import Draft, draft
+from limner.serve.a1111.asking import draft
 from limner.serve.a1111.bodies import Drawing, Img2Img, Txt2Img
 from limner.serve.a1111.pictures import taken_in
 from limner.serve.a1111.results import result
-from limner.serve.a1111.state import Desk, Task, What, desk
+from limner.serve.a1111.state import Desk, Task, desk
 from limner.serve.a1111.wording import answer, worded
 from limner.serve.errors import fault_of_trouble
 from limner.serve.jobs import Job
@@ -65,6 +65,3 @@ async def finished(request: Request, task: Task, job: Job) -> Job:
         task.heard(tiding)
     over = await own.job(job.id)
     return job if over is None else over
-
-
-__all__ = ["Draft", "What", "finished", "router"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from limner.errors import UnsupportedField
+from limner.errors import InvalidRequest, UnsupportedField
 from limner.models.resolving.resolve import resolve
 from limner.serve.openai.sizes import nearest
 from limner.session.merging import BUILT_IN_MODEL, refuse_unsupported
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from limner.serve.service import Service
 
 Size = tuple[int, int]
+MOST_PIXELS = 64_000_000  # of all resampled pictures of a request
 FAR = 4.0  # times the native number of pixels, or this part of it
 NEEDED = frozenset({"prompt", "model", "init", "mask", "hires"})
 WITH: Mapping[str, tuple[str, ...]] = {
@@ -30,7 +31,7 @@ WITH: Mapping[str, tuple[str, ...]] = {
     "height": ("width", "height"),
     "size": ("width", "height"),
     "variation": ("variation", "variation_seed"),
-    "compat": ("compat", "schedule"),
+    "compat": ("compat", "schedule", "noise_source"),
     "solver": ("solver", "schedule"),
 }
 """Fields that go together."""
@@ -60,8 +61,16 @@ def fitted(own: Service, request: Request, *, resample: bool) -> Fitted:
         return Fitted(fit, None, dropped)
     factor = fit.hires or 1.0
     answered = round(asked[0] * factor), round(asked[1] * factor)
+    if answered[0] * answered[1] * request.n > MOST_PIXELS:
+        raise InvalidRequest(
+            f"width: {answered[0]}x{answered[1]} times {request.n} is too large to be resampled",
+            field="width",
+            hint=f"{card.name} draws {native[0]}x{native[1]}",
+        )
     shown = "x".join(map(str, found))
-    message = f"{card.name} does not draw {asked[0]}x{asked[1]}: drawn at {shown} and resampled"
+    message = (
+        f"{card.name} does not draw {asked[0]}x{asked[1]}: drawn at {shown} and resampled; what stands over is cut off"
+    )
     kept = tuple(each for each in dropped if "'width'" not in each.message and "'height'" not in each.message)
     said = {each: getattr(fit, each) for each in fit.model_fields_set}
     drawn = fit if fit.width is None else Request.of(**{**said, "width": found[0], "height": found[1]})

@@ -92,7 +92,6 @@ async def scripts() -> Response:
 @router.get("/hypernetworks", response_class=JSONResponse)
 @router.get("/face-restorers", response_class=JSONResponse)
 @router.get("/realesrgan-models", response_class=JSONResponse)
-@router.get("/extensions", response_class=JSONResponse)
 async def none() -> Response:
     """There are none."""
     return answer([])

@@ -81,7 +81,8 @@ def test_what_cannot_be_drawn_is_refused(http: httpx.Client, body: dict[str, obj
 def test_controlnet_is_not_here(api: webuiapi.WebUIApi) -> None:
     unit = webuiapi.ControlNetUnit(image=Image.new("RGB", (8, 8)), module="canny")
     with pytest.raises(RuntimeError, match="ControlNet"):
-        api.txt2img(prompt="x", width=128, height=128, controlnet_units=[unit])
+        # the client would keep the unit in its own default for every call that follows
+        api.txt2img(prompt="x", width=128, height=128, controlnet_units=[unit], alwayson_scripts={})
 
 
 def test_interrogation_is_an_error_that_says_so(api: webuiapi.WebUIApi, http: httpx.Client) -> None:
