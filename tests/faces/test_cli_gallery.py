@@ -100,6 +100,8 @@ def test_options_choose_pictures(limner: Limner, ids: list[str]) -> None:
     assert listed(limner("gallery", "--until", "2026-11-10T12:00+00:00", "--json")) == ["a red fox"]
     assert listed(limner("gallery", "--until", "2026-11-10", "--json")) == ["a red fox"]
     assert listed(limner("gallery", "--model", "POCKET", "--search", "cat", "--json")) == ["a blue cat"]
+    assert listed(limner("gallery", "--search", "model:POCKET cat", "--json")) == ["a blue cat"]
+    assert listed(limner("gallery", "--search", "rating:5 sort:oldest", "--json")) == ["a red fox"]
 
 
 def test_nothing_that_fits_is_not_an_empty_library(limner: Limner, ids: list[str]) -> None:

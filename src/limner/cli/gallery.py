@@ -22,6 +22,7 @@ from limner.library.entries import Entry, Query
 from limner.library.store import Library
 
 LIMIT = 20
+NEWEST = "newest"
 _LISTED = 10  # pictures named before a deletion
 _KIN = 20  # pictures made from this one that are named
 
@@ -43,13 +44,13 @@ command.add_command(gallery_files.check)
 @command.command("list")
 @click.option("-n", "--limit", type=click.IntRange(0), default=LIMIT, show_default=True, help="how many; 0 is all")
 @choosing
-@click.option("--sort", metavar="ORDER", default="newest", show_default=True, help=f"{WAYS}")
+@click.option("--sort", metavar="ORDER", default=NEWEST, show_default=True, help=f"{WAYS}")
 @click.option("--json", "json_", is_flag=True, help="as JSON")
 def list_(limit: int, sort: str, *, json_: bool, **chosen: str | int | tuple[str, ...] | None) -> None:
     """List pictures (what "limner gallery" alone does)."""
-    choice = Choice(**chosen)  # type: ignore[arg-type]  # click has checked them
+    choice = Choice(**chosen).read()  # type: ignore[arg-type]  # click has checked them
     library = open_library()
-    query = choice.query(library, better, sort=sort, limit=limit or None)
+    query = choice.query(library, better, sort=None if choice.sort and sort == NEWEST else sort, limit=limit or None)
     entries = library.list(query)
     scored = scores_shown(query, entries, library)
     if json_:

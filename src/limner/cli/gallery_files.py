@@ -42,7 +42,7 @@ def export(
 
     By id, or by what they are (--search, --rating ...). With --marks or --metadata they are written anew.
     """
-    choice = Choice(**chosen)  # type: ignore[arg-type]  # click has checked them
+    choice = Choice(**chosen).read()  # type: ignore[arg-type]  # click has checked them
     if bool(names) == bool(choice):
         message = "say which pictures by id or by options, not both" if names else "say which pictures to export"
         hint = "limner gallery export ID... FOLDER, or --search TEXT FOLDER"

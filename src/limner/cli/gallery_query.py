@@ -17,7 +17,12 @@ def choosing(command: Command) -> Command:
     """Add the options; the command takes them as ``search``, ``model``, ``rating``, ``since``, ``until``,
     ``min_score`` and ``max_score``."""
     options = (
-        click.option("-s", "--search", metavar="TEXT", help="all these words in prompt, negative prompt or model"),
+        click.option(
+            "-s",
+            "--search",
+            metavar="TEXT",
+            help="all these words in prompt, negative prompt or model; rating:4, model:NAME ... as in the studio",
+        ),
         click.option("-m", "--model", metavar="NAME", help="made by this model"),
         click.option("--rating", type=click.IntRange(1, 5), metavar="1-5", help="rated at least this"),
         click.option("--since", metavar="WHEN", help="a date, yesterday, or an age: 12h, 7d, 2w"),

@@ -6,7 +6,7 @@ A stretch is named by its first and last picture, so that new pictures and delet
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -103,15 +103,15 @@ class Browse:
         sql = f"SELECT count(*) FROM pictures{where}{' AND' if where else ' WHERE'} (created, pictures.id) > (?, ?)"
         return int(self._database.query(sql, [*values, *than])[0][0])
 
-    def beside(self, query: Query, place: Place) -> tuple[str | None, str | None]:
-        """Ids of the pictures before and after one, in a query's order; both ``None`` where it is not by age."""
+    def beside(self, query: Query, place: Place, without: Collection[str] = ()) -> tuple[str | None, str | None]:
+        """Ids of the pictures before and after one, in a query's order, passing over those in ``without``; both
+        ``None`` where it is not by age."""
         if query.sort != "created":
             return None, None
         found = []
         for descending in (not query.descending, query.descending):
-            page = replace(query, after=place, descending=descending, limit=1, offset=0)
-            tiles = self.tiles(page)
-            found.append(tiles[0].id if tiles else None)
+            page = replace(query, after=place, descending=descending, limit=1 + len(without), offset=0)
+            found.append(next((tile.id for tile in self.tiles(page) if tile.id not in without), None))
         return found[0], found[1]
 
     def models(self) -> Sequence[tuple[str, int]]:

@@ -65,6 +65,12 @@ class Choice:
         words = " ".join(_TERM.sub(" ", text).split())
         return replace(said, search=words or None)
 
+    def read(self) -> Choice:
+        """With the terms among the words, where nothing else was said of the same. Raises ``InvalidRequest``."""
+        said = Choice.of(self.search or "")
+        given = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "search"}
+        return replace(said, **{name: value for name, value in given.items() if value not in (None, ())})
+
     def text(self) -> str:
         """The same as a search box holds it."""
         parts = [] if self.search is None else [self.search]

@@ -106,6 +106,7 @@ def test_neighbours_and_how_many_are_newer(tmp_path: Path) -> None:
     old, middle, new = made
     place = (middle.created, middle.id)
     assert library.browse.beside(Query(), place) == (new.id, old.id)
+    assert library.browse.beside(Query(), (new.created, new.id), {middle.id}) == (None, old.id)
     assert library.browse.beside(Query(descending=False), place) == (old.id, new.id)
     assert library.browse.beside(Query(), (new.created, new.id)) == (None, middle.id)
     assert library.browse.beside(Query(sort="rating"), place) == (None, None)

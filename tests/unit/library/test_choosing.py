@@ -78,6 +78,11 @@ def test_what_is_said_is_written_back_the_same(choice: Choice) -> None:
     assert Choice.of(choice.text()) == choice
 
 
+def test_options_come_before_terms() -> None:
+    said = Choice(search="fox rating:4 model:sdxl", rating=2).read()
+    assert said == Choice(search="fox", rating=2, model="sdxl")
+
+
 def test_a_query_of_terms(library: Library) -> None:
     query = Choice.of("fox score:pocket-clip>0.3 seed:42 sort:worst:worse-one").query(library, better)
     assert (query.text, query.seed, query.at_least) == ("fox", 42, (("pocket-clip", 0.3),))

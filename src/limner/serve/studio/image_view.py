@@ -57,7 +57,7 @@ def view(inside: Shell, id: str, q: str = "", beside: str | None = None) -> View
     library = inside.service.session.library
     entry = get(inside, id)
     query = _query(inside, q)
-    before, after = library.browse.beside(query, (entry.created, entry.id))
+    before, after = library.browse.beside(query, (entry.created, entry.id), inside.doomed.ids)
     parent = _there(inside, entry.parent)
     other = _there(inside, beside)
     return View(

@@ -1,6 +1,7 @@
 // A picture over the grid: the address is its own, Back closes, and the grid is as it was. On the image page it makes
 // the same buttons work.
 import { open } from "./dialog.js";
+import { on } from "./keys.js";
 import { say, trouble } from "./troubles.js";
 
 const grid = document.getElementById("pictures");
@@ -57,10 +58,23 @@ function ahead(view) {
   }
 }
 
+// What is said, what went wrong and the way back from deleting are seen over the box too: it makes all else inert.
+const carried = ["troubles", "undo", "said"].map((id) => document.getElementById(id)).filter(Boolean);
+const homes = new Map(carried.map((each) => [each, { parent: each.parentElement, before: each.nextSibling }]));
+
+function raise(opener) {
+  box.prepend(...carried);
+  open(box, opener);
+}
+
+function lower() {
+  for (const [each, { parent, before }] of homes) parent.insertBefore(each, before?.parentElement === parent ? before : null);
+}
+
 async function enter(tile, href) {
   boxOf();
   if (!(await show(href))) return;
-  open(box, tile);
+  raise(tile);
   box.querySelector("[data-closes]")?.focus({ preventScroll: true });
   history.pushState({ lightbox: true }, "", href);
 }
@@ -91,6 +105,7 @@ document.addEventListener("click", (event) => {
 
 // What was done in the box is seen in the grid: the tile of the last picture gets the focus, and its stars.
 function closed() {
+  lower();
   document.title = titles;
   const viewer = box.querySelector(".viewer");
   const cell = viewer && grid?.querySelector(`.cell[data-id="${viewer.dataset.id}"]`);
@@ -118,7 +133,7 @@ addEventListener("popstate", (event) => {
   if (box?.open && !event.state?.lightbox) {
     box.close();
   } else if (event.state?.lightbox && box && !box.open) {
-    show(location.pathname + location.search).then((there) => there && open(box));
+    show(location.pathname + location.search).then((there) => there && raise());
   }
 });
 
@@ -167,4 +182,12 @@ document.addEventListener("submit", async (event) => {
   if (!(await remove([id]))) return;
   if (next) step(next.getAttribute("href"));
   else box.close();
+});
+
+// On the page of its own, Escape leads back to the gallery.
+on("Escape", () => {
+  const back = !document.querySelector("dialog[open]") && document.querySelector(".viewer-bar a[href^='/gallery']");
+  if (!back) return false;
+  back.click();
+  return true;
 });
