@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from limner.errors import PictureNotFound
+from limner.errors import ModelNotFound, PictureNotFound
 from limner.library.entries import Query as Sought
 from limner.serve.jobs import Job
 from limner.serve.native.accepting import accept
@@ -71,6 +71,8 @@ async def draw(request: Request, inside: In) -> Response:
     choices = await asyncio.to_thread(partial(chooser, own))
     name = form.one("model") or choices.default
     if not choices.here(name):
+        if form.one("after"):  # it was fetched for this very form: not again and again
+            raise ModelNotFound(f"{name} was fetched, and is not whole", hint=f"limner models verify {name}")
         job = await accept(own, PullJob(kind="pull", name=name), client="studio")
         return await _answer(request, inside, job, form)
     model = await asyncio.to_thread(partial(card_of, own, name))

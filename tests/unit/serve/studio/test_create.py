@@ -261,3 +261,18 @@ def test_words_of_others_are_escaped(server: Served) -> None:
         text = server.client.get(path, headers=PAGE).text
         assert "<img src=x>" not in text
         assert "<script>x" not in text
+
+
+def test_a_model_that_is_not_here_is_fetched_first(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.service.session, "offline", False)
+    form = {"prompt": "a fox to come", "n": "1", "model": "sd15"}
+    answer = server.client.post("/ui/jobs", data=form, headers=HTMX)
+    assert answer.status_code == 200
+    assert 'data-kind="pull"' in answer.text
+    pending, meanwhile = answer.text.split("data-pending")[1], answer.text.split("data-pending")[0]
+    assert 'name="model" value="sd15"' in pending
+    assert 'name="prompt" value="a fox to come"' in pending
+    assert 'name="model" value="pocket"' in meanwhile
+    job = server.wait(re.search(r'id="job-([0-9a-z]{14})"', answer.text)[1])  # type: ignore[index]
+    assert (job.kind, job.title, job.state) == ("pull", "sd15", "done")
+    assert "Draw with it" in server.client.get(f"/ui/jobs/{job.id}/state").text

@@ -9,7 +9,8 @@ document.body.addEventListener("limner:tiding", ({ detail }) => {
   if (!card) return;
   const title = card.querySelector("h2").textContent;
   if (type === "step" || type === "made") {
-    const shares = steps.get(job) ?? new Map();
+    goOn(state);
+  const shares = steps.get(job) ?? new Map();
     steps.set(job, shares);
     shares.set(detail.index, type === "made" ? 1 : Math.max(shares.get(detail.index) ?? 0, (detail.step / detail.steps) * 0.98));
     fill(card, shares);
@@ -20,7 +21,6 @@ document.body.addEventListener("limner:tiding", ({ detail }) => {
   else if (["done", "failed", "cancelled"].includes(type)) {
     steps.delete(job);
     say(`${{ done: "Done", failed: "Failed", cancelled: "Cancelled" }[type]}: ${title}`);
-    if (type === "done") card.querySelector("[data-pending]")?.dispatchEvent(new CustomEvent("go"));
   } else if (type === "restarted") steps.delete(job);
 });
 
@@ -46,6 +46,15 @@ function note(card, { text, done, total }) {
 document.addEventListener("htmx:afterSettle", (event) => {
   const state = event.detail.elt;
   if (!state?.matches?.(".state")) return;
+  goOn(state);
   const shares = steps.get(state.id.slice("state-".length));
   if (shares) fill(state.closest(".job"), shares);
 });
+
+// The model that had to come first is here: what was asked for is sent, once.
+function goOn(state) {
+  const pending = state.closest(".job")?.querySelector("[data-pending]");
+  if (!pending || state.dataset.state !== "done" || pending.dataset.sent) return;
+  pending.dataset.sent = "yes";
+  pending.dispatchEvent(new CustomEvent("go"));
+}
