@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from limner.errors import InvalidRequest, ModelNotFound
 from limner.library import a1111
@@ -18,12 +18,12 @@ from limner.serve.a1111.checkpoints import found, title_of
 from limner.serve.a1111.settings import Honoured, Kept
 from limner.serve.names import refuse_paths
 from limner.session.foreign import Restored, restore
+from limner.session.ledger import Told
 from limner.types import Notice, Request
 
 if TYPE_CHECKING:
     from limner.library.a1111 import Value
     from limner.serve.service import Service
-    from limner.session.ledger import Told
 
 SINCE = "v1.10.1"  # its rules are followed as of this version
 HR_STRENGTH = 0.75  # where a second pass or a picture drawn over says none
@@ -90,8 +90,6 @@ def _restored(own: Service, said: Mapping[str, Value], named: str | None, option
 
 
 def _not_here(model: str, why: str) -> Told:
-    from limner.session.ledger import Told
-
     return Told("infotext", model, "not honoured", why)
 
 
@@ -194,7 +192,7 @@ def _literal(text: str) -> str:
 
 def _told(told: tuple[Told, ...]) -> tuple[Notice, ...]:
     return tuple(
-        Notice(code=cast(str, each.fate).replace(" ", "-"), message=f"{each.name} {each.value}: {each.why}")
+        Notice(code=each.fate.replace(" ", "-"), message=f"{each.name} {each.value}: {each.why}")
         for each in told
         if each.fate != "honoured" and each.name not in QUIET
     )

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 
 from limner.errors import InvalidRequest
 from limner.library import a1111
+from limner.library.inputs import Inputs
 from limner.models.upscaling.recognise import LARGEST
 from limner.serve.a1111.bodies import Encoded, Lenient, Name, Side
 from limner.serve.a1111.drawing import finished
@@ -150,8 +151,6 @@ async def _answered(own: Service, job: Job, size: tuple[int, int] | None) -> Enl
 
 def _plan(own: Service, image: Image.Image, upscaler: str) -> Plan:
     name = kept(own.session, image)
-    from limner.library.inputs import Inputs
-
     path = Inputs(own.settings.library_root / "inputs").open_input(name)
     return own.session.plan_upscaling(path, upscaler)
 

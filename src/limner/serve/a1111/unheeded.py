@@ -15,8 +15,8 @@ from limner.types import Notice
 SAME = ("", "none", "use same checkpoint", "use same sampler", "use same scheduler")
 CHURNED = frozenset({"euler", "heun"})
 FILLS: Mapping[int, str] = {
-    0: "the blurred surroundings: what is masked starts from what is there",
-    3: "nothing: what is masked starts from noise",
+    0: "what is masked starts from what is there, not from its blurred surroundings",
+    3: "what is masked starts from noise, not from nothing",
 }
 
 

@@ -277,6 +277,22 @@ def test_progress_while_it_draws_and_an_interrupt(api: webuiapi.WebUIApi, server
     other.session.close()
 
 
+def test_an_interrupt_leaves_what_is_finished(api: webuiapi.WebUIApi, http: httpx.Client) -> None:
+    answers: list[httpx.Response] = []
+    body = {"prompt": "a zzslow fox", "steps": 4, "batch_size": 30, "seed": 1, "force_task_id": "mine"}
+    asking = threading.Thread(target=lambda: answers.append(http.post("/txt2img", json=body)))
+    asking.start()
+    within(20, lambda: api.get_progress()["state"]["job_no"] > 0)
+    assert api.get_progress()["current_task"] == "mine"
+    api.interrupt()
+    asking.join(20)
+    info = json.loads(answers[0].json()["info"])
+    made = len(info["limner_pictures"])
+    assert 0 < made < 30
+    assert len(answers[0].json()["images"]) == len(info["infotexts"]) == made
+    assert info["all_seeds"] == list(range(1, 1 + made))
+
+
 def test_an_interrupt_with_nothing_to_stop(api: webuiapi.WebUIApi) -> None:
     assert api.interrupt() == {}
     assert api.skip() is None
