@@ -109,14 +109,17 @@ function closed() {
   document.title = titles;
   const viewer = box.querySelector(".viewer");
   const cell = viewer && grid?.querySelector(`.cell[data-id="${viewer.dataset.id}"]`);
+  const back = () => cell?.querySelector(".tile").focus({ preventScroll: !hidden(cell) });
   if (cell) {
     const stars = Number(viewer.querySelector(".rating input:checked")?.value ?? 0);
     import("./gallery_choose.js").then(({ stamp }) => stamp(viewer.dataset.id, stars));
-    cell.querySelector(".tile").focus({ preventScroll: !hidden(cell) });
   }
+  back();
   shown = null;
   document.getElementById("lightbox-view").replaceChildren();
-  if (history.state?.lightbox) history.back();
+  if (!history.state?.lightbox) return;
+  addEventListener("popstate", () => setTimeout(back), { once: true }); // going back takes the focus away
+  history.back();
 }
 
 function hidden(cell) {
