@@ -9,8 +9,7 @@ document.body.addEventListener("limner:tiding", ({ detail }) => {
   if (!card) return;
   const title = card.querySelector("h2").textContent;
   if (type === "step" || type === "made") {
-    goOn(state);
-  const shares = steps.get(job) ?? new Map();
+    const shares = steps.get(job) ?? new Map();
     steps.set(job, shares);
     shares.set(detail.index, type === "made" ? 1 : Math.max(shares.get(detail.index) ?? 0, (detail.step / detail.steps) * 0.98));
     fill(card, shares);
