@@ -25,7 +25,8 @@ import numpy as np
 from PIL import Image
 
 from limner.config import Settings
-from limner.library.entries import Entry
+from limner.library.browse import STRETCH, key
+from limner.library.entries import Entry, Query
 from limner.library.files import pixel_hash
 from limner.library.store import Library, entry_of
 from limner.serve.app import create_app
@@ -102,8 +103,10 @@ async def measure(service: Service, runs: int) -> Iterable[tuple[str, float, flo
     transport = httpx.ASGITransport(app)
     found = []
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        entry = service.session.library.list()[0]
-        middle = service.session.library.list()[40]
+        library = service.session.library
+        entry = library.list()[0]
+        stretches = library.browse.stretches(Query())
+        middle = next(each for each in stretches[len(stretches) // 2 :] if each.count == STRETCH)
         for what, url in (
             ("gallery", "/gallery"),
             ("gallery, words", "/gallery?q=red+fox"),
@@ -111,18 +114,13 @@ async def measure(service: Service, runs: int) -> Iterable[tuple[str, float, flo
             ("gallery, score", "/gallery?q=score%3Apocket-clip%3E0.3"),
             ("gallery, best scored first", "/gallery?q=sort%3Ascore%3Apocket-clip"),
             ("gallery, nothing found", "/gallery?q=zeppelin+rating%3A5"),
-            ("gallery, in the middle", f"/ui/gallery?from={middle.created}_{middle.id}&to={_old(service)}"),
+            ("gallery, 120 tiles more", f"/ui/gallery?from={key(middle.first)}&to={key(middle.last)}"),
             ("new pictures", f"/ui/gallery/new?since={entry.created}_{entry.id}"),
             ("image page", f"/i/{entry.id}"),
             ("thumbnail, kept", f"/api/v1/pictures/{entry.id}/thumbnail?size=256"),
         ):
             found.append((what, *await _timed(client, url, runs)))
     return found
-
-
-def _old(service: Service) -> str:
-    last = service.session.library.list()[-1]
-    return f"{last.created}_{last.id}"
 
 
 async def _timed(client: httpx.AsyncClient, url: str, runs: int) -> tuple[float, float, int]:

@@ -119,6 +119,13 @@ class Browse:
         sql = "SELECT model, count(*) AS n FROM pictures WHERE model <> '' GROUP BY model ORDER BY n DESC, model"
         return [(row["model"], row["n"]) for row in self._database.query(sql)]
 
+    def reached(self, scorer: str, share: float) -> float | None:
+        """The value that ``share`` (0 to 1) of a scorer's values here exceed or equal; ``None`` without values."""
+        total = int(self._database.query("SELECT count(*) FROM scores WHERE scorer = ?", (scorer,))[0][0])
+        sql = "SELECT value FROM scores WHERE scorer = ? ORDER BY value DESC LIMIT 1 OFFSET ?"
+        rows = self._database.query(sql, (scorer, max(0, min(total - 1, int(total * share) - 1))))
+        return float(rows[0]["value"]) if rows else None
+
     def family(self, id: str) -> Sequence[Entry]:
         """A picture's oldest known ancestor and all that came of it, oldest first; at most ``KIN``. A picture without
         kin is alone in it."""

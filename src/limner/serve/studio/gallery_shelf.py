@@ -86,12 +86,15 @@ def _unhidden(inside: Shell, found: Sequence[Tile]) -> list[Tile]:
 
 def _menus(choice: Choice, inside: Shell, years: Sequence[str]) -> list[tuple[str, Sequence[Option]]]:
     library = inside.service.session.library
-    return [
+    scorers = library.scorers()
+    menus: list[tuple[str, Sequence[Option]]] = [
         ("Model", gallery_words.models(choice, library.browse.models())),
         ("Rating", gallery_words.ratings(choice)),
+        ("Score", gallery_words.scores(choice, library, scorers)),
         ("Date", gallery_words.dates(choice, years)),
-        ("Order", gallery_words.orders(choice, library.scorers())),
+        ("Order", gallery_words.orders(choice, scorers)),
     ]
+    return menus if scorers else [each for each in menus if each[0] != "Score"]
 
 
 def _months(

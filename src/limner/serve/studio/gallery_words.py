@@ -13,6 +13,7 @@ from limner.library.entries import Query
 from limner.library.store import Library
 
 SHOWN_MODELS = 12
+SHOWN_SCORERS = 6
 DATES = (("Today", "today"), ("Last 7 days", "7d"), ("Last 30 days", "30d"))
 
 
@@ -103,6 +104,23 @@ def ratings(choice: Choice) -> list[Option]:
             for stars in (5, 4, 3, 2, 1)
         ),
     ]
+
+
+def scores(choice: Choice, library: Library, scorers: Sequence[str]) -> list[Option]:
+    """The better half and the best tenth, by each scorer."""
+    bare = replace(choice, min_score=(), max_score=())
+    found = [Option("Any score", address(bare.text()), bare == choice)]
+    for scorer in scorers[:SHOWN_SCORERS]:
+        higher = higher_is_better(scorer)
+        for words, share in (("better half", 0.5), ("best tenth", 0.1)):
+            value = library.browse.reached(scorer, share if higher else 1 - share)
+            if value is None:
+                continue
+            bound = f"{scorer}:{value:.4g}"
+            wanted = replace(bare, min_score=(bound,)) if higher else replace(bare, max_score=(bound,))
+            said = f"{scorer}, {words} ({'over' if higher else 'under'} {value:.4g})"
+            found.append(Option(said, address(wanted.text()), wanted == choice))
+    return found
 
 
 def dates(choice: Choice, years: Sequence[str]) -> list[Option]:

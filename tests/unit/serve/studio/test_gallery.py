@@ -125,6 +125,20 @@ def test_pictures_by_score_are_of_no_month(server: Served) -> None:
     assert len(tiles(get(server, groups(text)[1][1]))) == 8
 
 
+def test_the_better_half_is_over_what_half_of_the_scores_reach(young: Served) -> None:
+    library = young.service.session.library
+    made = add(library, ["2026-11-01T10:00:00Z"] * 10, "a lamp")
+    for k, id in enumerate(made):
+        library.score(id, Score(scorer="pocket-clip", revision="1", value=k / 10, scale="x", domain="d"))
+    text = get(young, "/gallery")
+    halves = re.search(r'<a href="([^"]+)"[^>]*>pocket-clip, better half \(over 0.5\)</a>', text)
+    assert halves is not None
+    assert sorted(tiles(get(young, html.unescape(halves[1])))) == sorted(made[5:])
+    tenth = re.search(r'<a href="([^"]+)"[^>]*>pocket-clip, best tenth \(over 0.9\)</a>', text)
+    assert tenth is not None
+    assert tiles(get(young, html.unescape(tenth[1]))) == made[9:]
+
+
 def test_an_empty_search_says_what_removed_most(server: Served) -> None:
     text = get(server, "/gallery?q=fox+model:sdxl+rating:5")
     assert "Nothing fits" in text

@@ -21,6 +21,7 @@ function choose(id, state) {
   bar.hidden = chosen.size === 0;
   bar.querySelector("[data-chosen-count]").textContent = chosen.size;
   bar.querySelector("[data-compare]").disabled = chosen.size !== 2;
+  bar.querySelector("[data-refine]").disabled = chosen.size !== 1;
 }
 
 function none() {
@@ -169,6 +170,7 @@ bar?.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (button?.dataset.rateAll !== undefined) rate([...chosen], Number(button.dataset.rateAll));
   else if (button?.hasAttribute("data-none")) none();
+  else if (button?.hasAttribute("data-refine")) location.assign(`/compare?new=refine&picture=${[...chosen][0]}`);
 });
 bar?.addEventListener("submit", (event) => {
   event.preventDefault();
