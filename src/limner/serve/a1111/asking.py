@@ -12,7 +12,7 @@ from limner.library import a1111
 from limner.library.metadata import Found
 from limner.prompts import extra_networks
 from limner.sampling import compat
-from limner.serve.a1111 import fitting, unheeded
+from limner.serve.a1111 import fitting, samplers, unheeded
 from limner.serve.a1111.bodies import Drawing, Img2Img, Txt2Img
 from limner.serve.a1111.checkpoints import found, title_of
 from limner.serve.a1111.settings import Honoured, Kept
@@ -30,8 +30,9 @@ HR_STRENGTH = 0.75  # where a second pass or a picture drawn over says none
 HR_UPSCALER = "Latent"
 EDGE = 4.0  # softness of a mask's edge where none is said
 RESIZES: Mapping[int, str] = {0: "stretch", 1: "crop", 2: "fit", 3: "stretch"}
-QUIET = frozenset({"model", "RNG"})
-"""Settings whose fate is no news: the model was chosen here, and docs/a1111.md tells of the noise."""
+QUIET = frozenset({"model", "RNG", "LoRA", "VAE", "sampler"})
+"""Settings that are not told to be approximated: these were named here, not by a file with hashes; docs/a1111.md tells
+of the noise, and the Plan of samplers."""
 _TEMPLATE = re.compile(r"\\?([{}])|(__)")
 
 
@@ -127,7 +128,8 @@ def _fields(body: Drawing) -> dict[str, Value]:
         "Version": SINCE,
     }
     if body.sampler is not None:
-        said |= {"solver": body.sampler, "schedule": body.scheduler or "Automatic"}
+        asked = samplers.sampler(body.sampler)
+        said |= {"solver": asked.name, "schedule": asked.schedule or body.scheduler or samplers.AUTOMATIC}
     if body.subseed_strength > 0:
         said["variation"] = body.subseed_strength
         said["variation_seed"] = None if body.subseed == -1 else body.subseed
@@ -194,5 +196,6 @@ def _told(told: tuple[Told, ...]) -> tuple[Notice, ...]:
     return tuple(
         Notice(code=each.fate.replace(" ", "-"), message=f"{each.name} {each.value}: {each.why}")
         for each in told
-        if each.fate != "honoured" and each.name not in QUIET
+        if (each.fate == "not honoured" and each.name != "model")
+        or (each.fate == "approximated" and each.name not in QUIET)
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from limner.errors import InvalidRequest, UnknownName
+from limner.errors import InvalidRequest
 from limner.prompts.extra_networks import has_tag
 from limner.sampling import catalog
+from limner.serve.a1111 import samplers
 from limner.serve.a1111.bodies import Drawing, Img2Img, Txt2Img
 from limner.serve.a1111.settings import OWN, Kept, idle
-from limner.serve.a1111.wording import SamplerNotFound, ScriptNotFound
+from limner.serve.a1111.wording import ScriptNotFound
 from limner.types import Notice
 
 SAME = ("", "none", "use same checkpoint", "use same sampler", "use same scheduler")
@@ -23,7 +24,7 @@ FILLS: Mapping[int, str] = {
 def refuse(body: Drawing) -> None:
     """Raises ``InvalidRequest`` for a sampler, script or model that would have to be here and is not."""
     if body.sampler is not None:
-        sampler(body.sampler)
+        samplers.sampler(body.sampler)
     if body.script_name:
         raise ScriptNotFound(f"Script {body.script_name[:80]!r} not found", field="script_name", hint="none are here")
     for name in body.alwayson_scripts:
@@ -42,14 +43,6 @@ def refuse(body: Drawing) -> None:
             field="hr_checkpoint_name",
             hint="leave it out",
         )
-
-
-def sampler(name: str) -> str:
-    """Our name of a sampler, its schedule taken off. Raises ``SamplerNotFound``."""
-    try:
-        return catalog.find(name).name
-    except UnknownName as error:
-        raise SamplerNotFound(f"Sampler not found: {name[:80]!r}", field="sampler_name", hint=error.hint) from None
 
 
 def unheeded(body: Drawing, options: Kept, solver: str | None) -> tuple[Notice, ...]:
@@ -72,6 +65,8 @@ def _said(body: Drawing, solver: str | None) -> Iterator[tuple[str, str]]:
         yield "<lora:...> in the prompt", "disable_extra_networks was asked for, and it is left out"
     if body.save_images and body.n > 1 and not body.do_not_save_grid:
         yield "save_images", "no grid is made; every picture is kept in the library, whatever is asked"
+    if body.sampler is not None:
+        yield from samplers.unheeded(samplers.sampler(body.sampler), body.scheduler)
     yield from _noise(body, solver)
     if isinstance(body, Txt2Img):
         yield from _second(body)

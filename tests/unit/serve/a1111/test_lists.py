@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,10 +16,14 @@ from safetensors.torch import save_file
 
 from limner.config import Settings
 from limner.library.metadata import of_image
+from limner.models.catalog import Catalog
 from limner.models.hashes import Hashes
 from limner.models.links.links import Links
 from limner.sampling.catalog import A1111_NAMES
+from limner.serve.a1111.asking import draft
+from limner.serve.a1111.bodies import Txt2Img
 from limner.serve.a1111.checkpoints import Checkpoint
+from limner.serve.a1111.settings import Kept
 from tests.serving import Served, live
 
 
@@ -41,6 +46,30 @@ def test_every_scheduler_that_is_listed_is_heeded(http: httpx.Client) -> None:
             said = info["extra_generation_params"].get("Schedule type", "Automatic")
             assert said == each["label"] or each["label"] in ("Uniform", "Automatic"), name
             assert info["limner_notices"] == []
+
+
+@pytest.mark.parametrize(
+    ("sampler", "scheduler", "steps_are", "told"),
+    [
+        ("DPM++ 2M Karras", None, ("DPM++ 2M", "Karras"), ""),
+        ("DPM++ 2M SDE Exponential", "Automatic", ("DPM++ 2M SDE", "Exponential"), ""),
+        ("Euler SGM Uniform", "SGM Uniform", ("Euler", "SGM Uniform"), ""),
+        ("DPM++ 2M Karras", "Exponential", ("DPM++ 2M", "Karras"), "the sampler's name says Karras"),
+        ("DDIM", "Karras", ("DDIM", None), "DDIM places its own steps"),
+        ("Euler", "Beta", ("Euler", None), "it is not here; spaced as Automatic does"),
+    ],
+)
+def test_a_schedule_in_a_samplers_name(
+    http: httpx.Client, sampler: str, scheduler: str | None, steps_are: tuple[str, str | None], told: str
+) -> None:
+    body = {"prompt": "a fox", "steps": 4, "sampler_name": sampler, "scheduler": scheduler}
+    answer = http.post("/txt2img", json=body)
+    assert answer.status_code == 200, answer.text
+    info = json.loads(answer.json()["info"])
+    assert (info["sampler_name"], info["extra_generation_params"].get("Schedule type")) == steps_are
+    messages = [each["message"] for each in info["limner_notices"]]
+    assert len(messages) == bool(told)
+    assert told in "".join(messages)
 
 
 def test_a_schedule_without_a_sampler(http: httpx.Client) -> None:
@@ -142,6 +171,20 @@ def test_the_users_own_files(stocked: Settings) -> None:
         everything = json.dumps([api.get_loras(), api.get_sd_models(), api.get_options(), api.get_cmd_flags()])
         assert str(stocked.home) not in everything
         api.session.close()
+
+
+def test_a_lora_in_a_prompt(stocked: Settings) -> None:
+    session = SimpleNamespace(catalog=Catalog.load(), offline=True)
+    own: Any = SimpleNamespace(settings=stocked, session=session)
+    body = Txt2Img(prompt="a <lora:water:0.5:0.8> fox <lora:fire:1>", width=128, height=128)
+    drafted = draft(own, body, Kept(), {})
+    assert drafted.request.prompt == "a fox"
+    assert drafted.request.loras == ("water:0.5:0.8",)
+    (notice,) = drafted.notices
+    assert "<lora:fire:1>" in notice.message
+    left_out = draft(own, body.model_copy(update={"disable_extra_networks": True}), Kept(), {})
+    assert left_out.request.loras == ()
+    assert "disable_extra_networks" in left_out.notices[0].message
 
 
 def test_png_info(api: webuiapi.WebUIApi) -> None:
