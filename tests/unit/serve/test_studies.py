@@ -7,13 +7,20 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from limner.errors import Cancelled
+from limner.refine.verdict import judge
+from limner.refine.verdict_types import Looks
 from limner.serve.studies.telling import axes
+from limner.serve.studies.ties import Ties
+from limner.serve.studies.views import StudyView
+from limner.serve.studio.compare_shown import shown
 from limner.serve.work import compare, refine
 from tests.serving import Served, live
 from tests.unit.refine.painting import Painter
+from tests.unit.refine.paired import drawn
 from tests.unit.refine.refine_world import register
 from tests.unit.serve.study_world import compare_body, open_session, refine_body, work
 
@@ -271,6 +278,19 @@ def test_a_stopped_one_says_not_verified_and_offers_to_go_on(world: World) -> No
     assert f'action="/ui/compare/{world.stopped}/continue"' in text
 
 
+def test_a_comparison_is_gone_on_with_as_it_was_asked(world: World) -> None:
+    form = {"new": "ab", "a_prompt": "a zzslow cat", "b_prompt": "a dog", "n": "11"}
+    began = world.server.client.post("/ui/compare", data=form, headers=HTMX).headers["hx-redirect"]
+    first = world.server.wait(began.rpartition("/")[2])
+    Ties(world.server.service.settings.data).tie(first.id, world.grid)  # as the worker would
+    answer = world.server.client.post(f"/ui/compare/{world.grid}/continue", headers=HTMX)
+    job = world.server.wait(answer.headers["hx-redirect"].rpartition("/")[2])
+    assert job.body == first.body
+    answer = world.server.client.post(f"/ui/compare/{world.compared}/continue", headers=HTMX)
+    assert answer.status_code == 404
+    assert "begin it anew" in answer.text
+
+
 def test_a_study_that_is_gone_on_with_is_a_job_with_a_page(world: World) -> None:
     answer = world.server.client.post(f"/ui/compare/{world.stopped}/continue", headers=HTMX)
     assert answer.status_code == 204
@@ -279,6 +299,35 @@ def test_a_study_that_is_gone_on_with_is_a_job_with_a_page(world: World) -> None
     job = world.server.wait(where.rpartition("/")[2])
     assert job.body["resume"] == world.stopped
     assert world.server.client.get(where, headers=PAGE).status_code == 200
+
+
+HEADLINES = {
+    "better": "Better: B wins over A",
+    "worse": "Worse: A wins over B",
+    "traded off": "Traded off: B scores higher, but loses diversity",
+    "no evidence": "No evidence that A and B differ",
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "effect"), [("better", 1.5), ("worse", -1.5), ("traded off", 1.5), ("no evidence", 0.0)]
+)
+def test_each_outcome_has_its_sign_its_word_and_its_headline(world: World, outcome: str, effect: float) -> None:
+    rng = np.random.default_rng(5)
+    paired = drawn(rng, 40, judge=effect, diversity=-3.0 if outcome == "traded off" else 0.2 * effect)
+    verdict = judge(paired, judges=("judge",), alignment=None, diversity="diversity", looks=Looks.once(40))
+    assert verdict.outcome == outcome
+    plain = StudyView.model_validate(world.server.client.get(f"/api/v1/studies/{world.compared}").json())
+    side = plain.sides[0].model_copy(update={"verdict": verdict})
+    found = shown(plain.model_copy(update={"sides": (side,), "outcome": outcome}))
+    assert found.sign in "▲▼⇄○"
+    assert found.judged[0].headline == HEADLINES[outcome]
+    assert bool(found.judged[0].more) == (outcome == "no evidence")
+    bar = found.judged[0].bars[0]
+    assert bar.low is not None
+    assert bar.high is not None
+    assert bar.low <= bar.gain <= bar.high
+    assert (bar.low <= bar.zero <= bar.high) == (outcome == "no evidence")
 
 
 @pytest.mark.parametrize(

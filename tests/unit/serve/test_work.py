@@ -13,6 +13,8 @@ from limner.serve.studies.store import Compared, Gridded, Refined, Studies
 from limner.serve.studies.ties import Ties
 from limner.serve.work import compare, pull, refine, score, upscale
 from limner.session import Session
+from tests.hub_server import HubServer
+from tests.unit.models import tiny
 from tests.unit.refine.painting import Painter
 from tests.unit.refine.refine_world import register
 from tests.unit.serve.study_world import compare_body, open_session, refine_body, work
@@ -176,3 +178,36 @@ def test_what_ships_with_limner_is_not_fetched_and_offline_nothing_is(session: S
     session.offline = True
     with pytest.raises(OfflineError):
         pull.run(session, work("pull", {"name": "sdxl"})[0])
+
+
+@pytest.fixture
+def hub(own_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
+    monkeypatch.setenv("HF_HUB_CACHE", str(own_home / "hub"))
+    with HubServer() as running:
+        monkeypatch.setenv("HF_ENDPOINT", running.url)
+        running.add("org/tiny", tiny.files())
+        yield running
+
+
+def test_a_model_is_fetched_with_its_bytes_told(hub: HubServer, session: Session) -> None:
+    session.offline = False
+    job, told = work("pull", {"name": "org/tiny"})
+    result = pull.run(session, job)
+    assert result["commit"] == hub.repos["org/tiny"].commit
+    notes = told.of("note")
+    assert notes[-1]["done"] == notes[-1]["total"]
+    assert int(str(notes[-1]["total"])) > 0
+
+
+def test_a_stopped_download_ends_and_is_gone_on_with(hub: HubServer, session: Session) -> None:
+    session.offline = False
+    job, _ = work("pull", {"name": "org/tiny"})
+    job.stop()
+    with pytest.raises(Cancelled):
+        pull.run(session, job)
+    again, _ = work("pull", {"name": "org/tiny"}, job="2" * 14)
+    assert pull.run(session, again)["name"] == "org/tiny"

@@ -22,6 +22,7 @@ from limner.serve.studies.views import Branch, Brief, GridView, Pair, Piece, Sid
 from limner.types import Request
 
 MOST_PAIRS = 100
+FEW = 4
 
 
 def brief(path: Path) -> Brief:
@@ -79,6 +80,8 @@ def brief_of(study: Stored, path: Path) -> Brief:
 def title_of(sides: Sequence[tuple[str, str]]) -> str:
     """The words where they are the same for all sides, else each side's; names where there are no other words."""
     prompts = list(dict.fromkeys(prompt for _, prompt in sides if prompt))
+    if len(sides) > FEW:
+        return f"{prompts[0]}: {len(sides)} sides" if len(prompts) == 1 else f"{len(sides)} sides"
     if len(prompts) == 1:
         return f"{prompts[0]}: {', '.join(name for name, _ in sides)}"
     return " / ".join(prompts) if prompts else ", ".join(name for name, _ in sides)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Literal
 
@@ -14,7 +15,7 @@ from limner.errors import LimnerError, PictureNotFound
 from limner.refine.strategy import DEFAULT
 from limner.serve.jobs import Job
 from limner.serve.native.accepting import accept
-from limner.serve.native.bodies import JobId, PictureId, RefineJob
+from limner.serve.native.bodies import CompareJob, JobId, PictureId, RefineJob
 from limner.serve.native.lookup import NoSuchJob
 from limner.serve.native.pictures import get
 from limner.serve.native.studies import page_of, studies, viewed
@@ -37,6 +38,7 @@ JobName = Annotated[JobId, Path()]
 New = Literal["refine", "ab", "grid"]
 LISTED = 60
 LOOKED_AT = 200
+REMEMBERED = 1_000
 KINDS = ("refine", "compare")
 STRATEGIES = (
     ("paraphrase", "other words for the same (always tried)"),
@@ -85,13 +87,26 @@ async def start(request: Request, own: Own) -> Response:
 
 @router.post("/ui/compare/{id}/continue")
 async def go_on(request: Request, own: Own, id: Study) -> Response:
-    """Go on with a refinement that was stopped."""
+    """Go on with a study that was stopped. A comparison is asked for again as it was: what is drawn is found."""
     found = await asyncio.to_thread(studies(own).get, id)
-    if not isinstance(found, Refined):
-        raise PictureNotFound(f"study {id} cannot be gone on with", hint="begin it anew: what is drawn is found again")
-    wanted = RefineJob(kind="refine", request=found.found.design.request, resume=id)
+    if isinstance(found, Refined):
+        wanted: RefineJob | CompareJob = RefineJob(kind="refine", request=found.found.design.request, resume=id)
+    else:
+        wanted = CompareJob.model_validate(await _asked_before(own, id))
     job = await accept(own, wanted, client="studio")
     return _go(request, f"/compare/job/{job.id}")
+
+
+async def _asked_before(own: Service, id: str) -> Mapping[str, object]:
+    """What the job asked for that began a comparison. Raises ``PictureNotFound``."""
+    ties = Ties(own.settings.data)
+    over = await own.jobs("cancelled", "failed", "done", limit=REMEMBERED)
+    for job in over:
+        if job.kind == "compare" and await asyncio.to_thread(ties.of, job.id) == id:
+            return job.body
+    raise PictureNotFound(
+        f"what was asked in study {id} is not remembered", hint="begin it anew: what is drawn is found again"
+    )
 
 
 @router.get("/compare/job/{id}")

@@ -24,6 +24,7 @@ WORDS = {
 TONES = {"better": "good", "worse": "bad", "traded off": "warn"}
 WIDE = 1000.0  # the figure's width in its own units
 ROOM = 0.16
+NOTHING = 1e-9  # what rounding leaves of no difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +128,21 @@ def _judged(study: StudyView, side: Side) -> Judged:
 
 def _headline(study: StudyView, verdict: Verdict) -> str:
     a, b = verdict.a, verdict.b
+    refined = study.kind == "refine"
     match verdict.outcome:
         case "better":
-            return "the rewrite wins" if study.kind == "refine" else f"{b} wins over {a}"
+            return f"Better: {'the rewrite wins' if refined else f'{b} wins over {a}'}"
         case "worse":
-            return "your words win" if study.kind == "refine" else f"{a} wins over {b}"
+            return f"Worse: {'your words win' if refined else f'{a} wins over {b}'}"
         case "traded off":
-            return _traded(verdict)
-        case _:
-            return f"that {a} and {b} differ"
+            return f"Traded off: {_traded(verdict)}"
+    if all(test.finding == "slight" for test in verdict.judges):
+        return f"No difference worth having between {a} and {b}"
+    found = {test.finding for test in verdict.judges} & {"A", "B"}
+    if found:
+        open_ = " and ".join(test.role for test in verdict.guards if test.finding == "open")
+        return f"No evidence yet: {b if 'B' in found else a} scores higher, but may lose {open_}"
+    return f"No evidence that {a} and {b} differ"
 
 
 def _traded(verdict: Verdict) -> str:
@@ -149,11 +156,12 @@ def _traded(verdict: Verdict) -> str:
 
 def _named(study: StudyView, side: SideRequest, name: str, letter: str) -> str:
     """A side in a few words: its name, or where that is a letter its prompt or what it sets."""
-    if study.kind == "refine" or side.name != letter:
+    if study.kind == "refine" or len(side.name) > 1:
         return name
     prompt = str(side.request.get("prompt", ""))
     rest = [f"{key} {value}" for key, value in side.request.items() if key != "prompt"]
-    return ", ".join([f"“{prompt}”", *rest]) if prompt else name
+    said = ", ".join([f"\N{LEFT DOUBLE QUOTATION MARK}{prompt}\N{RIGHT DOUBLE QUOTATION MARK}", *rest])
+    return said if side.name == letter else f"{side.name}, {said}"
 
 
 def _more(verdict: Verdict) -> str:
@@ -171,7 +179,7 @@ def _gain(test: Test) -> str:
 
 
 def _minus(value: float) -> str:
-    return f"{value:+.2g}".replace("-", "\N{MINUS SIGN}")
+    return f"{value if abs(value) > NOTHING else 0.0:+.2g}".replace("-", "\N{MINUS SIGN}")
 
 
 def _p(test: Test) -> str:
