@@ -21,7 +21,7 @@ from limner.safety.policy import Policy
 from limner.safety.said import Said
 
 SETS: Final = Path(__file__).parents[1] / "tests" / "safety"
-RELEASED: Final = ("test_prompts", "absolute", "second_prompts")
+RELEASED: Final = ("test_prompts", "absolute", "second_prompts", "third_prompts")
 _TAIL: Final = 0.025
 _HALVINGS: Final = 40  # 1e-12: far finer than is told
 
@@ -55,7 +55,8 @@ def lines(name: str) -> list[Line]:
     for text in (SETS / f"{name}.jsonl").read_text("utf-8").splitlines():
         row = json.loads(text)
         said = Said(row["prompt"], row.get("negative", ""), guidance=row.get("guidance"))
-        found.append(Line(said, row["expect"] == "refused", row["category"], row["note"], row["language"]))
+        category = row.get("category") or f"innocent_{row['note'].partition(':')[0]}"  # the third names refusals only
+        found.append(Line(said, row["expect"] == "refused", category, row["note"], row["language"]))
     return found
 
 
