@@ -20,16 +20,21 @@ export function inField(target) {
   return target.matches("input") && !["checkbox", "radio", "button", "submit", "range", "file"].includes(target.type);
 }
 
-// The thing that keys are meant for: it has the focus, or the pointer, or is the first in sight.
+// The thing that keys are meant for: it has the focus, or the pointer, or is the first in sight (of a job, its current
+// picture). While a dialog is open, nothing outside of it.
 export function subject() {
+  const dialog = [...document.querySelectorAll("dialog[open]")].pop();
+  const root = dialog ?? document;
   const focused = document.activeElement?.closest("[data-keys]");
-  if (focused) return focused;
-  const pointed = [...document.querySelectorAll("[data-keys]:hover")].pop();
+  if (focused && root.contains(focused)) return focused;
+  const pointed = [...root.querySelectorAll("[data-keys]:hover")].pop();
   if (pointed) return pointed;
-  return [...document.querySelectorAll("[data-keys]")].find((each) => {
+  const seen = [...root.querySelectorAll("[data-keys]")].filter((each) => {
     const box = each.getBoundingClientRect();
-    return box.bottom > 80 && box.top < innerHeight;
+    return box.height > 0 && box.bottom > 80 && box.top < innerHeight;
   });
+  const first = seen[0];
+  return first?.parentElement.querySelector(":scope > [data-keys].current") ?? first ?? dialog;
 }
 
 function usable(element) {

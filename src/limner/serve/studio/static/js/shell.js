@@ -4,3 +4,4 @@ import "./keys.js";
 import "./dialog.js";
 import "./troubles.js";
 import "./theme.js";
+import "./ratings.js";
