@@ -72,7 +72,7 @@ def second_pass(ledger: Ledger, settings: Settings) -> None:
     factor, upscaler = ledger.take("hires"), ledger.take("hires_upscaler")
     steps = ledger.take("hires_steps")
     if (size := _SIZE.fullmatch(str(ledger.take("Hires resize") or ""))) and factor is None:
-        factor = int(size[1]) / int(str(ledger.fields.get("width", 512)))
+        factor = int(size[1]) / (int(str(ledger.fields.get("width", 512))) or 512)
         ledger.say("Hires resize", size[0], "approximated", f"the size times {factor:.3g}")
     if not isinstance(factor, int | float) or factor <= 1:
         return

@@ -55,12 +55,13 @@ def draft(own: Service, body: Drawing, kept: Kept, pictures: Mapping[str, str]) 
     overrides = Honoured.of(body.override_settings)
     options = kept.honoured.but(overrides)
     said = _infotext(body)
+    over = _over(body, said)
     named = options.sd_model_checkpoint if overrides.sd_model_checkpoint or "model" not in said else None
     said = {**said, **_fields(body), **options.fields()}
     rounded, shrunk = _whole(said)
     restored = _restored(own, {**said, **rounded}, named, options)
     fields: dict[str, object] = {name: getattr(restored.request, name) for name in restored.request.model_fields_set}
-    fields |= {"n": body.n, "styles": tuple(body.styles), **pictures, **_over(body, said)}
+    fields |= {"n": body.n, "styles": tuple(body.styles), **pictures, **over}
     if "solver" not in fields and (schedule := compat.schedule_of(body.scheduler or "")) is not None:
         fields["schedule"] = schedule
     request = Request.of(**{name: value for name, value in fields.items() if value not in (None, ())})
@@ -159,17 +160,18 @@ def _second(body: Txt2Img) -> dict[str, Value | None]:
     }
 
 
-def _over(body: Drawing, said: Mapping[str, Value]) -> dict[str, object]:
-    """How a start picture is drawn over, and a mask read."""
+def _over(body: Drawing, said: dict[str, Value]) -> dict[str, object]:
+    """How a start picture is drawn over, and a mask read; what an infotext ``said`` of that is taken out."""
     if not isinstance(body, Img2Img):
         return {}
-    strength = said.get("strength", HR_STRENGTH) if body.denoising_strength is None else body.denoising_strength
+    strength, edge = said.pop("strength", HR_STRENGTH), said.pop("mask_blur", EDGE)
+    strength = strength if body.denoising_strength is None else body.denoising_strength
     fields: dict[str, object] = {"strength": strength, "resize": RESIZES[body.resize_mode]}
     if body.mask is None and body.latent_mask is None:
         return fields
     blurs = (body.mask_blur, body.mask_blur_x, body.mask_blur_y)
     fields |= {
-        "mask_blur": next((each for each in blurs if each is not None), EDGE),
+        "mask_blur": next((each for each in blurs if each is not None), edge),
         "mask_invert": bool(body.inpainting_mask_invert),
         "inpaint_fill": "noise" if body.inpainting_fill in (2, 3) else "original",
         "inpaint_padding": body.inpaint_full_res_padding if body.inpaint_full_res else None,
@@ -181,7 +183,7 @@ def _whole(said: Mapping[str, Value]) -> tuple[dict[str, Value], tuple[Notice, .
     """Sides as multiples of 8, rounded down as the web UI does, and what that changes."""
     sides = {name: int(side) for name in ("width", "height") if isinstance(side := said.get(name), int)}
     whole: dict[str, Value] = {name: side - side % 8 for name, side in sides.items()}
-    if whole == sides:
+    if whole == sides or len(sides) < 2:
         return {}, ()
     message = f"{sides['width']}x{sides['height']} is drawn at {whole['width']}x{whole['height']}: multiples of 8"
     return whole, (Notice(code="size-rounded", message=message),)
@@ -196,6 +198,11 @@ def _told(told: tuple[Told, ...]) -> tuple[Notice, ...]:
     return tuple(
         Notice(code=each.fate.replace(" ", "-"), message=f"{each.name} {each.value}: {each.why}")
         for each in told
-        if (each.fate == "not honoured" and each.name != "model")
-        or (each.fate == "approximated" and each.name not in QUIET)
+        if _is_news(each)
     )
+
+
+def _is_news(told: Told) -> bool:
+    if told.fate == "not honoured":
+        return told.name != "model"
+    return told.fate == "approximated" and told.name not in QUIET

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from limner.config import Settings
-from limner.errors import InvalidRequest, UnsupportedField
+from limner.errors import InvalidRequest, LimnerError, UnsupportedField
 from limner.models.catalog import Catalog
 from limner.prompts.expand import expand
-from limner.serve.a1111.asking import _literal
+from limner.serve.a1111.asking import _literal, draft
+from limner.serve.a1111.bodies import Img2Img, Txt2Img
 from limner.serve.a1111.fitting import Fitted, fitted
+from limner.serve.a1111.settings import Kept
 from limner.serve.a1111.state import Task
 from limner.serve.jobs import Tiding
 from limner.types import Request
@@ -92,3 +95,30 @@ def test_progress_counts_pictures_and_steps() -> None:
     assert (task.progress, task.current, task.preview) == (0.5, (0, 0), None)
     task.heard(Tiding(3, "j", "restarted", {"reason": "died"}))
     assert task.progress == 0.5
+
+
+NASTY = st.sampled_from(
+    ["", "0", "-1", "1e999", "nan", "x", "5", "0.5", "0x0", "99999x99999", "1024x1024", "512x", "Euler a", "Karras",
+     "NV", "../../etc/passwd", "name [0123456789]", '"a, b"', "sha256:" + "0" * 64]
+)  # fmt: skip
+KEYS = st.sampled_from(
+    ["Steps", "Sampler", "Schedule type", "CFG scale", "Seed", "Size", "Model", "Model hash", "VAE", "VAE hash",
+     "Denoising strength", "Hires upscale", "Hires resize", "Hires steps", "Hires upscaler", "Clip skip", "ENSD", "RNG",
+     "Mask blur", "Lora hashes", "TI hashes", "Variation seed", "Variation seed strength", "Version", "width", "height",
+     "init", "mask", "loras", "compat", "model", "hires", "prompt", "n"]
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(KEYS, NASTY, max_size=8), st.booleans())
+def test_no_infotext_breaks_it(tmp_path: Path, said: dict[str, str], over: bool) -> None:
+    text = "a fox\n" + ", ".join(
+        f"{key}: {value}" for key, value in {"Steps": "4", "Seed": "1", "ENSD": "0", **said}.items()
+    )
+    session = SimpleNamespace(catalog=Catalog.load(), offline=True)
+    own: Any = SimpleNamespace(settings=Settings.load(tmp_path, env={}), session=session)
+    body = Img2Img(infotext=text) if over else Txt2Img(infotext=text)
+    with contextlib.suppress(LimnerError):
+        drafted = draft(own, body, Kept(), {"init": f"sha256:{'1' * 64}"} if over else {})
+        assert drafted.request.init in (None, f"sha256:{'1' * 64}")
+        assert drafted.request.mask is None
