@@ -14,7 +14,7 @@ from limner.safety.said import Said
 from limner.safety.signals import read, unchecked
 from limner.types import Notice, SafetyLevel
 
-VERSION: Final = "2026.2"
+VERSION: Final = "2026.3"
 """Of the rules and lists together; audit lines carry it."""
 
 _NAMES: Final = {
