@@ -8,6 +8,11 @@ const groups = [...document.querySelectorAll(".grid[data-src]")];
 const near = new Set();
 const asked = new Map();
 
+// Headings stick below the search box, however many lines its filters need.
+const finder = document.querySelector(".finder");
+const main = document.getElementById("main");
+new ResizeObserver(() => main.style.setProperty("--finder", `${finder.offsetHeight}px`)).observe(finder);
+
 for (const group of groups) group.style.setProperty("--n", group.dataset.count);
 
 export function fill(group) {
