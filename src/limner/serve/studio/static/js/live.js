@@ -87,15 +87,31 @@ function heard(tiding) {
   show(null);
   emit("limner:tiding", tiding);
   if (tiding.type === "step") return;
+  told.set(tiding.job, ++count);
   emit(`job-${tiding.job}`, tiding);
   if (!["loading", "warned", "note"].includes(tiding.type)) soon();
 }
 
+// What an answer says may be older than what was told while it was on its way, and then the element that heard that is
+// replaced by the answer: the one that came instead asks again.
+const told = new Map(); // job -> the count of tidings when it was last told of
+const asked = new WeakMap(); // request -> the count when it was sent
+let count = 0;
+document.addEventListener("htmx:beforeRequest", ({ detail }) => asked.set(detail.xhr, count));
+document.addEventListener("htmx:afterSettle", ({ detail }) => {
+  const since = asked.get(detail.xhr);
+  if (since === undefined || since === count) return;
+  for (const each of [detail.elt, ...detail.elt.querySelectorAll("[data-live]")]) {
+    const [, job] = /\bjob-([0-9a-z]+)/.exec(each.getAttribute("hx-trigger") ?? "") ?? [];
+    if (told.get(job) > since) each.dispatchEvent(new CustomEvent("refresh"));
+  }
+});
+
 // Many things happen at once; the queue is asked for a few times a second at most.
-let asked = 0;
+let pending = 0;
 function soon() {
-  asked ||= setTimeout(() => {
-    asked = 0;
+  pending ||= setTimeout(() => {
+    pending = 0;
     emit("queue");
   }, 250);
 }

@@ -35,5 +35,5 @@ document.addEventListener("htmx:afterSwap", (event) => {
 // What happened to a job before its card was here: how it stands is asked for once, when htmx has taken the card in.
 document.addEventListener("htmx:load", (event) => {
   if (!event.detail.elt.matches?.(".job")) return;
-  event.detail.elt.querySelector(".state[data-live]")?.dispatchEvent(new CustomEvent("refresh"));
+  event.detail.elt.querySelector(".live[data-live]")?.dispatchEvent(new CustomEvent("refresh"));
 });

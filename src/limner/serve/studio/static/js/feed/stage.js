@@ -13,7 +13,7 @@ document.body.addEventListener("limner:tiding", ({ detail }) => {
 document.addEventListener("htmx:afterSettle", (event) => {
   for (const state of event.detail.elt?.matches?.(".state") ? [event.detail.elt] : []) catchUp(state);
 });
-for (const state of document.querySelectorAll(".state[data-live]")) catchUp(state);
+for (const state of document.querySelectorAll(".live[data-live] .state")) catchUp(state);
 
 function catchUp(state) {
   const job = state.id.slice("state-".length);
