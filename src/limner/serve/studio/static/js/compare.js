@@ -42,3 +42,16 @@ document.body.addEventListener("limner:tiding", ({ detail }) => {
 setInterval(() => {
   if (news && !document.hidden) look();
 }, EVERY);
+
+// A new study: Ctrl+Enter begins it from any field. Where the words are there already, Enter alone does.
+const form = document.getElementById("new-study");
+form?.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey) || event.isComposing) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
+if (form) {
+  const words = form.querySelector("#prompt, #a_prompt");
+  const next = words.value.trim() ? form.querySelector("button[type=submit]") : words;
+  if (matchMedia("(pointer: fine)").matches && location.search.includes("new=")) next.focus({ preventScroll: true });
+}
