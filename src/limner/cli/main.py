@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "score": ("limner.cli.score", "how well pictures fit words, as numbers"),
     "compare": ("limner.cli.compare", "which prompt, setting or model is better, with evidence"),
     "bench": ("limner.cli.bench", "measure a model over a set of prompts"),
+    "tune": ("limner.cli.tune", "adapt a model to your own pictures with a LoRA"),
     "serve": ("limner.cli.serve", "the web studio, and HTTP for OpenAI's and A1111's clients"),
     "inspect": ("limner.cli.inspect", "what a picture's file says of how it was made"),
     "lint": ("limner.cli.lint", "what a model sees in a prompt, and what it does not"),

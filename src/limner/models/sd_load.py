@@ -22,8 +22,9 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 PREVIEW_SIDE = 16  # latent cells; larger latents are shrunk to it before they are decoded
 
 
-def load_part(part: str, files: Files, placement: Placement) -> Module:
-    """Read text_encoder, text_encoder_2, unet or vae. Raises ``ModelError``."""
+def load_part(part: str, files: Files, placement: Placement, *, trainable: bool = False) -> Module:
+    """Read text_encoder, text_encoder_2, unet or vae. ``trainable`` leaves its weights as autograd can use them. Raises
+    ``ModelError``."""
     config = read_json(_one(files, f"{part}/config.json"))
     paths = files.part(part, ".safetensors")
     if not paths:
@@ -32,7 +33,7 @@ def load_part(part: str, files: Files, placement: Placement) -> Module:
         )
     dtype = DTYPES[placement.dtype]
     # Arranged once for the CPU's matrix kernels; the module then lives and dies where it is.
-    packed = placement.device.type == "cpu"
+    packed = placement.device.type == "cpu" and not trainable
     if part in (TEXT, TEXT_2):
         text = ClipTextConfig.from_json(config, projected=part == TEXT_2)
         return load_into(lambda: ClipText(text), paths, part, dtype, placement.device, packed=packed)

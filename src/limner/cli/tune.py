@@ -1,0 +1,20 @@
+"""``limner tune``: adapt a model to one's own subject or style, and see whether it worked."""
+
+from __future__ import annotations
+
+import click
+
+from limner.cli import tune_lora
+
+
+@click.group("tune")
+def command() -> None:
+    """Adapt a model to your own pictures with a LoRA, and see what came of it (docs/tuning.md).
+
+    \b
+    limner tune lora --data foxes/ --subject "sks fox" --out my-fox.safetensors
+    limner --lora my-fox.safetensors "a sks fox on the beach"
+    """
+
+
+command.add_command(tune_lora.command)
