@@ -174,9 +174,8 @@ def _comparing(own: Service, wanted: CompareJob) -> Cost:
     seconds = sum(known) * n * len(texts) if len(known) == len(each) else None
     units = len(texts) if len(texts) > 1 else n
     unit: Unit = "prompt" if len(texts) > 1 else "seed"
-    lines = [
-        f"{len(wanted.arms)} sides, {n} {'seed' if n == 1 else 'seeds'} each{f' of {len(texts)} prompts' if len(texts) > 1 else ''}"
-    ]
+    of = f" of {len(texts)} prompts" if len(texts) > 1 else ""
+    lines = [f"{len(wanted.arms)} sides, {n} {'seed' if n == 1 else 'seeds'} each{of}"]
     if wanted.judged:
         lines.append(foreseen(units, unit, wanted.worthwhile, wanted.alpha / max(1, len(wanted.arms) - 1)))
     else:
