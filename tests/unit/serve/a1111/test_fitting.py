@@ -109,7 +109,7 @@ KEYS = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.dictionaries(KEYS, NASTY, max_size=8), st.booleans())
 def test_no_infotext_breaks_it(tmp_path: Path, said: dict[str, str], over: bool) -> None:
     text = "a fox\n" + ", ".join(
