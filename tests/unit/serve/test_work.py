@@ -89,6 +89,20 @@ def test_a_study_can_be_gone_on_with_by_another_job(session: Session, painter: P
     assert refine.run(session, other)["study"] == study
 
 
+def test_what_the_command_line_began_is_drawn_on_as_it_was_begun(session: Session, painter: Painter) -> None:
+    painter.stop_after = 10
+    first, _ = work("refine", refine_body())
+    with pytest.raises(Cancelled):
+        refine.run(session, first)  # this session draws each picture alone, as the command line does
+    painter.stop_after = None
+    before = list(painter.painted)
+    study = Ties(session.settings.data).of(first.job)
+    shared = Session(settings=session.settings, backend=painter, batching="shared", scored=False)
+    other, _ = work("refine", refine_body(resume=study), job="2" * 14)
+    assert refine.run(shared, other)["study"] == study
+    assert not set(before) & set(painter.painted[len(before) :])
+
+
 def test_a_job_that_should_stop_begins_nothing(session: Session, painter: Painter) -> None:
     job, _ = work("refine", refine_body())
     job.stop()

@@ -39,6 +39,7 @@ def run(session: Session, work: Work) -> Body:
     Raises what ``begin`` and drawing raise, ``Cancelled``."""
     wanted = RefineJob.model_validate(work.ask.body)
     refining = _taken_up(session, work, wanted)
+    session = refining.session
     work.tell("note", text="what is fixed from here on is stored", study=refining.journal.id)
     keeper = Keeper(session, refining)
     painter = Painter(session, work, total=_pictures(refining), done=len(refining.journal.shots), before=keeper.look)
@@ -66,12 +67,25 @@ def _taken_up(session: Session, work: Work, wanted: RefineJob) -> Refining:
         session.precheck(wanted.request)
     fetch(session, work, wanted.request.model)
     if known is not None:
-        refining = resume(session, known)
+        refining = _resumed(session, known)
     else:
         request = wanted.request if wanted.seed is None else wanted.request.but(seed=wanted.seed)
         refining = begin(request, session, wishes_of(wanted))
     ties.tie(work.job, refining.journal.id)
     return refining
+
+
+def _resumed(session: Session, study: str) -> Refining:
+    """A stored refinement; one that the command line began is drawn as it was begun, a model call for each picture."""
+    refining = resume(session, study)
+    identity = refining.design.identity
+    if not identity or refining.plan(refining.design.request).identity == identity:
+        return refining
+    from limner.session import Session as Fresh
+
+    settings, backend, offline = session.settings, session._backend, session.offline
+    alone = resume(Fresh(settings=settings, backend=backend, batching="alone", offline=offline, scored=False), study)
+    return alone if alone.plan(alone.design.request).identity == identity else refining
 
 
 def wishes_of(wanted: RefineJob) -> Wishes:
