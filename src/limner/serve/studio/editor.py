@@ -46,7 +46,7 @@ async def fill(request: Asked, inside: In, id: Id) -> Response:
     entry = await asyncio.to_thread(partial(get, inside, id))
     inside.service.admit(1)
     ask = await asyncio.to_thread(partial(asked, inside, entry, form))
-    return await _shown(inside, entry, await inside.service.submit(ask))
+    return await _shown(inside, entry, await inside.service.submit(ask), "editor/_job.html")
 
 
 @router.get("/ui/i/{id}/fill/{job}")
@@ -56,7 +56,7 @@ async def state(inside: In, id: Id, job: Annotated[JobId, Path()]) -> Response:
     found = await inside.service.job(job)
     if found is None:
         raise NoSuchJob(job)
-    return await _shown(inside, entry, found)
+    return await _shown(inside, entry, found, "editor/_state.html")
 
 
 def asked(inside: Shell, entry: Entry, form: dict[str, str]) -> Ask:
@@ -116,8 +116,8 @@ _LEFT = (
 )
 
 
-async def _shown(inside: Shell, entry: Entry, job: Job) -> Response:
+async def _shown(inside: Shell, entry: Entry, job: Job, template: str) -> Response:
     made = job.made[0] if job.made else None
     picture = None if made is None else PictureView.of(await asyncio.to_thread(partial(get, inside, made)))
     said = {"id": entry.id, "job": job, "picture": picture, "wait": inside.service.seconds_until(job)}
-    return fragment("editor/_state.html", said)
+    return fragment(template, said)

@@ -70,7 +70,7 @@ async def do(request: Request, inside: In, id: Id, act: Act) -> Response:
         job = await own.submit(await asyncio.to_thread(partial(asked, inside, entry, act)))
     if not wants_fragment(request):
         return see(f"/i/{id}")
-    return await _shown(inside, entry, act, job)
+    return await _shown(inside, entry, act, job, "image/_work.html")
 
 
 @router.get("/ui/i/{id}/work/{job}")
@@ -80,7 +80,7 @@ async def state(inside: In, id: Id, job: Annotated[JobId, Path()], act: Annotate
     found = await inside.service.job(job)
     if found is None:
         raise NoSuchJob(job)
-    return await _shown(inside, entry, act, found)
+    return await _shown(inside, entry, act, found, "image/_work_state.html")
 
 
 def asked(inside: Shell, entry: Entry, act: Act) -> Ask:
@@ -140,9 +140,9 @@ def _gap(before: Entry, after: Entry) -> float | None:
     return float(np.abs(one.astype(np.int16) - two.astype(np.int16)).mean())
 
 
-async def _shown(inside: Shell, entry: Entry, act: Act, job: Job) -> Response:
+async def _shown(inside: Shell, entry: Entry, act: Act, job: Job, template: str) -> Response:
     found = await asyncio.to_thread(partial(_work, inside, entry, act, job))
-    return fragment("image/_work.html", {"work": found})
+    return fragment(template, {"work": found})
 
 
 def _work(inside: Shell, entry: Entry, act: Act, job: Job) -> Work:
