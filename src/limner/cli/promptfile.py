@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from limner.canonical import content_hash
+from limner.canonical import content_hash, tagged
 from limner.cli.console import fail, one_line, say
 from limner.cli.downloading import fetch
 from limner.cli.draw import checked, prepare
@@ -25,7 +25,7 @@ from limner.errors import (
     StorageError,
     UnreadablePicture,
 )
-from limner.library.files import decode
+from limner.library.files import decode, read_bytes
 from limner.library.metadata import read
 from limner.prompts.files import PromptLine, misnamed
 from limner.session.planning import merge
@@ -172,7 +172,8 @@ def _copy(run: Run, item: Item, follower: Follower, faults: Faults) -> int:
             entry = None if name is None else run.session.library.get(name)
             if entry is None or entry.record is None or _is_copy(follower.target, item.label(k), entry.record):
                 continue
-            image = Image(decode(entry.path), entry.record, entry.id, str(entry.path))
+            kept = tagged(read_bytes(entry.path))  # a copy in the same format is the library's file, byte for byte
+            image = Image(decode(entry.path), entry.record, entry.id, str(entry.path), kept=kept)
         except (PictureNotFound, UnreadablePicture) as error:  # this file alone is gone or damaged
             with follower.aside():
                 faults.add(item.line, error)
