@@ -17,7 +17,7 @@ from torch import Tensor
 
 from limner.disk import write_atomic
 from limner.errors import NonFinite
-from limner.models.adapters.targets import compvis_of, flat
+from limner.models.adapters.targets import Targets, compvis_of, flat
 from limner.models.latent.parts import TEXT, TEXT_2, UNET
 
 PREFIXES: Mapping[bool, Mapping[str, str]] = {
@@ -36,8 +36,13 @@ def kohya_names(part: str, layers: Mapping[str, tuple[int, ...]], *, xl: bool) -
     return {name: f"{prefix}_{flat(other.get(name, name))}" for name in layers}
 
 
-def tensors_of(values: Mapping[str, Tensor], names: Mapping[str, Mapping[str, str]], alpha: float) -> dict[str, Tensor]:
+def tensors_of(
+    values: Mapping[str, Tensor], names: Mapping[str, Mapping[str, str]], targets: Targets, alpha: float
+) -> dict[str, Tensor]:
     """The file's tensors from factors by ``PART.LAYER.down|up``; float16 where they fit into it, as usual.
+
+    ``targets`` are the weights' shapes as the checkpoint stores them: of what is a convolution there, though computed
+    as a matrix here, both factors are convolutions too. Others' loaders go by that.
 
     Raises ``NonFinite`` for values that are not finite."""
     most = max((float(each.abs().max()) for each in values.values()), default=0.0)
@@ -49,7 +54,10 @@ def tensors_of(values: Mapping[str, Tensor], names: Mapping[str, Mapping[str, st
         part, _, rest = name.partition(".")
         layer, _, slot = rest.rpartition(".")
         stem = names[part][layer]
-        made[f"{stem}.lora_{slot}.weight"] = value.detach().to("cpu", dtype).contiguous()
+        shape = targets[part][layer]
+        kernel = shape[2:] if slot == "down" else (1,) * len(shape[2:])
+        shaped = value.detach().reshape(*value.shape[:2], *kernel)
+        made[f"{stem}.lora_{slot}.weight"] = shaped.to("cpu", dtype).contiguous()
         made[f"{stem}.alpha"] = torch.tensor(alpha, dtype=dtype)
     return made
 

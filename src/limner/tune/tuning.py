@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from limner.errors import InvalidRequest
+from limner.models.adapters.targets import targets_of
 from limner.models.resolving.families import load as load_family
 from limner.models.resolving.resolve import resolve
 from limner.session import Session
@@ -103,7 +104,7 @@ class Tuning:
             trained=len(self.examples.found) - len(trainer.networks.data.held),
             run=run,
         )
-        write(self.out, tensors_of(trainer.result, names, alpha), said)
+        write(self.out, tensors_of(trainer.result, names, targets_of(self.base.resolved.files), alpha), said)
 
 
 def prepare(
@@ -155,8 +156,6 @@ def prepare(
 
 def names_of(networks: Networks, base: Base) -> dict[str, dict[str, str]]:
     """What each layer is called in the file, by part."""
-    from limner.models.adapters.targets import targets_of
-
     targets = targets_of(base.resolved.files)
     return {
         part: {name: each for name, each in kohya_names(part, targets[part], xl=base.xl).items() if name in layers}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +14,10 @@ from safetensors.torch import load_file
 pytest.importorskip("peft")
 
 from limner import Session
-from limner.config import Settings
 from limner.errors import InvalidRequest, MismatchedWeights, NonFinite, StorageError
 from limner.tune import loop
 from limner.tune.metadata import RECORD
 from tests.tuning import prepared, trained, write_pictures
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    with Session(settings=Settings.load(tmp_path_factory.mktemp("home"), {}), keep=False, offline=True) as made:
-        yield made
 
 
 def test_what_is_learnt_lowers_the_loss_of_what_it_is_trained_on(session: Session, tmp_path: Path) -> None:
