@@ -23,7 +23,9 @@ stripes. Words in the prompt make it misbehave, from its second step on: ``zzslo
 and hears no cancel), ``zzfail`` (GenerationError), ``zzoom`` (OutOfMemory), ``zzrefuse`` (Refused by its pixels),
 ``zzbug`` (an error that is not Limner's), ``zzcuda`` (one after which the process can do no more), ``zzwarn`` (a
 notice). ``score`` gives each picture 0.5, ``upscale`` makes a child of twice the size, ``refine``, ``compare`` and
-``pull`` tell three notes (``zzslow`` anywhere in their body: half a second each). The environment variable
+``pull`` tell three notes (``zzslow`` anywhere in their body: half a second each; ``zzwait``: the first not before it is
+cancelled); a ``refine`` with ``zzstudied`` says
+that it made the library's newest refinement. The environment variable
 ``STAND_IN_START`` delays its start by so many seconds.
 """
 

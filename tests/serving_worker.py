@@ -113,8 +113,19 @@ def studied(work: Work, library: Library) -> Body:
         work.check()
         if "zzslow" in json.dumps(dict(work.ask.body)):
             time.sleep(SLOW * 5)
+        while "zzwait" in json.dumps(dict(work.ask.body)):
+            work.check()
+            time.sleep(SLOW)
         work.tell("note", text=f"part {k + 1} of 3", done=k + 1, total=3)
-    return {"stand_in": True}
+    return {"stand_in": True, **_study_of_old(work, library)}
+
+
+def _study_of_old(work: Work, library: Library) -> Body:
+    """The study that a refinement says it made, where its words ask for one: the library's newest."""
+    if work.ask.kind != "refine" or "zzstudied" not in json.dumps(dict(work.ask.body)):
+        return {}
+    kept = sorted((library.root / "refinements").glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
+    return {"study": kept[-1].name.split(".")[0]}
 
 
 def _strings(work: Work, name: str) -> list[str]:

@@ -101,8 +101,12 @@ def opened(browser: Any) -> Iterator[Opener]:
     assert problems == []
 
 
+ABORTED = ("htmx:afterRequest", "htmx:sendAbort")
+"""What htmx says of a request that a newer one replaced."""
+
+
 def _heard(said: Any, allowed: tuple[str, ...], problems: list[str]) -> None:
-    if said.type in ("error", "warning") and not any(each in said.text for each in allowed):
+    if said.type in ("error", "warning") and not any(each in said.text for each in (*allowed, *ABORTED)):
         problems.append(f"console: {said.text} ({said.location.get('url')})")
 
 

@@ -99,3 +99,6 @@ document.addEventListener("keydown", (event) => {
   open.querySelector("summary").focus();
   event.preventDefault();
 });
+
+// From another page by the key for it.
+if (location.hash === "#q") document.getElementById("q").focus();

@@ -3,6 +3,7 @@
 // in sight. In modules: on(key, handler), which returns true where it did something.
 const handlers = new Map();
 const SWITCH = "limner.keys";
+const ELSEWHERE = { "/": "/gallery#q", p: "/" }; // what is on no other page: the search, the prompt
 
 export function on(key, handler) {
   handlers.set(key, [...(handlers.get(key) ?? []), handler]);
@@ -70,9 +71,10 @@ document.addEventListener("keydown", (event) => {
   }
   if (["Enter", "Space", "Escape"].includes(key)) return; // these are the browser's, unless a handler took them
   const element = find(key);
-  if (!element) return;
+  if (element) act(element);
+  else if (ELSEWHERE[key] && !document.querySelector("dialog[open]")) location.assign(ELSEWHERE[key]);
+  else return;
   event.preventDefault();
-  act(element);
 });
 
 // 0 to 5 rate the subject: the star's own change event sends it.
