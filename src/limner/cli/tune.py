@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from limner.cli import tune_lora
+from limner.cli import tune_lora, tune_show
 
 
 @click.group("tune")
@@ -13,8 +13,10 @@ def command() -> None:
 
     \b
     limner tune lora --data foxes/ --subject "sks fox" --out my-fox.safetensors
+    limner tune show my-fox.safetensors --data foxes/
     limner --lora my-fox.safetensors "a sks fox on the beach"
     """
 
 
 command.add_command(tune_lora.command)
+command.add_command(tune_show.command)

@@ -10,12 +10,11 @@ from limner.tune.base import Base
 from limner.tune.file import said
 from limner.tune.pictures import Example
 from limner.tune.settings import TuneSettings
+from limner.tune.told import RECORD as RECORD
 from limner.tune.words import Wording
 from limner.types.base import now
 from limner.version import VERSION
 
-RECORD = "limner.tune"
-"""The key of our own record, JSON."""
 _VERSIONS: Mapping[str, str] = {"sd1": "sd_v1", "sd2": "sd_v2", "sdxl": "sdxl_base_v1-0"}
 _ARCHITECTURES: Mapping[str, str] = {
     "sd1": "stable-diffusion-v1/lora",

@@ -22,11 +22,19 @@ def class_pictures(
     missing = [k for k, path in enumerate(paths) if not path.is_file()]
     if missing:
         tell(f"drawing {len(missing)} pictures of {prompt!r}, to keep the class as it is")
-    for k in missing:
-        request = Request.of(
-            prompt=prompt, model=settings.model, seed=k, width=side, height=side, device=settings.device
-        )
-        (image,) = session.generate(request, literal=True).result()
-        paths[k].parent.mkdir(parents=True, exist_ok=True)
-        image.save(paths[k])
+        # No watermark: it would be learnt. A session of its own lets go of its networks before training.
+        with Session(
+            settings=session.settings, keep=False, offline=session.offline, scored=False, marks="metadata"
+        ) as own:
+            for k in missing:
+                _draw(prompt, k, paths[k], settings, side, own)
     return paths
+
+
+def _draw(prompt: str, seed: int, path: Path, settings: TuneSettings, side: int, session: Session) -> None:
+    request = Request.of(
+        prompt=prompt, model=settings.model, seed=seed, width=side, height=side, device=settings.device
+    )
+    (image,) = session.generate(request, literal=True).result()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)

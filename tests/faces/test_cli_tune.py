@@ -1,0 +1,112 @@
+"""``limner tune`` from the command line: what it says first, what it refuses, what a file says of itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("peft")
+
+from tests.faces.calling import Limner, assert_refused, limner_in, said
+from tests.tuning import SIDE, write_pictures
+
+QUICK = ("--steps", "2", "--rank", "2", "--batch", "2", "--size", str(SIDE), "--check-every", "1")
+
+
+@pytest.fixture
+def limner(tmp_path: Path) -> Limner:
+    return limner_in(tmp_path / "home")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_pictures(tmp_path / "foxes")
+
+
+def test_a_file_is_made_that_says_what_it_was_trained_on(limner: Limner, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fox.safetensors"
+    made = limner("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK)
+    assert made.exit_code == 0, made.stderr
+    assert made.stdout.strip() == str(out)
+    assert "GiB of memory" in made.stderr
+    assert "has no word 'sks'" in made.stderr
+    assert (tmp_path / "fox.tune" / "loss.svg").read_text().startswith("<svg")
+    shown = limner("tune", "show", str(out))
+    assert shown.exit_code == 0, shown.stderr
+    assert "a sks fox" in shown.stdout
+    assert "pocket sha256:" in shown.stdout
+    found = limner("a sks fox", "--lora", str(out), "--size", "32x32", "--steps", "1", "--json")
+    assert said(found)["request"]["loras"] == ["fox:1.0"]  # type: ignore[index]
+    again = limner("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK)
+    assert_refused(again, 2, "holds a run already", "--resume")
+
+
+def test_a_dry_run_says_the_cost_and_makes_nothing(limner: Limner, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fox.safetensors"
+    cost = said(
+        limner(
+            "tune",
+            "lora",
+            "--data",
+            str(data),
+            "--subject",
+            "sks fox",
+            "--out",
+            str(out),
+            "--dry-run",
+            "--json",
+            *QUICK,
+        )
+    )
+    assert isinstance(cost, dict)
+    assert cost["memory_bytes"] > 0
+    assert not out.exists()
+
+
+def test_what_is_wrong_with_the_pictures_is_said_before_anything_is_loaded(
+    limner: Limner, data: Path, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "fox.safetensors")
+    (data / "00.png").write_bytes(b"torn")
+    plain = ("tune", "lora", "--data", str(data), "--out", out)
+    fox = (*plain, "--subject", "sks fox")
+    assert_refused(limner(*fox), 7, "00.png")
+    (data / "00.png").unlink()
+    assert_refused(limner(*plain), 2, "3 of 3 pictures have no caption")
+    (data / "01.png").unlink()
+    assert_refused(
+        limner("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", out), 2, "holds 2 pictures"
+    )
+    assert_refused(
+        limner("tune", "lora", "--data", str(data), "--subject", "fox", "--out", out, "--rank", "0"), 2, "rank"
+    )
+
+
+def test_words_that_the_policy_forbids_are_not_taught(limner: Limner, data: Path, tmp_path: Path) -> None:
+    (data / "00.txt").write_text("a naked child")
+    out = str(tmp_path / "fox.safetensors")
+    refused = limner("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", out, *QUICK)
+    assert refused.exit_code == 6, refused.stderr
+
+
+def test_a_file_from_elsewhere_has_no_record(limner: Limner, tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    path = tmp_path / "theirs.safetensors"
+    save_file({"lora_unet_x.lora_down.weight": torch.zeros(1, 1)}, path)
+    assert_refused(limner("tune", "show", str(path)), 3, "was not trained by Limner")
+
+
+def test_a_run_goes_on(limner: Limner, data: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "fox.safetensors")
+    args = ("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", out, *QUICK)
+    assert limner(*args).exit_code == 0
+    longer = limner(*args, "--steps", "3", "--resume")
+    assert longer.exit_code == 0, longer.stderr
+    lines = (tmp_path / "fox.tune" / "journal.jsonl").read_text().splitlines()
+    assert json.loads(lines[-1])["step"] == 3
+    other = limner(*args, "--resume", "--lr", "0.5")
+    assert_refused(other, 3, "lr was 0.0002, is 0.5")
