@@ -34,6 +34,15 @@ def done(card: Any, count: int) -> None:
     expect(card.locator(".place a.tile img")).to_have_count(count)
 
 
+def until(page: Any, expression: str) -> None:
+    """Wait until it is true. (Playwright's own waiting asks for eval in the page, which its policy forbids.)"""
+    for _ in range(400):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never true: {expression}")
+
+
 def focus_is_seen(page: Any) -> None:
     assert page.evaluate(SEEN) is True, page.evaluate(SEEN)
 

@@ -48,7 +48,12 @@ def _nothing_found(page: Any, options: dict[str, object] = ALL) -> None:
         page.evaluate(_axe())
     found = page.evaluate("(options) => axe.run(document, options).then((all) => all.violations)", options)
     assert [
-        (each["id"], each["help"], [node["html"][:160] for node in each["nodes"][:3]], each["nodes"][0]["failureSummary"])
+        (
+            each["id"],
+            each["help"],
+            [node["html"][:160] for node in each["nodes"][:3]],
+            each["nodes"][0]["failureSummary"],
+        )
         for each in found
     ] == []
 
@@ -60,7 +65,9 @@ def _path(world: World, place: str) -> str:
 
 @pytest.mark.parametrize("place", PLACES)
 def test_every_page_light_and_dark(world: World, opened: Opener, place: str) -> None:
-    page = opened(f"{world.url}{_path(world, PLACES[place])}", color_scheme="light", reduced_motion="reduce", says=("404", "409"))
+    page = opened(
+        f"{world.url}{_path(world, PLACES[place])}", color_scheme="light", reduced_motion="reduce", says=("404", "409")
+    )
     _nothing_found(page)
     page.emulate_media(color_scheme="dark")
     _nothing_found(page, COLOURS)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tests.studio.conftest import Opener, World
-from tests.studio.steps import expect
+from tests.studio.steps import expect, until
+
+READY = "!document.querySelector('.vote-pictures button')?.disabled"
 
 
 def test_a_refinement_states_its_cost_runs_and_ends_with_its_verdict(world: World, opened: Opener) -> None:
@@ -45,17 +47,17 @@ def test_a_blind_vote_by_keys_shows_nothing_before_it_is_over(world: World, open
     for given in range(total):
         expect(bar).to_have_attribute("value", str(given))
         images = pair.locator("img")
-        expect(images.first).to_have_js_property("complete", True)
+        until(page, READY)
         assert images.evaluate_all("(all) => all.every((each) => each.naturalWidth > 0)")
         assert images.evaluate_all("(all) => all.map((each) => each.alt)") == ["A", "B"]
         assert world.compared not in pair.inner_text()
-        page.wait_for_function("!document.querySelector('.vote-pictures button').disabled")
+        until(page, READY)
         if given == 1:
             page.keyboard.press("u")  # the last one back
             expect(bar).to_have_attribute("value", "0")
-            page.wait_for_function("!document.querySelector('.vote-pictures button').disabled")
+            until(page, READY)
             page.keyboard.press("ArrowLeft")
             expect(bar).to_have_attribute("value", "1")
-            page.wait_for_function("!document.querySelector('.vote-pictures button').disabled")
+            until(page, READY)
         page.keyboard.press("ArrowDown" if given == 2 else "ArrowRight" if given % 2 else "ArrowLeft")
     expect(pair.locator("h2.verdict")).to_contain_text("with your votes")

@@ -10,7 +10,7 @@ import pytest
 from tests import serving
 from tests.serving import live
 from tests.studio.conftest import Opener, World
-from tests.studio.steps import done, draw, expect
+from tests.studio.steps import done, draw, expect, until
 
 PAINTED = "(canvas) => canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((v) => v)"
 
@@ -33,9 +33,10 @@ def test_steps_and_previews_are_seen_and_nothing_moves(world: World, opened: Ope
     card = draw(page, "a blue house zzslow")
     canvas = card.locator("canvas")
     expect(card.locator("[data-step]")).to_contain_text("/")
-    page.wait_for_function(f"(id) => ({PAINTED})(document.getElementById(id).querySelector('canvas'))", arg=_id(card))
+    name = card.get_attribute("id")
+    until(page, f"({PAINTED})(document.querySelector('#{name} canvas'))")
     stage = canvas.bounding_box()
-    assert float(card.locator("progress").evaluate("(bar) => bar.value")) > 0
+    until(page, f"document.querySelector('#{name} progress').value > 0")
     done(card, 1)
     assert card.locator(".place img").bounding_box() == stage
 
@@ -46,23 +47,20 @@ def test_no_frame_goes_back(world: World, opened: Opener) -> None:
     page.locator("#n").fill("1")
     page.evaluate(
         """() => { window.film = []; new MutationObserver(() => {
-        const place = document.querySelector("#feed .job .place"); if (!place) return;
+        const title = [...document.querySelectorAll("#feed h2")].find((each) => each.textContent === "a green tree zzslow zz");
+        const place = title?.closest(".job").querySelector(".place"); if (!place) return;
         const step = place.querySelector("[data-step]")?.textContent;
         window.film.push(place.querySelector("img") ? "picture" : place.querySelector("canvas") ? step : "blank");
         }).observe(document.getElementById("feed"), { subtree: true, childList: true, characterData: true }); }"""
     )
     done(draw(page, "a green tree zzslow zz"), 1)
-    page.wait_for_function("window.film.at(-1) === 'picture'")
+    until(page, "window.film.at(-1) === 'picture'")
     film = page.evaluate("window.film")
     assert "blank" not in film
     assert set(film[film.index("picture") :]) == {"picture"}
     steps = [int(each.split("/")[0]) for each in film if each and "/" in each]
     assert steps == sorted(steps)
     assert len(set(steps)) > 3
-
-
-def _id(card: object) -> str:
-    return str(card.get_attribute("id"))  # type: ignore[attr-defined]
 
 
 def test_cancel_keeps_what_is_there_and_says_so(world: World, opened: Opener) -> None:
@@ -136,7 +134,9 @@ def test_a_dropped_picture_of_ours_restores_its_settings(world: World, opened: O
 def test_a_lost_server_loses_nothing(opened: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends in the middle of a job: the bar shows, words stay; started again, the job goes on and its card knows."""
     with live(tmp_path, grace=0.1) as first:
-        page = opened(first.url, says=("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_EMPTY_RESPONSE", "htmx:"))
+        page = opened(
+            first.url, says=("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED", "ERR_EMPTY_RESPONSE", "htmx:")
+        )
         page.locator("#n").fill("2")
         card = draw(page, "a red boat zzslow")
         expect(card.locator("progress")).to_be_visible()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from tests.studio.conftest import Opener, World
-from tests.studio.steps import done, draw, expect, focus_is_seen, tab_to
+from tests.studio.steps import done, draw, expect, focus_is_seen, tab_to, until
+
+READY = "!document.querySelector('.vote-pictures button')?.disabled"
 
 
 def test_draw_vary_and_refine(world: World, opened: Opener) -> None:
@@ -80,7 +82,7 @@ def test_vote(world: World, opened: Opener) -> None:
     tab_to(page, "a[href$='/vote']")
     page.keyboard.press("Enter")
     page.wait_for_url("**/vote")
-    page.wait_for_function("!document.querySelector('.vote-pictures button').disabled")
+    until(page, READY)
     page.keyboard.press("ArrowDown")
     expect(page.get_by_role("progressbar", name="Votes given")).to_have_attribute("value", "1")
     tab_to(page, ".vote-actions button")

@@ -8,7 +8,14 @@ from tests.studio.conftest import Opener, World
 from tests.studio.steps import done, expect, no_sideways
 
 PLACES = ["/", "/gallery", "/i/{picture}", "/i/{picture}/edit", "/compare", "/compare?new=ab", "/compare?new=grid"]
-PLACES += ["/compare/{compared}", "/compare/{refined}", "/compare/{compared}/vote", "/models", "/queue", "/no-such-page"]
+PLACES += [
+    "/compare/{compared}",
+    "/compare/{refined}",
+    "/compare/{compared}/vote",
+    "/models",
+    "/queue",
+    "/no-such-page",
+]
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -92,19 +92,18 @@ function heard(tiding) {
   if (!["loading", "warned", "note"].includes(tiding.type)) soon();
 }
 
-// What an answer says may be older than what was told while it was on its way, and then the element that heard that is
-// replaced by the answer: the one that came instead asks again.
+// What an element asks for itself is asked again when something was told meanwhile, as it stays. What another one put into
+// it, as the answer to a button, may be older than what was told while it was on its way: then it asks too.
 const told = new Map(); // job -> the count of tidings when it was last told of
 const asked = new WeakMap(); // request -> the count when it was sent
 let count = 0;
 document.addEventListener("htmx:beforeRequest", ({ detail }) => asked.set(detail.xhr, count));
 document.addEventListener("htmx:afterSettle", ({ detail }) => {
   const since = asked.get(detail.xhr);
-  if (since === undefined || since === count) return;
-  for (const each of [detail.elt, ...detail.elt.querySelectorAll("[data-live]")]) {
-    const [, job] = /\bjob-([0-9a-z]+)/.exec(each.getAttribute("hx-trigger") ?? "") ?? [];
-    if (told.get(job) > since) each.dispatchEvent(new CustomEvent("refresh"));
-  }
+  const live = detail.elt.closest("[data-live]");
+  if (since === undefined || !live || live === detail.requestConfig?.elt) return;
+  const [, job] = /\bjob-([0-9a-z]+)/.exec(live.getAttribute("hx-trigger") ?? "") ?? [];
+  if (told.get(job) > since) live.dispatchEvent(new CustomEvent("refresh"));
 });
 
 // Many things happen at once; the queue is asked for a few times a second at most.

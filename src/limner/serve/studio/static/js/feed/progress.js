@@ -1,5 +1,6 @@
 // How far a job is, in its bar; and its start and end in words, for those who do not see it. Steps are never said.
 import { say } from "../troubles.js";
+import { stateIn } from "./stage.js";
 
 const steps = new Map(); // job -> Map of picture -> share done
 
@@ -43,8 +44,8 @@ function note(card, { text, done, total }) {
 
 // The state was rendered anew in the middle of a job: the bar goes on from where it was.
 document.addEventListener("htmx:afterSettle", (event) => {
-  const state = event.detail.elt;
-  if (!state?.matches?.(".state")) return;
+  const state = stateIn(event.detail.elt);
+  if (!state) return;
   goOn(state);
   const shares = steps.get(state.id.slice("state-".length));
   if (shares) fill(state.closest(".job"), shares);

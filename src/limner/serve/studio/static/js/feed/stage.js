@@ -11,9 +11,15 @@ document.body.addEventListener("limner:tiding", ({ detail }) => {
 
 // How a job stands is asked for again after every event and every gap: what was missed comes now.
 document.addEventListener("htmx:afterSettle", (event) => {
-  for (const state of event.detail.elt?.matches?.(".state") ? [event.detail.elt] : []) catchUp(state);
+  const state = stateIn(event.detail.elt);
+  if (state) catchUp(state);
 });
 for (const state of document.querySelectorAll(".live[data-live] .state")) catchUp(state);
+
+// The state that was just rendered: the element itself, or what came into it.
+export function stateIn(element) {
+  return element?.matches?.(".state") ? element : element?.querySelector?.(":scope > .state");
+}
 
 function catchUp(state) {
   const job = state.id.slice("state-".length);
