@@ -12,8 +12,14 @@ expect = sync_api.expect
 SEEN = """() => {
   const at = document.activeElement;
   if (!at || at === document.body) return true;
-  const ringed = (each) => { const style = getComputedStyle(each); return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0; };
-  const box = (each) => { const b = each.getBoundingClientRect(); return b.width > 1 && b.bottom > 0 && b.top < innerHeight && b.right > 0 && b.left < innerWidth; };
+  const ringed = (each) => {
+    const style = getComputedStyle(each);
+    return style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  };
+  const box = (each) => {
+    const b = each.getBoundingClientRect();
+    return b.width > 1 && b.bottom > 0 && b.top < innerHeight && b.right > 0 && b.left < innerWidth;
+  };
   const near = [at, ...(at.labels ?? []), at.closest("label")].filter(Boolean);
   return near.some((each) => ringed(each) && box(each)) || at.outerHTML.slice(0, 200);
 }"""

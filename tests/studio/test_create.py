@@ -47,7 +47,8 @@ def test_no_frame_goes_back(world: World, opened: Opener) -> None:
     page.locator("#n").fill("1")
     page.evaluate(
         """() => { window.film = []; new MutationObserver(() => {
-        const title = [...document.querySelectorAll("#feed h2")].find((each) => each.textContent === "a green tree zzslow zz");
+        const title = [...document.querySelectorAll("#feed h2")]
+            .find((each) => each.textContent === "a green tree zzslow zz");
         const place = title?.closest(".job").querySelector(".place"); if (!place) return;
         const step = place.querySelector("[data-step]")?.textContent;
         window.film.push(place.querySelector("img") ? "picture" : place.querySelector("canvas") ? step : "blank");
@@ -124,7 +125,8 @@ def test_a_dropped_picture_of_ours_restores_its_settings(world: World, opened: O
         """(bytes) => { const data = new DataTransfer();
         data.items.add(new File([new Uint8Array(bytes)], "fox.png", { type: "image/png" }));
         for (const type of ["dragenter", "dragover", "drop"])
-          document.body.dispatchEvent(new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true })); }""",
+          document.body.dispatchEvent(
+            new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true })); }""",
         list(file.read_bytes()),
     )
     page.wait_for_url("**/i/*")
