@@ -91,7 +91,7 @@ class Laws(RuleBasedStateMachine):
 
     @rule(job=jobs, state=st.sampled_from(["done", "failed", "cancelled"]))
     def end(self, job: str, state: str) -> None:
-        live = job not in self.over
+        live = job in self.n and job not in self.over  # forgotten jobs are none
         assert self.queue.end(job, state) is live  # type: ignore[arg-type]
         if live:
             self.over[job] = state

@@ -10,6 +10,8 @@ from training.render import Renderer
 from training.scene import Part, Scene
 from training.sprites import Atlas
 
+from limner.evaluate.pocket_sight import Fact
+
 
 def _draw(atlas: Atlas, scene: Scene) -> torch.Tensor:
     return Renderer(atlas, variants=1)(lay_out([scene], [random.Random(1)]))
@@ -39,9 +41,9 @@ def test_spearman_sees_order_only() -> None:
 
 def test_atoms_are_the_judges_questions() -> None:
     row: dict[str, object] = {"things": ["fox", "cat"], "colours": ["red", None], "relation": "left"}
-    assert agreement.atoms_of(row) == [
-        "is there any fox?",
-        "is there any cat?",
-        "is the fox red?",
-        "is the fox left of the cat?",
+    assert agreement.facts_of(row, ["cat", "dog", "fox"]) == [
+        Fact("thing", (2,)),
+        Fact("thing", (0,)),
+        Fact("colour", (2,), "red"),
+        Fact("relation", (2, 0), "left"),
     ]
