@@ -25,7 +25,7 @@ OTHERS = ("a red car", "two cats on the beach")
 @click.option(
     "--other", "others", multiple=True, metavar="PROMPT", help="what must not have changed; repeat for several"
 )
-@click.option("-n", "n", type=click.IntRange(7, 1000), default=16, show_default=True, help="seeds of each question")
+@click.option("-n", "n", type=click.IntRange(7, 1000), default=24, show_default=True, help="seeds of each question")
 @click.option("--seed", type=int, default=0, show_default=True, help="the first of them")
 @safety_option
 @click.option("--json", "as_json", is_flag=True, help="one JSON object on stdout, nothing else")
