@@ -17,6 +17,13 @@ def test_other_machines_need_a_token(tmp_path: Path) -> None:
     assert_refused(limner_in(tmp_path)("serve", "--host", "0.0.0.0", "--port", "0"), 2, "token", "--token new")
 
 
+@pytest.mark.parametrize(
+    "more", [("--host", "0.0.0.0", "--token", "a token of some length"), ("--allow-host", "box.example")]
+)
+def test_adult_is_for_this_machine_alone(tmp_path: Path, more: tuple[str, ...]) -> None:
+    assert_refused(limner_in(tmp_path)("serve", "--port", "0", "--safety", "adult", *more), 2, "adult", "this machine")
+
+
 def test_a_token_is_long(tmp_path: Path) -> None:
     assert_refused(limner_in(tmp_path)("serve", "--token", "1234"), 2, "12 characters")
 

@@ -26,7 +26,7 @@ NEEDED = {
 @click.option(
     "--allow-host", multiple=True, metavar="NAME", help="a name by which clients call this server; repeatable"
 )
-@click.option("--safety", type=click.Choice(get_args(SafetyLevel)), help="what is refused")
+@click.option("--safety", type=click.Choice(get_args(SafetyLevel)), help="what is refused; adult on loopback alone")
 @click.option("--most-waiting", type=click.IntRange(1), default=200, show_default=True, help="pictures in the queue")
 @click.option("--grace", type=click.FloatRange(0, 3600), default=30.0, show_default=True, help="seconds to finish in")
 @click.option("--open", "open_", is_flag=True, help="open the studio in a browser")
@@ -51,6 +51,7 @@ def command(
     refuse_without_libraries()
     from limner.config import Settings
     from limner.serve.run import Serving, run
+    from limner.serve.security import refuse_adult
 
     serving = Serving(
         host=host,
@@ -65,7 +66,9 @@ def command(
         json_logs=json_logs,
         verbose=verbose,
     )
-    run(Settings.load().protected(level=safety), serving)
+    settings = Settings.load().protected(level=safety)
+    refuse_adult(settings.protection.level, serving.host, serving.names)
+    run(settings, serving)
 
 
 def refuse_without_libraries() -> None:

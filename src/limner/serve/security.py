@@ -182,6 +182,16 @@ def is_address(name: str) -> bool:
         return False
 
 
+def refuse_adult(level: str, host: str, names: Sequence[str] = ()) -> None:
+    """Raises ``ConfigError`` where the level ``adult`` would be offered to others than this machine's own user."""
+    if level == "adult" and (not is_loopback(host) or names):
+        where = host if not is_loopback(host) else f"the name {names[0]}"
+        raise ConfigError(
+            f"the level adult is for this machine alone, and {where} may be reached from others",
+            hint="serve on 127.0.0.1 without --allow-host, or at the level standard",
+        )
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach a server that listens there."""
     if host.lower() == "localhost":

@@ -22,7 +22,7 @@ from limner.errors import GenerationError, InvalidRequest, MismatchedWeights, No
 from limner.library import files
 from limner.library.metadata import read
 from limner.session import hooks
-from limner.types import Cancelled, Done, Event, Failed, Made, Notice, Pixels, Plan, Queued, Record, Step
+from limner.types import Cancelled, Done, Event, Failed, Made, Notice, Plan, Queued, Step
 
 FOX = Request(prompt="a red fox", seed=1, steps=2, width=32, height=32)
 
