@@ -79,8 +79,9 @@ class Base:
 
     @property
     def generation(self) -> str:
-        """``sd1``, ``sd2`` or ``sdxl``, by what the UNet reads; the built-in model counts as ``sd1``."""
-        return "sdxl" if self.xl else "sd2" if self.configs.unet.use_linear_projection else "sd1"
+        """``sd1``, ``sd2`` or ``sdxl``, by the width of the text that the UNet reads; ``other`` for the built-in models
+        and whatever else has parts of these kinds."""
+        return {768: "sd1", 1024: "sd2", 2048: "sdxl"}.get(self.configs.unet.cross_attention_dim, "other")
 
     def side(self, asked: int | None) -> int:
         """Pixels a side to train at, of which a latent has whole cells at every level of the network.

@@ -73,7 +73,7 @@ def _kohya(
         "ss_network_module": "networks.lora",
         "ss_network_dim": settings.rank,
         "ss_network_alpha": settings.scale * settings.rank,
-        "ss_base_model_version": _VERSIONS[base.generation],
+        "ss_base_model_version": _VERSIONS.get(base.generation, base.name),
         "ss_v2": base.generation == "sd2",
         "ss_sd_model_name": base.name,
         "ss_output_name": name,
@@ -113,7 +113,7 @@ def _python(value: object) -> str:
 def _modelspec(name: str, base: Base, settings: TuneSettings, side: int, words: Wording) -> dict[str, str]:
     fields = {
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": _ARCHITECTURES[base.generation],
+        "modelspec.architecture": _ARCHITECTURES.get(base.generation, f"{base.name}/lora"),
         "modelspec.implementation": "https://github.com/Stability-AI/generative-models" if base.xl else "diffusers",
         "modelspec.title": name,
         "modelspec.date": now(),
