@@ -129,7 +129,7 @@ def divided(images: int, judges: int, *, alpha: float = ALPHA) -> tuple[tuple[Ru
             f"a budget of {images} pictures is too small for a verdict: {2 * least} for {least} pairs, and "
             f"{smallest - 2 * least} to search in, are the least",
             field="budget",
-            hint=f"give at least --budget {smallest}images; 160 finds differences worth having",
+            hint=f"give at least --budget {smallest}images; 160 finds a difference of about 1 SD",
         )
     search = min(floor(SEARCH_SHARE * images), images - 2 * least)
     rungs = affordable(search)
