@@ -79,7 +79,7 @@ def test_a_phone(world: World, opened: Opener, place: str) -> None:
 
 
 def test_what_opens_and_what_is_told(world: World, opened: Opener) -> None:
-    page = opened(world.url, says=("403",))
+    page = opened(world.url, reduced_motion="reduce", says=("403",))
     done(draw(page, "a red star at night"), 4)
     page.locator("#prompt").fill("a naked child")
     page.locator("#prompt").press("Enter")
@@ -92,7 +92,7 @@ def test_what_opens_and_what_is_told(world: World, opened: Opener) -> None:
 
 
 def test_the_lightbox_and_the_key_map(world: World, opened: Opener) -> None:
-    page = opened(f"{world.url}/gallery")
+    page = opened(f"{world.url}/gallery", reduced_motion="reduce")
     page.locator("#pictures .tile").first.click()
     expect(page.locator("#lightbox .prompt-words")).to_be_visible()
     _nothing_found(page)
