@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ from PIL import Image as PillowImage
 
 from limner.config import Settings
 from limner.image import Image
+from limner.inspecting import marks
 from limner.library.store import Library
 from limner.marking import Marking
+from limner.safety.credentials_read import Credentials
 from limner.types import Pixels
 from tests.faces import pictures
 from tests.faces.calling import Limner, assert_refused, limner_in, said
@@ -65,14 +68,25 @@ def test_inspect_tells_each_mark_in_plain_words(limner: Limner, home: Path) -> N
     text = limner("inspect", str(path)).stdout
     assert "as the Record says" in text
     assert "as this installation wrote it" in text
+    assert "this installation's own key, with Limner" in text
     assert "made by a trained model (IPTC trainedAlgorithmicMedia)" in text
     assert "intact: exactly those that were drawn" in text
+
+
+def test_an_older_certificate_of_others_is_not_taken_at_its_word() -> None:
+    signer = "Limner, this installation, self-signed, not verified"
+    others = dict(marks.facts(marks.Marks(Credentials("intact", signer=signer), "", False, None, None)))
+    assert others["signed by"] == "Limner, an installation, self-signed, not verified"
+    own = dict(marks.facts(marks.Marks(Credentials("intact", signer=signer, here=True), "", False, None, None)))
+    assert own["signed by"] == "this installation's own key"
 
 
 def test_inspect_elsewhere_says_what_is_not_proven(home: Path, tmp_path: Path) -> None:
     _, path, _ = kept(home)
     text = limner_in(tmp_path / "another").__call__("inspect", str(path)).stdout
     assert "who it was is not proven" in " ".join(text.split())
+    assert re.search(r"Limner, an installation \([0-9a-f]{8}\)", " ".join(text.split()))
+    assert "this installation" not in text
     (home / "credentials" / "signing.pem").rename(tmp_path / "signing.pem")
     (tmp_path / "trusting").mkdir()
     (tmp_path / "trusting" / "config.toml").write_text(f'[safety]\ntrust = "{tmp_path / "authority.pem"}"\n')

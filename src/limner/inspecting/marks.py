@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,15 +128,19 @@ def _manifest(found: Credentials) -> str:
 
 
 def _signer(found: Credentials) -> str:
-    parts = [found.signer or "not said"]
-    if found.here and found.good:
-        parts.append("this installation's own key")
+    own = found.here and found.good
+    parts = ["this installation's own key" if own else _name(found.signer) or "not said"]
     if found.generator:
         parts.append(f"with {found.generator}")
     if found.when:
         stamped = "time-stamped" if found.timestamped else "by its own clock"
         parts.append(f"{when(found.when, seconds=True)} ({stamped})")
     return ", ".join(parts)
+
+
+def _name(signer: str) -> str:
+    """A certificate's words. Limner's older ones say "this installation", which is true of their own alone."""
+    return re.sub("this installation", "an installation", signer, flags=re.IGNORECASE)
 
 
 def _says(found: Credentials) -> str:
@@ -166,7 +171,7 @@ def as_json(marks: Marks) -> dict[str, object]:
         },
         "c2pa": {
             "state": found.state,
-            "signer": found.signer,
+            "signer": found.signer if found.here else _name(found.signer),
             "this_installation": found.here,
             "generator": found.generator,
             "source": found.source,

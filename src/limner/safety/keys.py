@@ -162,10 +162,18 @@ def new_key(*, start: datetime | None = None, years: float = YEARS) -> Key:
     above, below = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     issuer = _name("Limner local authority")
     root = _certificate(issuer, above.public_key(), issuer, above, life, authority=True)
-    leaf = _certificate(_name("Limner, this installation"), below.public_key(), issuer, above, life, authority=False)
+    subject = _name(f"Limner, an installation ({_short(below.public_key())})")  # others read it too: not "this"
+    leaf = _certificate(subject, below.public_key(), issuer, above, life, authority=False)
     pem = serialization.Encoding.PEM
     chain = leaf.public_bytes(pem) + root.public_bytes(pem)
     return Key(chain, below.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+
+
+def _short(public: EllipticCurvePublicKey) -> str:
+    """Eight hex digits that tell one installation's key from another's: the head of the subject key identifier."""
+    from cryptography import x509
+
+    return x509.SubjectKeyIdentifier.from_public_key(public).digest.hex()[:8]
 
 
 def _name(common: str) -> Name:
