@@ -64,7 +64,9 @@ def decoded(data: bytes) -> Upload:
             return Upload(_plain(image), _said(image))
     except UnidentifiedImageError:
         raise UnreadablePicture("this is not a PNG, JPEG or WebP picture", hint="convert it first") from None
-    except (*_DAMAGE, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError:  # Pillow's own limit, found before ours could be
+        raise _too_large("the picture has far too many pixels") from None
+    except _DAMAGE as error:
         raise UnreadablePicture("the picture is damaged", hint="save it anew") from error
 
 
@@ -88,13 +90,14 @@ def of_base64(text: str) -> bytes:
 
 def _check(image: Image.Image) -> None:
     if image.width * image.height > MOST_PIXELS:
-        raise UnreadablePicture(
-            f"the picture has {image.width} x {image.height} pixels; {MOST_PIXELS // 10**6} million may be sent",
-            hint="make it smaller first",
-        )
+        raise _too_large(f"the picture has {image.width} x {image.height} pixels")
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format not in ("JPEG", "MPO"):
         raise UnreadablePicture(f"it is an animation of {frames} pictures", hint="send one of them")
+
+
+def _too_large(said: str) -> UnreadablePicture:
+    return UnreadablePicture(f"{said}; {MOST_PIXELS // 10**6} million may be sent", hint="make it smaller first")
 
 
 def _plain(image: Image.Image) -> Image.Image:

@@ -178,6 +178,13 @@ def test_pictures_built_to_hurt_are_refused_and_cost_little(server: Served, name
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024  # kilobytes
 
 
+@pytest.mark.parametrize("sides", [(20_000, 20_000), (8_000, 8_000)])
+def test_a_picture_with_too_many_pixels_is_not_called_damaged(server: Served, sides: tuple[int, int]) -> None:
+    data = bomb(*sides)
+    answer = server.client.post("/api/v1/inputs", content=data, headers={"content-type": "image/png"})
+    assert "pixels; 32 million may be sent" in answer.json()["error"]["message"]
+
+
 def test_an_upload_is_written_anew_and_says_what_it_knew(server: Served) -> None:
     out = io.BytesIO()
     picture = Image.new("RGBA", (40, 30), (1, 2, 3, 4))
