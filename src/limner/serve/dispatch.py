@@ -43,6 +43,7 @@ PROBATION = 60.0  # seconds without a death after which a job is no longer suspe
 HISTORY = 7 * 86_400.0  # seconds for which jobs that are over are remembered
 HOUR = 3_600.0
 RETRY = 1.0  # seconds until the disk is asked again
+LAST = 1.5  # seconds after the end of the grace that the worker has for its step
 
 
 class Dispatch:
@@ -64,6 +65,7 @@ class Dispatch:
         )
         self.running: dict[str, Running] = {}
         self.draining = False
+        self._until: float | None = None
         self._closing = False
         self._guilty: tuple[str, Trouble | None] | None = None  # whose fault the coming death is, in its own words
         self._turn = asyncio.Lock()
@@ -96,18 +98,26 @@ class Dispatch:
         self.wake()
         return resumed
 
-    async def stop(self, grace: float) -> None:
-        """Hand out nothing more, wait ``grace`` seconds for what runs, leave the rest in the queue, unspent."""
+    def drain(self, grace: float) -> float:
+        """Hand out nothing more. When what runs must be done (monotonic): ``grace`` seconds after the first call."""
         self.draining = True
-        end = time.monotonic() + grace
+        self._until = time.monotonic() + grace if self._until is None else self._until
+        return self._until
+
+    async def stop(self, grace: float) -> None:
+        """Wait for what runs to the end that ``drain`` set, leave the rest in the queue, unspent."""
+        end = self.drain(grace)
         while any(not each.over for each in self.running.values()) and time.monotonic() < end:
             await asyncio.sleep(0.05)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._closing = True
+        left_over = max(0.0, end - time.monotonic()) + LAST
+        late = asyncio.get_running_loop().call_later(left_over, self.crew.replace, "the server ends before its step")
         try:
             await self.crew.close()
+            late.cancel()
             for name in [name for name, each in self.running.items() if each.stopped is not None]:
                 await self.do(self.queue.end, name, "cancelled")
             left = await self.do(self.queue.running)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import math
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -104,7 +105,7 @@ class Server(uvicorn.Server):
                 date_header=False,
                 proxy_headers=False,
                 timeout_keep_alive=KEEP_ALIVE,
-                timeout_graceful_shutdown=max(1, round(grace)),
+                timeout_graceful_shutdown=max(1, math.ceil(grace)),
                 limit_concurrency=MOST_CONNECTIONS,
                 h11_max_incomplete_event_size=MOST_HEADER,
             )

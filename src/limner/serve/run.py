@@ -9,6 +9,7 @@ import threading
 import webbrowser
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING
@@ -25,6 +26,9 @@ from limner.serve.tokens import token_of
 
 if TYPE_CHECKING:
     from limner.config import Settings
+    from limner.serve.shell import Shell
+
+MANY = 10_000  # jobs that are counted at the end
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ def run(settings: Settings, serving: Serving, told: Callable[[str], None] = prin
         options = Options(most_waiting=serving.most_waiting, offline=serving.offline, command=serving.command)
         service = Service(settings, options)
         app = create_app(service, guard, grace=serving.grace)
-        server = Server(app, serving.grace, app.state.shell.close)
+        server = Server(app, serving.grace, partial(_stopping, app.state.shell, serving.grace, told))
         note(settings.data, url)
         door = url if token is None else f"{url}/login#token={token}"
         told(f"Limner serves at {door}   (Ctrl-C ends it)")
@@ -72,3 +76,18 @@ def _serve(server: Server, bound: socket) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
     asyncio.run(server.serve(sockets=[bound]))
+
+
+def _stopping(shell: Shell, grace: float, told: Callable[[str], None]) -> None:
+    """The signal's handler: what people are told waits until it has returned."""
+    if not shell.closing.is_set():
+        shell.close_within(grace)
+        asyncio.run_coroutine_threadsafe(_say(shell.service, grace, told), asyncio.get_running_loop())
+
+
+async def _say(service: Service, grace: float, told: Callable[[str], None]) -> None:
+    """How long the end may take, where anything is left to do."""
+    running, waiting = len(await service.jobs("running", limit=MANY)), len(await service.jobs("queued", limit=MANY))
+    if running or waiting:
+        jobs = "1 job" if running == 1 else f"{running} jobs"
+        told(f"finishing {jobs}, up to {grace:g} s; {waiting} wait{'s' if waiting == 1 else ''} in the queue")

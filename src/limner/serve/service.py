@@ -87,7 +87,8 @@ class Service:
         self.resumed = await self.inside.start()
 
     async def stop(self, grace: float = 30.0) -> None:
-        """Accept nothing, finish what runs within ``grace`` seconds, leave the rest in the queue."""
+        """Accept nothing, finish what runs within ``grace`` seconds of the first word of the end (this, or
+        ``Dispatch.drain``), leave the rest in the queue."""
         await self.inside.stop(grace)
         self._planner.shutdown()
         self.queue.close()

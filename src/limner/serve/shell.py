@@ -12,6 +12,8 @@ from starlette.requests import HTTPConnection, Request  # FastAPI reads these of
 from limner.errors import Cancelled
 from limner.serve.service import Draining, Service
 
+LAST_WORD = 1.0  # seconds before the end in which those who still wait are told that they waited in vain
+
 if TYPE_CHECKING:
     from limner.serve.doomed import Doomed
     from limner.serve.errors import Worded
@@ -34,7 +36,8 @@ class Dialect:
 
 @dataclass
 class Shell:
-    """What belongs to one server. ``closing`` is set when it should stop: endless answers end then."""
+    """What belongs to one server. ``closing`` is set when it should stop: endless answers end then. ``ending`` is set
+    shortly before its grace is over: answers that wait for a job end then."""
 
     service: Service
     meters: Meters
@@ -42,11 +45,21 @@ class Shell:
     doomed: Doomed
     thumbnails: Thumbnails
     closing: asyncio.Event = field(default_factory=asyncio.Event)
+    ending: asyncio.Event = field(default_factory=asyncio.Event)
 
     def close(self) -> None:
         """The server should stop: nothing new is accepted or begun, endless answers end."""
         self.service.inside.draining = True
         self.closing.set()
+
+    def close_within(self, grace: float) -> None:
+        """As ``close``, and all is over ``grace`` seconds after the first call. A signal's handler may call it."""
+        if self.closing.is_set():
+            return
+        self.service.inside.drain(grace)
+        self.close()
+        loop = asyncio.get_running_loop()  # a handler may run amid the loop's own work on its timers
+        loop.call_soon_threadsafe(loop.call_later, max(grace - LAST_WORD, grace / 2), self.ending.set)
 
 
 def shell(request: HTTPConnection) -> Shell:
@@ -63,12 +76,14 @@ async def follow(request: Request, name: str) -> AsyncIterator[Tiding]:
     """Tidings of a job until it is over, for an answer that waits for it.
 
     Raises ``Cancelled`` at once where the client hangs up (the job is cancelled too: nobody wants its pictures), and
-    ``Draining`` where the server stops while the job still waits in the queue, where it stays.
+    ``Draining`` where the server stops while the job still waits in the queue, where it stays, or before the job is
+    done, which goes back there.
     """
     own = service(request)
     gone = asyncio.ensure_future(_none_when(disconnected(request)))
     closing = asyncio.ensure_future(_none_when(shell(request).closing.wait()))
-    ends = {gone, closing}
+    ending = asyncio.ensure_future(_none_when(shell(request).ending.wait()))
+    ends = {gone, closing, ending}
     tidings = cast("AsyncGenerator[Tiding, None]", own.follow(name))
     step = asyncio.ensure_future(_next(tidings))
     try:
@@ -83,12 +98,12 @@ async def follow(request: Request, name: str) -> AsyncIterator[Tiding]:
             elif gone.done():
                 await own.cancel(name)
                 raise Cancelled("the client hung up")
-            elif await _waits(own, name):
+            elif ending.done() or await _waits(own, name):
                 raise Draining("the server is stopping; the job stays in its queue", hint=f"ask for job {name} later")
             else:
                 ends.discard(closing)  # what runs is finished before the server ends
     finally:
-        for task in (step, gone, closing):
+        for task in (step, *ends, closing):
             task.cancel()
         await asyncio.gather(step, return_exceptions=True)
         await tidings.aclose()

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from limner.serve.queue import Queue
 from limner.serve.tokens import token_of
 from tests.serving import WORKER
 
+GRACE = 3
 PROGRAM = """
 import json, sys
 from limner.config import Settings
@@ -74,6 +76,31 @@ def test_it_finishes_what_runs_leaves_the_rest_in_the_queue_and_exits_0(tmp_path
     job = queue.get(slow)
     assert job is not None
     assert job.state == "done"
+    queue.close()
+
+
+def test_who_waits_longer_than_the_grace_is_told_so_and_the_job_stays_in_the_queue(tmp_path: Path) -> None:
+    """The worker is in the middle of a picture: no client is cut off, and the grace is spent once."""
+    long = {"prompt": "a fox zzslow", "steps": 150}  # 15 s
+    with process(tmp_path, grace=GRACE) as (running, line), ThreadPoolExecutor(2) as clients:
+        with ready(line.split()[3]) as client:
+            openai = clients.submit(client.post, "/v1/images/generations", json=long)
+            a1111 = clients.submit(client.post, "/sdapi/v1/txt2img", json=long)
+            while sum(job["state"] == "running" for job in client.get("/api/v1/jobs").json()["jobs"]) < 2:
+                time.sleep(0.02)
+            running.send_signal(signal.SIGTERM)
+            signalled = time.monotonic()
+            said, errors = running.communicate(timeout=30)
+            assert time.monotonic() - signalled < GRACE + 3
+        assert (running.returncode, "Traceback" in errors) == (0, False), errors
+        assert said == f"finishing 2 jobs, up to {GRACE} s; 0 wait in the queue\n"
+        answer = openai.result()
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "draining")
+        assert "stays in its queue" in answer.json()["error"]["message"]
+        answer = a1111.result()
+        assert (answer.status_code, answer.json()["error"]) == (503, "draining")
+    queue = Queue(tmp_path)
+    assert [(job.state, job.attempts) for job in queue.listed()] == [("queued", 0)] * 2
     queue.close()
 
 

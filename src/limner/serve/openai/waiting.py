@@ -127,12 +127,13 @@ def waiting(request: Request) -> Waiting:
 
 async def follow(request: Request, name: str, visit: Visit) -> AsyncGenerator[Tiding | None, None]:
     """Tidings of a job until it is over, ``None`` at times when there are none. Raises ``Cancelled`` when the client
-    hangs up, ``Draining`` when the server stops while the job still waits in the queue."""
+    hangs up, ``Draining`` when the server stops while the job still waits in the queue, or before it is done."""
     own = shell(request).service
     tidings = cast("AsyncGenerator[Tiding, None]", own.follow(name))
     gone = asyncio.ensure_future(_none_when(disconnected(request)))
     closing = asyncio.ensure_future(_none_when(shell(request).closing.wait()))
-    ends = {gone, closing}
+    ending = asyncio.ensure_future(_none_when(shell(request).ending.wait()))
+    ends = {gone, closing, ending}
     step = asyncio.ensure_future(_next(tidings))
     with waiting(request).client(name, visit):
         try:
@@ -148,12 +149,12 @@ async def follow(request: Request, name: str, visit: Visit) -> AsyncGenerator[Ti
                     step = asyncio.ensure_future(_next(tidings))
                 elif gone.done():
                     raise Cancelled("the client hung up")
-                elif (job := await own.job(name)) is not None and job.state == "queued":
+                elif ending.done() or ((job := await own.job(name)) is not None and job.state == "queued"):
                     raise Draining("the server is stopping; the job stays in its queue", hint="ask again later")
                 else:
                     ends.discard(closing)  # what runs is finished before the server ends
         finally:
-            for task in (step, gone, closing):
+            for task in (step, *ends, closing):
                 task.cancel()
             await asyncio.gather(step, return_exceptions=True)
             await tidings.aclose()
