@@ -80,12 +80,12 @@ def test_it_finishes_what_runs_leaves_the_rest_in_the_queue_and_exits_0(tmp_path
 
 
 def test_who_waits_longer_than_the_grace_is_told_so_and_the_job_stays_in_the_queue(tmp_path: Path) -> None:
-    """The worker is in the middle of a picture: no client is cut off, and the grace is spent once."""
-    long = {"prompt": "a fox zzslow", "steps": 150}  # 15 s
+    """No client is cut off, and the grace is spent once, also where the worker never comes to the end of its step."""
+    slow, hung = {"prompt": "a fox zzslow", "steps": 150}, {"prompt": "a fox zzhang"}  # 15 s; for ever
     with process(tmp_path, grace=GRACE) as (running, line), ThreadPoolExecutor(2) as clients:
         with ready(line.split()[3]) as client:
-            openai = clients.submit(client.post, "/v1/images/generations", json=long)
-            a1111 = clients.submit(client.post, "/sdapi/v1/txt2img", json=long)
+            openai = clients.submit(client.post, "/v1/images/generations", json=slow)
+            a1111 = clients.submit(client.post, "/sdapi/v1/txt2img", json=hung)
             while sum(job["state"] == "running" for job in client.get("/api/v1/jobs").json()["jobs"]) < 2:
                 time.sleep(0.02)
             running.send_signal(signal.SIGTERM)
