@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +15,7 @@ from limner.errors import LimnerError, PictureNotFound
 from limner.refine.strategy import DEFAULT
 from limner.serve.jobs import Job
 from limner.serve.native.accepting import accept
-from limner.serve.native.bodies import CompareJob, JobId, PictureId, RefineJob
+from limner.serve.native.bodies import CompareJob, PictureId, RefineJob
 from limner.serve.native.lookup import NoSuchJob
 from limner.serve.native.pictures import get
 from limner.serve.native.studies import page_of, studies, viewed
@@ -28,13 +28,14 @@ from limner.serve.studio.chooser import chooser
 from limner.serve.studio.compare_forms import AXES, cost_of, wanted_of
 from limner.serve.studio.compare_shown import Shown, shown
 from limner.serve.studio.forms import Form
+from limner.serve.studio.ids import JobHere, StudyHere
 from limner.serve.studio.templating import form_of, fragment, page, see, wants_fragment
 
 router = APIRouter()
 Own = Annotated[Service, Depends(service)]
 In = Annotated[Shell, Depends(shell)]
-Study = Annotated[str, Path(pattern=ID)]
-JobName = Annotated[JobId, Path()]
+Study = StudyHere
+JobName = JobHere
 New = Literal["refine", "ab", "grid"]
 LISTED = 60
 LOOKED_AT = 200

@@ -7,7 +7,7 @@ import secrets
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from starlette.requests import Request as Asked
 from starlette.responses import Response
 
@@ -15,17 +15,17 @@ from limner.errors import InvalidRequest
 from limner.library.entries import Entry
 from limner.models.upscaling.family import NAME as UPSCALING
 from limner.serve.jobs import Ask, Job
-from limner.serve.native.bodies import JobId, PictureId
 from limner.serve.native.lookup import NoSuchJob
 from limner.serve.native.pictures import PictureView, get
 from limner.serve.shell import Shell, shell
+from limner.serve.studio.ids import JobHere, PictureHere
 from limner.serve.studio.templating import form_of, fragment, page
 from limner.session.replay import request_of
 from limner.types import Adapter, Request
 
 router = APIRouter()
 In = Annotated[Shell, Depends(shell)]
-Id = Annotated[PictureId, Path()]
+Id = PictureHere
 STRENGTH = 0.8
 SEEDS = 2**32 - 1_000
 
@@ -50,7 +50,7 @@ async def fill(request: Asked, inside: In, id: Id) -> Response:
 
 
 @router.get("/ui/i/{id}/fill/{job}")
-async def state(inside: In, id: Id, job: Annotated[JobId, Path()]) -> Response:
+async def state(inside: In, id: Id, job: JobHere) -> Response:
     """How it stands; with the picture, once there is one."""
     entry = await asyncio.to_thread(partial(get, inside, id))
     found = await inside.service.job(job)

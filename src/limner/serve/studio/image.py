@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,13 +14,14 @@ from limner.serve.native.bodies import PictureId
 from limner.serve.native.pictures import get
 from limner.serve.shell import Shell, shell
 from limner.serve.studio.gallery import Words
+from limner.serve.studio.ids import PictureHere
 from limner.serve.studio.image_marks import marks_of
 from limner.serve.studio.image_view import view
 from limner.serve.studio.templating import fragment, page
 
 router = APIRouter()
 In = Annotated[Shell, Depends(shell)]
-Id = Annotated[PictureId, Path()]
+Id = PictureHere
 Other = Annotated[PictureId | None, Query(alias="with")]
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,17 +17,18 @@ from limner.library.entries import Entry
 from limner.library.files import decode
 from limner.serve.jobs import Ask, Job
 from limner.serve.native.accepting import accept
-from limner.serve.native.bodies import JobId, PictureId, ScoreJob, UpscaleJob
+from limner.serve.native.bodies import ScoreJob, UpscaleJob
 from limner.serve.native.lookup import NoSuchJob
 from limner.serve.native.pictures import PictureView, get
 from limner.serve.shell import Shell, shell
+from limner.serve.studio.ids import JobHere, PictureHere
 from limner.serve.studio.templating import fragment, see, wants_fragment
 from limner.session.replay import NEAR, differences, request_of
 from limner.types import Record
 
 router = APIRouter()
 In = Annotated[Shell, Depends(shell)]
-Id = Annotated[PictureId, Path()]
+Id = PictureHere
 Act = Literal["vary", "vary-strong", "again", "replay", "upscale", "score"]
 TITLES: dict[Act, str] = {
     "vary": "Variations",
@@ -74,7 +75,7 @@ async def do(request: Request, inside: In, id: Id, act: Act) -> Response:
 
 
 @router.get("/ui/i/{id}/work/{job}")
-async def state(inside: In, id: Id, job: Annotated[JobId, Path()], act: Annotated[Act, Query()]) -> Response:
+async def state(inside: In, id: Id, job: JobHere, act: Annotated[Act, Query()]) -> Response:
     """How it stands."""
     entry = await asyncio.to_thread(partial(get, inside, id))
     found = await inside.service.job(job)

@@ -8,25 +8,25 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from starlette.requests import Request as Asked
 from starlette.responses import Response
 
 from limner.errors import InvalidRequest
 from limner.library.entries import Entry
 from limner.serve.jobs import Ask, Job
-from limner.serve.native.bodies import PictureId
 from limner.serve.native.pictures import get
 from limner.serve.shell import Shell, shell
 from limner.serve.studio.feed import shown
 from limner.serve.studio.forms import PICTURES_SHOWN
+from limner.serve.studio.ids import PictureHere
 from limner.serve.studio.templating import form_of, see, wants_fragment
 from limner.session.replay import request_of
 from limner.types import Record, Request
 
 router = APIRouter()
 In = Annotated[Shell, Depends(shell)]
-Id = Annotated[PictureId, Path()]
+Id = PictureHere
 AMOUNTS = {"subtle": 0.2, "strong": 0.5}
 """Shares of new noise, mixed in spherically."""
 SEEDS = 2**32 - 1_000

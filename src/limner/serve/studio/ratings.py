@@ -6,19 +6,19 @@ import asyncio
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
 from limner.errors import InvalidRequest
-from limner.serve.native.bodies import PictureId
 from limner.serve.native.pictures import get
 from limner.serve.shell import Shell, shell
+from limner.serve.studio.ids import PictureHere
 from limner.serve.studio.templating import form_of, fragment, see, wants_fragment
 
 router = APIRouter()
 In = Annotated[Shell, Depends(shell)]
-Id = Annotated[PictureId, Path()]
+Id = PictureHere
 
 
 @router.post("/ui/i/{id}/rating")

@@ -6,7 +6,7 @@ import asyncio
 from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,16 +17,16 @@ from limner.serve.native.bodies import DrawJob
 from limner.serve.native.studies import booth, viewed
 from limner.serve.service import Service
 from limner.serve.shell import service
-from limner.serve.studies.store import ID
 from limner.serve.studies.votes import Turn
 from limner.serve.studio.compare import listing
 from limner.serve.studio.compare_shown import SIGNS, TONES, WORDS
+from limner.serve.studio.ids import StudyHere
 from limner.serve.studio.templating import form_of, fragment, page, see, wants_fragment
 from limner.types import Request as Asked
 
 router = APIRouter()
 Own = Annotated[Service, Depends(service)]
-Study = Annotated[str, Path(pattern=ID)]
+Study = StudyHere
 DRAWN = 4
 
 

@@ -56,6 +56,30 @@ def test_a_picture_and_its_settings(server: Served, fox: str) -> None:
     assert server.client.get(f"/i/{'0' * 14}", headers=PAGE).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("/i/zzz", "no picture zzz"),
+        (f"/i/{'z' * 15}", "no picture z"),
+        ("/i/zzz/edit", "no picture zzz"),
+        ("/compare/zzz", "no study zzz"),
+        ("/compare/job/zzz", "no job zzz"),
+        (f"/compare/%3Cb%3E{'z' * 99}", "no study &lt;b&gt;z"),
+    ],
+)
+def test_an_id_that_nothing_can_have_is_not_found(server: Served, url: str, said: str) -> None:
+    answer = server.client.get(url, headers=PAGE)
+    assert answer.status_code == 404
+    assert said in answer.text
+    assert "pattern" not in answer.text
+    assert "z" * 60 not in answer.text
+
+
+def test_the_beginning_of_an_id_is_none(server: Served, fox: str) -> None:
+    assert server.client.get(f"/i/{fox[:10]}", headers=PAGE).status_code == 404
+    assert server.client.get(f"/ui/i/{fox[:10]}", headers=HTMX).status_code == 404
+
+
 def test_the_lightbox_gets_the_same_without_the_page(server: Served, fox: str) -> None:
     text = get(server, f"/ui/i/{fox}?q=red")
     assert "<html" not in text
