@@ -76,13 +76,14 @@ def command(
 def facts_of(record: Told) -> dict[str, str]:
     """For people, by label."""
     settings, run = record.settings, record.run
+    targets = settings.get("targets")
     held = run.get("held_out")
     made = {
         "base": f"{record.base} {record.base_hash[:17]}",
         "called by": record.called,
         "pictures": f"{len(record.data)}, {run.get('held_out_pictures')} of them held out",
         "rank, alpha": f"{settings.get('rank')}, {settings.get('alpha') or settings.get('rank')}",
-        "targets": ", ".join(map(str, settings["targets"])) if isinstance(settings.get("targets"), list) else "",
+        "targets": ", ".join(map(str, targets)) if isinstance(targets, list) else "",
         "steps": f"{run.get('steps')}, the weights of step {run.get('step')} ({run.get('ended')})",
         "learning rate": str(settings.get("lr")),
         "size, dtype": f"{record.side}, {settings.get('dtype')}",
