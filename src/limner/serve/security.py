@@ -55,6 +55,11 @@ class Guard:
         hosts = frozenset(LOOPBACK | own | {name.lower() for name in names})
         return cls(hosts, not local, None if token is None else Tokens(token))
 
+    @property
+    def private(self) -> bool:
+        """Whether only this machine is answered: the server listens on loopback, under no name given to it."""
+        return not self.any_address and self.hosts <= LOOPBACK
+
     def knows(self, header: str) -> bool:
         """Whether a Host header names this server."""
         name = host_of(header)

@@ -44,4 +44,5 @@ async def marks(inside: In, id: Id) -> Response:
     """What its file says of where it comes from, and whether that can be believed."""
     entry = await asyncio.to_thread(partial(get, inside, id))
     found = await asyncio.to_thread(partial(marks_of, entry.path, inside.service.settings))
-    return fragment("image/_marks.html", {"sections": found, "path": entry.path})
+    # where the file lies is for who sits at this machine; others learn nothing of its folders
+    return fragment("image/_marks.html", {"sections": found, "path": entry.path if inside.guard.private else None})

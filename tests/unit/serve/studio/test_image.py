@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from limner.library.store import entry_of
+from limner.serve.security import Guard
 from limner.serve.studio.image_acts import verdict
 from limner.types import Request, Score
 from tests.faces.pictures import pixels, record
@@ -16,6 +17,7 @@ from tests.serving import Served, live
 
 PAGE = {"accept": "text/html"}
 HTMX = {"hx-request": "true"}
+TOKEN = "correct-horse-battery"
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +191,23 @@ def test_marks_are_what_inspect_says(server: Served, fox: str) -> None:
     assert "<dt>watermark</dt>" in text
     assert "<dt>manifest (C2PA)</dt>" in text
     assert "intact: exactly those that were drawn" in text
+
+
+@pytest.mark.parametrize(
+    ("guard", "told"),
+    [
+        (Guard.of("127.0.0.1", None), True),
+        (Guard.of("::1", TOKEN), True),
+        (Guard.of("0.0.0.0", TOKEN), False),
+        (Guard.of("127.0.0.1", TOKEN, ("studio.example",)), False),  # behind a proxy
+    ],
+)
+def test_the_files_place_is_told_on_this_machine_alone(
+    server: Served, fox: str, monkeypatch: pytest.MonkeyPatch, guard: Guard, told: bool
+) -> None:
+    monkeypatch.setattr(server.app.state.shell, "guard", guard)
+    text = get(server, f"/ui/i/{fox}/marks")
+    assert (str(server.service.settings.library_root) in text) is told
 
 
 def test_a_over_b_says_what_differs(server: Served, fox: str) -> None:
