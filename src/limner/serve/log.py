@@ -10,6 +10,8 @@ from typing import TextIO
 
 FACTS = ("id", "method", "path", "status", "ms", "bytes", "job", "kind", "state", "seconds")
 """What a record may carry beside its message, as ``extra``."""
+FORMS = "python_multipart"
+"""Without a handler its warnings would be bare lines on stderr."""
 
 
 class JsonLines(logging.Formatter):
@@ -43,12 +45,13 @@ class Lines(logging.Formatter):
 
 def set_up(*, as_json: bool = False, verbose: bool = False, stream: TextIO | None = None) -> logging.Handler:
     """Let the server's and uvicorn's loggers write to ``stream`` (stderr): with ``verbose`` or as JSON every request,
-    else what went wrong. Returns the handler."""
+    else what went wrong. The parser of forms has a logger of its own: its warnings go there too. Returns the
+    handler."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if as_json else Lines())
-    for name in ("limner", "uvicorn"):
+    for name in ("limner", "uvicorn", FORMS):
         logger = logging.getLogger(name)
         logger.handlers = [handler]
         logger.propagate = False
-        logger.setLevel(logging.INFO if as_json or verbose else logging.WARNING)
+        logger.setLevel(logging.INFO if (as_json or verbose) and name != FORMS else logging.WARNING)
     return handler

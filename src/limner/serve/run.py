@@ -7,7 +7,7 @@ import contextlib
 import signal
 import threading
 import webbrowser
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from limner.serve.shell import Shell
 
 MANY = 10_000  # jobs that are counted at the end
+LEFT_OUT: Mapping[str, str] = {
+    "metadata": "the watermark",
+    "none": "watermark, signed manifest and source type",
+}
+"""What pictures lack, by ``safety.marks``."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,8 @@ def run(settings: Settings, serving: Serving, told: Callable[[str], None] = prin
         note(settings.data, url)
         door = url if token is None else f"{url}/login#token={token}"
         told(f"Limner serves at {door}   (Ctrl-C ends it)")
+        if without := LEFT_OUT.get(settings.protection.marks):
+            told(f'[safety] marks = "{settings.protection.marks}": pictures are written without {without}')
         if serving.browser:
             threading.Timer(1.0, webbrowser.open, (door,)).start()
         _serve(server, bound)

@@ -162,6 +162,33 @@ def test_a_token_from_a_file(tmp_path: Path) -> None:
         token_of(None, tmp_path / "none")
 
 
+@pytest.mark.parametrize(("marks", "lacks"), [("none", "signed manifest"), ("metadata", "the watermark"), ("full", "")])
+def test_a_server_that_leaves_marks_out_says_so(tmp_path: Path, marks: str, lacks: str) -> None:
+    (tmp_path / "config.toml").write_text(f'[safety]\nmarks = "{marks}"\n')
+    with process(tmp_path) as (running, line):
+        assert "Limner serves at" in line
+        with httpx.Client(base_url=line.split()[3]) as client:
+            while client.get("/livez").status_code != 200:
+                time.sleep(0.02)
+        running.send_signal(signal.SIGTERM)
+        assert running.stdout is not None
+        said = running.stdout.read()  # what came with the first line is in its buffer
+    about = [each for each in said.splitlines() if each.startswith("[safety] marks")]
+    assert len(about) == (marks != "full")
+    assert all(f'"{marks}"' in each and lacks in each for each in about)
+
+
+def test_every_line_of_a_json_log_is_json(tmp_path: Path) -> None:
+    with process(tmp_path, json_logs=True) as (running, line):
+        with httpx.Client(base_url=line.split()[3]) as client:
+            headers = {"content-type": "multipart/form-data; boundary=x"}
+            client.post("/api/v1/inputs", content=b"no form", headers=headers)
+        running.send_signal(signal.SIGTERM)
+        _, errors = running.communicate(timeout=30)
+    lines = [json.loads(line) for line in errors.splitlines()]
+    assert "python_multipart.multipart" in [each["logger"] for each in lines]
+
+
 def test_logs_hold_no_words_of_a_request(tmp_path: Path) -> None:
     with process(tmp_path, json_logs=True) as (running, line):
         with ready(line.split()[3]) as client:
