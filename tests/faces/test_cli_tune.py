@@ -111,5 +111,8 @@ def test_a_run_goes_on(limner: Limner, data: Path, tmp_path: Path) -> None:
     assert longer.exit_code == 0, longer.stderr
     lines = (tmp_path / "fox.tune" / "journal.jsonl").read_text().splitlines()
     assert json.loads(lines[-1])["step"] == 3
-    other = limner(*args, "--resume", "--lr", "0.5")
-    assert_refused(other, 3, "lr was 0.0002, is 0.5")
+    other = limner(*args, "--resume", "--warmup", "9")
+    assert_refused(other, 3, "warmup was", "is 9")
+    slower = limner(*args, "--resume", "--lr", "0.0001")  # what the hint after a NaN says
+    assert slower.exit_code == 0, slower.stderr
+    assert "at a learning rate of 0.0001 instead of 0.0002" in slower.stderr

@@ -110,11 +110,12 @@ class TuneSettings(Frozen):
         return "text" in self.targets
 
     def decisive(self) -> dict[str, object]:
-        """What a resumed run must have in common with the one it goes on with: all but how long and how often looked.
+        """What a resumed run must have in common with the one it goes on with: all but how long and how often looked,
+        and what mends a run that stopped: a smaller learning rate, and checkpointing, which changes no number.
 
         The schedule of the learning rate hangs on ``steps``; a longer run is another one from where it differs, which
         is what is wanted of one that goes on."""
         said = self.model_dump(mode="json")
-        for name in ("steps", "samples", "sample_every", "check_every", "patience", "device"):
+        for name in ("steps", "samples", "sample_every", "check_every", "patience", "device", "lr", "checkpointing"):
             said.pop(name)
         return said

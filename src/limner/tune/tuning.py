@@ -129,11 +129,13 @@ def prepare(
     words = wording(settings, examples.found)
     for caption in dict.fromkeys((*words.captions, words.asked, *settings.samples)):
         session.review(Request.of(prompt=caption, model=settings.model))
-    facts = {"base": base.hash, "data": examples.hash, "settings": settings.decisive()}
+    facts = {"base": base.hash, "data": examples.hash, "settings": settings.decisive(), "lr": settings.lr}
     state = State.read(folder_of(out) / STATE) if resume else None
     if state is not None:
         refuse_other(state, facts, FACTS)
-        tell(f"going on from step {state.step}")
+        rate = state.facts.get("lr")
+        changed = "" if rate in (None, settings.lr) else f", at a learning rate of {settings.lr:g} instead of {rate}"
+        tell(f"going on from step {state.step}{changed}")
     vocabulary = load_family(base.resolved.card.family).vocabulary(base.resolved.files)
     arranged, notices = _data(settings, examples, words, base, side, session, folder_of(out), tell)
     networks = Networks(base, settings, arranged)

@@ -105,8 +105,12 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(
     assert "--resume --lr" in caught.value.hint
     monkeypatch.undo()
     assert all(each.isfinite().all() for each in load_file(tuning.out).values())
-    again = prepared(session, tuning.out, steps=10, check_every=100, resume=True)
+    # The way on that the hint names: the same run, at a smaller rate.
+    again = prepared(session, tuning.out, steps=10, check_every=100, resume=True, lr=1e-4)
     assert again.trainer.step == 3
+    assert {
+        each["initial_lr"] if "initial_lr" in each else each["lr"] for each in again.trainer.optimizer.param_groups
+    } <= {1e-4, 5e-5}
 
 
 def test_a_full_disk_keeps_the_state_before(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
