@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # A torch that is already importable is reused; otherwise constraints.txt names the CPU build's version.
 WORKERS ?= 2
 
-.PHONY: try serve test setup check unit soak lint types imports format bench clean train-pocket
+.PHONY: try serve test setup check unit coverage soak lint types imports format bench clean train-pocket
 
 try: $(VENV)/.installed
 	@$(BIN)/limner draw -- "$$PROMPT"
@@ -46,6 +46,10 @@ imports: $(VENV)/.dev-installed
 	$(BIN)/lint-imports
 
 unit: $(VENV)/.dev-installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+# The same with the lines that no test runs; tracing costs minutes.
+coverage: $(VENV)/.dev-installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term:skip-covered
 
 # Processes killed at random points, hundreds of times: minutes.
