@@ -74,7 +74,7 @@ async def do(request: Request, inside: In, id: Id, act: Act) -> Response:
     return await _shown(inside, entry, act, job, "image/_work.html")
 
 
-@router.get("/ui/i/{id}/work/{job}")
+@router.get("/ui/i/{id}/job/{job}")
 async def state(inside: In, id: Id, job: JobHere, act: Annotated[Act, Query()]) -> Response:
     """How it stands."""
     entry = await asyncio.to_thread(partial(get, inside, id))

@@ -41,7 +41,7 @@ def done(server: Served, id: str, act: str) -> tuple[list[str], str]:
     """Press the button, wait for its job: ids of its pictures, and what the page then says."""
     answer = server.client.post(f"/ui/i/{id}/do/{act}", headers=HTMX)
     assert answer.status_code == 200, answer.text
-    where = re.search(r'hx-get="(/ui/i/[^"]+/work/([0-9a-z]{14})[^"]*)"', answer.text)
+    where = re.search(r'hx-get="(/ui/i/[^"]+/job/([0-9a-z]{14})[^"]*)"', answer.text)
     assert where is not None, answer.text
     job = server.wait(where[2])
     assert job.state == "done", job.error
@@ -167,7 +167,7 @@ def test_a_failure_stays_with_its_reason(server: Served) -> None:
     job = re.search(r'id="work-job-([0-9a-z]{14})"', answer.text)
     assert job is not None
     assert server.wait(job[1]).state == "failed"
-    assert 'role="alert"' in get(server, f"/ui/i/{id}/work/{job[1]}?act=again")
+    assert 'role="alert"' in get(server, f"/ui/i/{id}/job/{job[1]}?act=again")
 
 
 def test_another_programs_picture_can_be_started_from_alone(server: Served) -> None:
@@ -230,4 +230,4 @@ def test_what_was_asked_is_a_request(server: Served, fox: str) -> None:
 
 def test_unknown_acts_and_jobs(server: Served, fox: str) -> None:
     assert server.client.post(f"/ui/i/{fox}/do/explode", headers=HTMX).status_code == 422
-    assert server.client.get(f"/ui/i/{fox}/work/{'0' * 14}?act=vary", headers=HTMX).status_code == 404
+    assert server.client.get(f"/ui/i/{fox}/job/{'0' * 14}?act=vary", headers=HTMX).status_code == 404
