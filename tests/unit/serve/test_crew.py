@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -211,12 +210,12 @@ def test_a_worker_that_does_not_end_when_asked_is_killed(monkeypatch: pytest.Mon
     asyncio.run(main())
 
 
-def test_closing_while_it_pauses_between_two_starts_takes_no_time() -> None:
+def test_closing_while_it_pauses_between_two_starts_waits_for_neither() -> None:
+    """The pause is longer than a test may take."""
+
     async def main() -> None:
         async with crew("sys.exit(3)", pauses=(0.0, 600.0)) as (_, told):
             await told.until(deaths=1)
-            began = time.monotonic()
-        assert time.monotonic() - began < 100
 
     asyncio.run(main())
 

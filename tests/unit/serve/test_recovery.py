@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,9 +130,7 @@ def test_a_lock_is_free_when_server_and_worker_have_gone(tmp_path: Path) -> None
         with pytest.raises(AlreadyServed, match="worker"):
             other.take(0.1)
         worker.kill()
-    began = time.monotonic()
-    other.take(60.0)
-    assert time.monotonic() - began < 60.0
+    other.take(60.0)  # raises where it is not free
     other.release()
     other.release()
 
