@@ -1,7 +1,7 @@
 """The noise schedule, the loss weight and the DDIM sampler of the pocket models.
 
 v-prediction (Salimans & Ho 2022) on Stable Diffusion's scaled-linear betas rescaled to zero terminal SNR, trailing
-steps (Lin et al. 2023), min-SNR weights (Hang et al. 2023): what ``scheduler_config.json`` in the pack declares.
+steps (Lin et al. 2023): what ``scheduler_config.json`` in the pack declares.
 """
 
 from collections.abc import Callable
@@ -27,9 +27,15 @@ def noisy(clean: Tensor, noise: Tensor, alpha_bar: Tensor) -> tuple[Tensor, Tens
 
 
 def weight(alpha_bar: Tensor, gamma: float = 5.0) -> Tensor:
-    """min-SNR weight for v: min(snr, gamma) / (snr + 1), and a tenth more so that the noisiest steps count too."""
+    """A step's weight on the error in v: one where noise prevails, gamma / snr where little is left to do."""
     snr = alpha_bar / (1 - alpha_bar)
-    return torch.minimum(snr, torch.full_like(snr, gamma)) / (snr + 1) + 0.1
+    return 1 / (1 + snr / gamma)
+
+
+def times(n: int, device: str) -> Tensor:
+    """Training steps [n] int64: half of them anywhere, half in the noisier half, where it is decided what is drawn."""
+    low = (torch.rand(n, device=device) < 0.5) * (STEPS // 2)
+    return low + (torch.rand(n, device=device) * (STEPS - low)).long()
 
 
 @torch.no_grad()

@@ -47,7 +47,15 @@ def defaults(stage: str, device: str) -> Options:
     return (_GPU if device.startswith("cuda") else _CPU)[stage]
 
 
-def train(stage: str, atlas: Atlas, options: Options, root: Path, things: int | None) -> None:
+def train(
+    stage: str,
+    atlas: Atlas,
+    options: Options,
+    root: Path,
+    things: int | None,
+    curriculum: int | None = None,
+    begin: Path | None = None,
+) -> None:
     """Run one stage."""
     fast = options.device.startswith("cuda")
     if stage == "autoencoder":
@@ -56,8 +64,9 @@ def train(stage: str, atlas: Atlas, options: Options, root: Path, things: int | 
         train_autoencoder.train(atlas, options, widths=widths)
     elif stage == "unet":
         vae = train_unet.load_vae(root)
-        room, curriculum = (65_536, 60_000) if fast else (12_288, 6_000)
-        train_unet.train(atlas, options, vae, room=room, reuse=8, curriculum=curriculum, things=things)
+        room, usual, reuse = (65_536, 60_000, 8) if fast else (12_288, 12_000, 16)
+        widen = usual if curriculum is None else curriculum
+        train_unet.train(atlas, options, vae, room=room, reuse=reuse, curriculum=widen, things=things, begin=begin)
     elif stage == "classifier":
         train_classifier.train(atlas, options, favoured=things)
     elif stage == "clip":
@@ -83,6 +92,8 @@ def main(argv: list[str] | None = None) -> None:
         type=int,
         help="only the first so many things of the world (unet); shown more often than others (judge, classifier)",
     )
+    parser.add_argument("--curriculum", type=int, help="scenes until all kinds are drawn (unet)")
+    parser.add_argument("--begin", type=Path, help="start from the networks an earlier unet stage exported there")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seed", type=int, default=0)
@@ -115,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
         compile=given.compile,
     )
     atlas = load_atlas(given.atlas or given.out / "atlas.png", given.everything)
-    train(given.stage, atlas, options, given.out, given.things)
+    train(given.stage, atlas, options, given.out, given.things, given.curriculum, given.begin)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,25 @@
 
 A bank of latents keeps the device busy with training: every step a few new scenes are rendered and encoded into it,
 and a whole batch is drawn from it, so that each scene is seen about REUSE times, said another way each time. The bank's
-content follows from the step number, so a resumed run goes on with the same scenes.
+content follows from the step number, so a resumed run goes on with the same scenes; a CPU keeps it in a file.
+
+The velocity's error counts nearly the same at all noise levels: with min-SNR weights the noisiest steps, where a
+picture of 16x16 latents decides what it shows, counted an eighth, and things stayed nameless (hints.py has the rest).
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, UNet2DConditionModel
+from diffusers.models.attention_processor import AttnProcessor
 from PIL import Image
 from torch import Tensor
+from transformers import CLIPTextModel
 
-from training import captions, diffusion, pocket
+from training import captions, diffusion, hints, pocket
 from training.data import Batch, Batches, Stream, held_out_scenes, stream
 from training.loop import Options, Trainer, autocast, fit
 from training.render import Renderer
@@ -40,28 +46,51 @@ LOOK = (
 
 
 class Bank:
-    """A ring of latents and their captions, on the training device."""
+    """A ring of latents, their captions and their labels, on the training device."""
 
     def __init__(self, room: int, latent: tuple[int, ...], device: str) -> None:
-        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
+        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float16
         self.latents = torch.zeros(room, *latent, dtype=dtype, device=device)
-        self.tokens = torch.zeros(room, WAYS, pocket.LENGTH, dtype=torch.int64, device=device)
+        self.tokens = torch.zeros(room, WAYS, pocket.LENGTH, dtype=torch.int16, device=device)
+        self.cells, self.words = hints.empty(room, WAYS, pocket.LENGTH, device)
         self.held = 0  # scenes put so far
 
-    def put(self, latents: Tensor, tokens: Tensor) -> None:
+    def put(self, latents: Tensor, tokens: Tensor, cells: Tensor, words: Tensor) -> None:
         """Add scenes in place of the oldest."""
         room, n = len(self.latents), len(latents)
         spots = (torch.arange(n, device=latents.device) + self.held) % room
-        self.latents[spots] = latents.to(self.latents.dtype)
-        self.tokens[spots] = tokens
+        for ring, new in self._rings(latents, tokens, cells, words):
+            ring[spots] = new.to(ring.device, ring.dtype)
         self.held += n
 
-    def draw(self, n: int) -> tuple[Tensor, Tensor]:
-        """``n`` scenes at random with one caption each, from torch's global generator."""
+    def _rings(self, *new: Tensor) -> list[tuple[Tensor, Tensor]]:
+        return list(zip((self.latents, self.tokens, self.cells, self.words), new, strict=True))
+
+    def draw(self, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """``n`` scenes at random with one caption each, from torch's global generator; labels as ``put``'s."""
         device = self.latents.device
         spots = torch.randint(0, min(self.held, len(self.latents)), (n,), device=device)
         ways = torch.randint(0, WAYS, (n,), device=device)
-        return self.latents[spots].float(), self.tokens[spots, ways]
+        return (
+            self.latents[spots].float(),
+            self.tokens[spots, ways].long(),
+            self.cells[spots].long(),
+            self.words[spots, ways].long(),
+        )
+
+    def save(self, path: Path) -> None:
+        """Keep what is held, whole or not at all."""
+        n = min(self.held, len(self.latents))
+        partial = path.with_suffix(".part")
+        torch.save({"held": self.held, "rings": [r[:n] for r, _ in self._rings(*[self.latents] * 4)]}, partial)
+        partial.replace(path)
+
+    def load(self, path: Path) -> None:
+        """Take up what ``save`` kept."""
+        state = torch.load(path, map_location=self.latents.device, weights_only=True)
+        self.held = state["held"]
+        for ring, kept in self._rings(*state["rings"]):
+            ring[: len(kept)] = kept
 
 
 def latent_scale(vae: AutoencoderKL, renderer: Renderer, atlas: Atlas, scenes: int = 128) -> float:
@@ -71,12 +100,30 @@ def latent_scale(vae: AutoencoderKL, renderer: Renderer, atlas: Atlas, scenes: i
     return 1 / latents.std().item()
 
 
-def _fed(bank: Bank, batches: Iterator[Batch], vae: AutoencoderKL, renderer: Renderer, scale: float) -> Iterator[None]:
-    """Put one stream batch into the bank at each turn."""
+def _fed(bank: Bank, batches: Iterator[Batch], nouns: hints.Nouns, draw: Callable[[Batch], Tensor]) -> Iterator[None]:
+    """Put one stream batch into the bank at each turn; ``draw`` gives its scaled latents."""
     for batch in batches:
-        tokens = torch.from_numpy(batch.tokens).to(bank.tokens.device, non_blocking=True)
-        bank.put(encode(vae, renderer(batch.layout)) * scale, tokens)
+        words = np.stack(
+            [
+                np.stack([nouns(row, scene) for row in rows])
+                for rows, scene in zip(batch.tokens.tolist(), batch.scenes, strict=True)
+            ]
+        )
+        labels = torch.from_numpy(hints.cells(batch.layout)), torch.from_numpy(words)
+        bank.put(draw(batch), torch.from_numpy(batch.tokens), *labels)
         yield
+
+
+def _nets(
+    begin: Path | None, words: int, channels: int, widths: tuple[int, ...], hidden: int
+) -> tuple[CLIPTextModel, UNet2DConditionModel]:
+    """Untrained networks, or those that an earlier run exported."""
+    if begin is None:
+        return pocket.build_text(words, hidden), pocket.build_unet(channels, widths, hidden)
+    return (
+        CLIPTextModel.from_pretrained(begin / "text_encoder"),
+        UNet2DConditionModel.from_pretrained(begin / "unet"),
+    )
 
 
 def train(
@@ -91,11 +138,12 @@ def train(
     variants: int = 16,
     widths: tuple[int, ...] = (128, 160, 256),
     hidden: int = pocket.HIDDEN,
+    begin: Path | None = None,
 ) -> Trainer:
     """Train into ``options.out``: ``text_encoder/``, ``unet/``, ``facts.json`` (words, latent scale), ``look.png``.
 
     ``room``: latents kept; ``reuse``: how often each is seen; ``curriculum``: scenes until all kinds are drawn;
-    ``things``: only the first so many of the world.
+    ``things``: only the first so many of the world; ``begin``: an earlier run's export to start from.
     """
     torch.manual_seed(options.seed)
     device = options.device
@@ -103,38 +151,57 @@ def train(
     renderer = Renderer(atlas, variants).to(device)
     vae = vae.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     channels = vae.config.latent_channels
-    text = pocket.build_text(len(vocab), hidden).to(device)
-    unet = pocket.build_unet(channels, widths, hidden).to(device, memory_format=torch.channels_last)
-    trainer = Trainer({"text_encoder": text, "unet": unet}, options)
+    text, unet = _nets(begin, len(vocab), channels, widths, hidden)
+    text, unet = text.to(device), unet.to(device, memory_format=torch.channels_last)
+    if device == "cpu":  # the fused attention's backward takes ten times as long on so few tokens
+        unet.set_attn_processor(AttnProcessor())
+    heads = hints.Heads(len(atlas.things), widths[1], hidden).to(device)
+    heads.attach(unet)
+    trainer = Trainer({"text_encoder": text, "unet": unet, "heads": heads}, options)
     body = torch.compile(unet) if options.compile else unet
     scale = latent_scale(vae, renderer, atlas, min(128, room))
     table = diffusion.alphas().to(device, torch.float32)
+    weights = diffusion.weight(table)
     empty = torch.tensor(captions.encode("", vocab, pocket.LENGTH), device=device)
 
-    plan = Stream(
-        options.seed + 1, max(1, options.batch // reuse), curriculum, ways=WAYS, length=pocket.LENGTH, things=things
-    )
+    chunk = min(room, max(16, options.batch // reuse))  # scenes rendered at once
+    plan = Stream(options.seed + 1, chunk, curriculum, ways=WAYS, length=pocket.LENGTH, things=things)
     bank = Bank(room, (channels, pocket.LATENT, pocket.LATENT), device)
-    ahead = max(1, min(room // plan.batch, 4 * reuse))  # stream batches in the bank before step 0
-    begin = max(0, trainer.step + ahead - room // plan.batch)
-    turns = _fed(bank, stream(Batches(plan, atlas.things, vocab), begin, options.workers), vae, renderer, scale)
-    for _ in range(trainer.step + ahead - begin):
-        next(turns)
+    keep = None if device.startswith("cuda") else options.out / "bank.pt"  # a GPU renders it again in seconds
+
+    def wanted(step: int) -> int:
+        """Scenes that have gone into the bank before a step."""
+        return (max(1, room // 4 // chunk) + step * options.batch // (chunk * reuse)) * chunk
+
+    if keep and options.resume and trainer.step and keep.exists():
+        bank.load(keep)
+    if not wanted(trainer.step) - room <= bank.held <= wanted(trainer.step):
+        bank.held = max(0, wanted(trainer.step) - room // chunk * chunk)
+    batches = stream(Batches(plan, atlas.things, vocab), bank.held // chunk, options.workers)
+    fed = _fed(bank, batches, hints.Nouns(atlas.things, vocab), lambda b: encode(vae, renderer(b.layout)) * scale)
+
+    def turns() -> Iterator[None]:
+        while True:
+            while bank.held < wanted(trainer.step):
+                next(fed)
+            yield
 
     def loss(_: None, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        clean, tokens = bank.draw(options.batch)
+        clean, tokens, cells, words = bank.draw(options.batch)
         silent = torch.rand(len(clean), device=device) < 0.1
         tokens = torch.where(silent[:, None], empty, tokens)
-        t = torch.randint(0, diffusion.STEPS, (len(clean),), device=device)
+        t = diffusion.times(len(clean), device)
         x, v = diffusion.noisy(clean, torch.randn_like(clean), table[t])
         with autocast(device):
             states = text(tokens).last_hidden_state
             made = body(x.to(memory_format=torch.channels_last), t, states).sample
+            marks = heads(states, cells, words, silent)
         each = (made.float() - v).square().mean((1, 2, 3))
-        w = weights[t]
-        return (w * each).mean() / weights.mean(), {"v_mse": each.mean(), "loss": (w * each).mean() / weights.mean()}
+        velocity = (weights[t] * each).mean()
+        total = velocity + 0.03 * marks.cells + 0.03 * marks.words
+        terms = {"v_mse": velocity, "cells": marks.cells, "words": marks.words, "named": marks.named}
+        return total, terms
 
-    weights = diffusion.weight(table)
     drawn = pocket.Pocket(text, unet, vae, vocab, scale)
 
     def export() -> None:
@@ -143,8 +210,10 @@ def train(
         facts = {"scale": scale, "step": trainer.step, "seen": trainer.seen, "things": things, "vocab": vocab}
         (options.out / "facts.json").write_text(json.dumps(facts))
         look(drawn, options.out / "look.png")
+        if keep:
+            bank.save(keep)
 
-    fit(trainer, turns, loss, lambda: {}, export)
+    fit(trainer, turns(), loss, lambda: {}, export)
     return trainer
 
 
