@@ -9,6 +9,7 @@ other, is traded off. Everything else is no evidence, with how many more units w
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from limner.errors import EvidenceError, InvalidRequest
 from limner.evaluate.statistics import ALPHA, holm, least_pairs
@@ -78,7 +79,42 @@ def judge_all(
     caps: Sequence[str] = (),
 ) -> tuple[Verdict, ...]:
     """Verdicts on several finalists at once: the chance of any false one of them is at most ``alpha``. As ``judge``."""
-    _check(finalists, judges, (alignment, diversity))
+    return judge_each(
+        [Claim(each, tuple(judges), tuple(caps)) for each in finalists],
+        alignment=alignment,
+        diversity=diversity,
+        margin=margin,
+        diversity_margin=diversity_margin,
+        worthwhile=worthwhile,
+        alpha=alpha,
+        looks=looks,
+    )
+
+
+class Claim(NamedTuple):
+    """A pair of arms with judges of its own, and its own reasons to be no more than indicative."""
+
+    paired: Paired
+    judges: tuple[str, ...]
+    caps: tuple[str, ...] = ()
+
+
+def judge_each(
+    claims: Sequence[Claim],
+    *,
+    alignment: str | None,
+    diversity: str | None,
+    margin: float = MARGIN,
+    diversity_margin: float | None = None,
+    worthwhile: float = WORTHWHILE,
+    alpha: float = ALPHA,
+    looks: Looks | None = None,
+) -> tuple[Verdict, ...]:
+    """Verdicts on several questions, each by its own judges: Holm goes over all judges of all of them. As ``judge``."""
+    if not claims:
+        _check([], (), ())
+    for claim in claims:
+        _check([claim.paired], claim.judges, (alignment, diversity))
     margins = {"alignment": margin, "diversity": margin if diversity_margin is None else diversity_margin}
     check_worthwhile(worthwhile)
     for allowed in margins.values():
@@ -86,22 +122,25 @@ def judge_all(
             raise InvalidRequest(
                 f"the margin is {allowed:g}; it must be above zero", field="margin", hint="0.5 is usual"
             )
-    hypotheses = len(judges) * len(finalists)
-    looks = looks or Looks(pairs=(finalists[0].planned,), shares=(1.0,))
-    levels = [looks.level(each.planned, alpha) for each in finalists]
-    for each, level in zip(finalists, levels, strict=True):
-        require_pairs(each.planned, hypotheses, level, unit=each.unit)
+    hypotheses = sum(len(claim.judges) for claim in claims)
+    looks = looks or Looks(pairs=(claims[0].paired.planned,), shares=(1.0,))
+    levels = [looks.level(claim.paired.planned, alpha) for claim in claims]
+    for claim, level in zip(claims, levels, strict=True):
+        require_pairs(claim.paired.planned, hypotheses, level, unit=claim.paired.unit)
     raw = [
-        [compare_judge(each, name, level, hypotheses, worthwhile) for name in judges]
-        for each, level in zip(finalists, levels, strict=True)
+        [compare_judge(claim.paired, name, level, hypotheses, worthwhile) for name in claim.judges]
+        for claim, level in zip(claims, levels, strict=True)
     ]
     adjusted = iter(holm([test.p for tests in raw for test in tests]))
-    reasons = (*caps, *_unmeasured(alignment, diversity))
+    unmeasured = _unmeasured(alignment, diversity)
     verdicts = []
-    for each, tests, level in zip(finalists, raw, levels, strict=True):
+    for claim, tests, level in zip(claims, raw, levels, strict=True):
         known = tuple(_decided(test, next(adjusted), level) for test in tests)
         guards = {"alignment": alignment, "diversity": diversity}
-        verdicts.append(_verdict(each, known, guards, margins, worthwhile, alpha, level, looks, hypotheses, reasons))
+        reasons = (*claim.caps, *unmeasured)
+        verdicts.append(
+            _verdict(claim.paired, known, guards, margins, worthwhile, alpha, level, looks, hypotheses, reasons)
+        )
     return tuple(verdicts)
 
 

@@ -33,7 +33,7 @@ def span(test: Test, side: str = "B") -> str:
 def _why(verdict: Verdict, side: str, told: str | None = None) -> str:
     """By which judges ``side`` wins; gains are those of ``told`` over the other, of the winner where it is not said."""
     found = [test for test in verdict.judges if test.finding == side]
-    parts = ", ".join(f"{test.scorer.name} {span(test, told or side)}, {_p(verdict, test)}" for test in found)
+    parts = ", ".join(f"{test.scorer.name} {span(test, told or side)}, {p_of(verdict, test)}" for test in found)
     return f" by {parts} over {verdict.n} {_units(verdict)}"
 
 
@@ -63,9 +63,8 @@ def _none(verdict: Verdict) -> str:
         return _nothing_worthwhile(verdict, slight[0])
     if not found:
         best = min(verdict.judges, key=lambda test: test.p)
-        said = (
-            f"No evidence that {verdict.a} and {verdict.b} differ: {best.scorer.name} {span(best)}, {_p(verdict, best)}"
-        )
+        by = f"{best.scorer.name} {span(best)}, {p_of(verdict, best)}"
+        said = f"No evidence that {verdict.a} and {verdict.b} differ: {by}"
     else:
         winner = verdict.b if found[0].finding == "B" else verdict.a
         names = " and ".join(test.role for test in verdict.guards if test.finding == "open")
@@ -105,7 +104,8 @@ def _plural(verdict: Verdict) -> str:
     return f"{verdict.unit}s"
 
 
-def _p(verdict: Verdict, test: Test) -> str:
+def p_of(verdict: Verdict, test: Test) -> str:
+    """``p = 0.012 after Holm over 6``."""
     p = test.p if test.adjusted is None else test.adjusted
     shown = "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
     return shown if verdict.hypotheses == 1 else f"{shown} after Holm over {verdict.hypotheses}"

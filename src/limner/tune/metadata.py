@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from limner.tune.base import Base
 from limner.tune.file import said
@@ -31,10 +31,11 @@ def metadata(
     side: int,
     examples: Sequence[Example],
     words: Wording,
-    trained: int,
+    held: Collection[int],
     run: Mapping[str, object],
 ) -> dict[str, str]:
-    """All of it. ``trained`` pictures of the examples were trained on; ``run`` is what came of it: steps, losses."""
+    """All of it. ``held`` are the places of the examples that were held out; ``run`` is what came of it."""
+    trained = len(examples) - len(held)
     return {
         **_kohya(name, base, settings, side, words, trained, run),
         **_modelspec(name, base, settings, side, words),
@@ -47,7 +48,8 @@ def metadata(
                 "called": words.asked,
                 "class": words.kind,
                 "data": [
-                    {"hash": each.hash, "caption": text} for each, text in zip(examples, words.captions, strict=True)
+                    {"hash": each.hash, "caption": text, "held_out": k in held}
+                    for k, (each, text) in enumerate(zip(examples, words.captions, strict=True))
                 ],
                 "run": dict(run),
             },

@@ -18,7 +18,8 @@ RECORD = "limner.tune"
 @dataclass(frozen=True, slots=True)
 class Told:
     """``called`` is the phrase that calls it, ``kind`` its class word; ``data`` maps pictures' hashes to captions;
-    ``run`` is what came of it."""
+    ``held`` are the hashes of those that were held out, ``None`` where an older file does not say; ``run`` is what came
+    of it."""
 
     version: str
     base: str
@@ -26,6 +27,7 @@ class Told:
     called: str
     kind: str | None
     data: Mapping[str, str]
+    held: frozenset[str] | None
     settings: Mapping[str, object]
     run: Mapping[str, object]
 
@@ -57,6 +59,7 @@ def read_told(path: Path) -> Told:
             called=str(said["called"]),
             kind=None if said["class"] is None else str(said["class"]),
             data={str(each["hash"]): str(each["caption"]) for each in said["data"]},
+            held=_held(said["data"]),
             settings=dict(said["settings"]),
             run=dict(said["run"]),
         )
@@ -65,3 +68,9 @@ def read_told(path: Path) -> Told:
             f"{path.name} was not trained by Limner, or its record is damaged",
             hint="limner inspect FILE says what any LoRA file is",
         ) from None
+
+
+def _held(data: Sequence[Mapping[str, object]]) -> frozenset[str] | None:
+    if not all("held_out" in each for each in data):
+        return None
+    return frozenset(str(each["hash"]) for each in data if each["held_out"])

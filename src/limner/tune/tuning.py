@@ -101,7 +101,7 @@ class Tuning:
             side=self.side,
             examples=self.examples.found,
             words=self.words,
-            trained=len(self.examples.found) - len(trainer.networks.data.held),
+            held=trainer.networks.data.held,  # rows of latents, in the examples' order
             run=run,
         )
         write(self.out, tensors_of(trainer.result, names, targets_of(self.base.resolved.files), alpha), said)
