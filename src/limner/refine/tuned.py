@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from limner.canonical import content_hash
 from limner.disk import write_atomic
 from limner.errors import InvalidRequest, ModelNotFound
@@ -29,9 +31,9 @@ from limner.refine.compare_scoring import Failures, ScoreCall, default_scorers, 
 from limner.refine.compare_study import SEEDS, Scorers, Study, Text, default_seed
 from limner.refine.diversity import PIXELS
 from limner.refine.pairs import Paired, Scorer, Values
-from limner.refine.tuned_answers import Answered, Shown, facts_of
+from limner.refine.tuned_answers import Answered, Shown, Spread, facts_of
 from limner.refine.tuned_asked import Asked
-from limner.refine.tuned_likeness import FIDELITY, Eye, References, fidelity_scorer, tower_for
+from limner.refine.tuned_likeness import FIDELITY, Eye, References, fidelity_scorer, own_spread, tower_for
 from limner.refine.verdict import MARGIN, Claim, judge_each, require_pairs
 from limner.session import Session
 from limner.types import Frozen, Request, Score
@@ -181,10 +183,11 @@ def run(
         before, after = taken.scored[0, 0], taken.scored[1, 0]
         if not answers:
             paired = _with_fidelity(paired, eye, before, after, fidelity_scorer(design.tower, ready.references))
+        paired, spread = _with_own_spread(paired, asked, prepared.study, ready.references, session)
         likeness = eye.of(before, after, design.alpha)
         facts = facts_of(before, after, looking.answers)
-        answers.append(Answered(asked, prepared, taken, paired, alone, likeness, facts))
-    found = Shown(design.id, design.stored(), _judged(design, answers), eye.own_spread(), folder)
+        answers.append(Answered(asked, prepared, taken, paired, alone, spread, likeness, facts))
+    found = Shown(design.id, design.stored(), _judged(design, answers), folder)
     if folder is not None:
         write_json(folder / RESULT, found.as_json())
         write_atomic(folder / GRID, found.grid)
@@ -253,6 +256,31 @@ def _with_fidelity(
     sides = [eye.values([side[k] for k in inside], eye.judging) for side in (before, after)]
     values = Values(scorer=scorer, a=tuple(sides[0]), b=tuple(sides[1]))
     return paired.model_copy(update={"values": {FIDELITY: values, **paired.values}})
+
+
+def _with_own_spread(
+    paired: Paired, asked: Asked, study: Study, references: References, session: Session
+) -> tuple[Paired, Spread]:
+    """Of the subject, diversity before counts as no more than that of its own pictures: down to there nothing is lost.
+    And the mean distances as they are."""
+    measure = study.scorers.diversity or PIXELS
+    values = paired.values[measure]
+    before, after = float(np.mean(values.a)), float(np.mean(values.b))
+    if asked.what not in ("the subject", "a scene"):
+        return paired, Spread(before=before, after=after)
+    prompts = [*asked.each, asked.prompt]
+    own = own_spread(session, measure, references, prompts)
+    spread = Spread(before=before, after=after, own=own)
+    if own is None or own >= before:
+        return paired, spread
+    scale = f"{values.scorer.scale}; before counts as its own pictures' {own:.3g}, not {before:.3g}"
+    lowered = values.model_copy(
+        update={
+            "scorer": values.scorer.model_copy(update={"scale": scale}),
+            "a": tuple(value - (before - own) for value in values.a),
+        }
+    )
+    return paired.model_copy(update={"values": {**paired.values, measure: lowered}}), spread
 
 
 def _scorers(

@@ -35,6 +35,15 @@ class Fact(Frozen):
     after: float
 
 
+class Spread(Frozen):
+    """Mean distances between pictures of different seeds, before and after; ``own``: among the subject's own pictures,
+    where it is the subject that is drawn."""
+
+    before: float
+    after: float
+    own: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """One question: its comparison, and what no verdict says of it, the likeness to the subject's pictures and the
@@ -45,6 +54,7 @@ class Answered:
     taken: Taken = field(repr=False)
     paired: Paired
     verdict: Verdict
+    spread: Spread
     likeness: tuple[Likeness, ...] = ()
     facts: tuple[Fact, ...] = ()
 
@@ -95,6 +105,7 @@ class Answered:
             "words": self.words,
             "diversity": self.diversity,
             "likeness": [each.model_dump(mode="json") for each in self.likeness],
+            "spread": self.spread.model_dump(mode="json"),
             "facts": [each.model_dump(mode="json") for each in self.facts],
             "verdict": self.verdict.model_dump(mode="json"),
             "pairs": self.paired.model_dump(mode="json"),
@@ -104,13 +115,11 @@ class Answered:
 
 @dataclass(frozen=True)
 class Shown:
-    """All answers, the subject's first. ``spread`` is the mean distance among the subject's own pictures, ``folder``
-    where it is kept in the library (``None``: nowhere)."""
+    """All answers, the subject's first. ``folder`` is where it is kept in the library (``None``: nowhere)."""
 
     id: str
     stored: Mapping[str, object] = field(repr=False)
     answers: tuple[Answered, ...]
-    spread: float | None
     folder: Path | None = None
 
     @property
@@ -162,12 +171,12 @@ class Shown:
         """A warning for each question whose pictures have lost their differences."""
         warnings = []
         for each in self.answers:
-            tests = [test for test in each.verdict.guards if test.role == "diversity"]
-            if each.diversity == "lost" and tests:
-                of = f" (its own pictures: {self.spread:.3g})" if each is self.answers[0] and self.spread else ""
+            if each.diversity == "lost":
+                spread = each.spread
+                own = "" if spread.own is None else f" (its own pictures: {spread.own:.3g})"
                 warnings.append(
-                    f"{each.asked.name} is drawn more alike from seed to seed: mean distance {tests[0].mean_a:.3g} "
-                    f"before, {tests[0].mean_b:.3g} after{of}"
+                    f"{each.asked.name} is drawn more alike from seed to seed: mean distance {spread.before:.3g} "
+                    f"before, {spread.after:.3g} after{own}"
                 )
         return tuple(warnings)
 
@@ -194,7 +203,6 @@ class Shown:
             "open": self.open,
             "how": self.how,
             "notices": self.notices(),
-            "spread_of_its_pictures": self.spread,
             "study": self.stored,
             "answers": [each.as_json() for each in self.answers],
         }

@@ -63,7 +63,10 @@ def asked_of(taught: Taught, others: Sequence[str] = OTHERS, scenes: Sequence[st
     a place, and a colour with a second thing, neither of which its captions name."""
     found = (*_subject(taught, others), *_scenes(taught, others, scenes), *_class(taught))
     found = (*found, *(Asked(what="other things", prompt=each, words=each) for each in others))
-    return tuple({each.prompt: each for each in reversed(found)}.values())[::-1]
+    first: dict[str, Asked] = {}
+    for each in found:
+        first.setdefault(each.prompt, each)
+    return tuple(first.values())
 
 
 def new_scenes(captions: Iterable[str], kind: str = "") -> tuple[str, ...]:
@@ -85,12 +88,12 @@ def _subject(taught: Taught, others: Sequence[str]) -> tuple[Asked, ...]:
     on = others[0] if others else OTHERS[0]
     if captions := tuple(dict.fromkeys(taught.held)):
         each = {caption: _plain(caption, taught) or on for caption in captions}
+        safe = [re.sub(r"([{}|_])", r"\\\1", caption) for caption in captions]
         if len(captions) == 1:
-            return (Asked(what="the subject", prompt=captions[0], words=each[captions[0]]),)
-        choices = "|".join(re.sub(r"([{}|_])", r"\\\1", caption) for caption in captions)
+            return (Asked(what="the subject", prompt=safe[0], words=each[captions[0]]),)
         words = with_article(taught.kind) if taught.kind is not None else each[captions[0]]
         title = f"{taught.called!r} as held out"
-        return (Asked(what="the subject", prompt=f"{{{choices}}}", words=words, title=title, each=each),)
+        return (Asked(what="the subject", prompt=f"{{{'|'.join(safe)}}}", words=words, title=title, each=each),)
     if taught.style:  # a style shows on something
         return (Asked(what="the subject", prompt=f"{on}, {taught.called}", words=on),)
     words = taught.called if taught.kind is None else with_article(taught.kind)

@@ -3,19 +3,20 @@ told apart from those trained on. A model that learnt its pictures by heart is l
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from limner.evaluate.pixel_embedding import PixelEmbedding
 from limner.evaluate.statistics import sign_flip_interval
-from limner.evaluate.vendi import mean_distances
 from limner.image import Image
 from limner.refine.arms import Scored
 from limner.refine.cards import card_of
 from limner.refine.compare_scoring import is_here
+from limner.refine.diversity import PIXELS, SUFFIX, shares
 from limner.refine.pairs import Scorer
 from limner.session import Session
 from limner.types import Frozen, Pixels
@@ -99,15 +100,34 @@ class Eye:
             for group, known in self._known.items()
         )
 
-    def own_spread(self) -> float | None:
-        """The mean distance (cosine, 0 to 2) among all references: how various the subject's own pictures are."""
-        rows = np.concatenate(list(self._known.values()))
-        return float(np.mean(mean_distances(list(rows)))) if len(rows) > 1 else None
-
     def _unit(self, pixels: Sequence[Pixels]) -> NDArray[np.float64]:
         rows = np.asarray(self._session.scoring.embed(list(pixels), self.tower), dtype=np.float64)
         unit: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
         return unit
+
+
+def own_spread(session: Session, measure: str, references: References, prompts: Collection[str]) -> float | None:
+    """How various a subject's own pictures are, by a measure of diversity: those with these captions, else those that
+    share one caption, whichever that is, else all. ``None`` for a single picture.
+
+    A subject is meant to be drawn more alike than whatever its name called before: as alike as it is, no more.
+    """
+    every = [*references.held.values(), *references.trained.values()]
+    by_caption: dict[str, list[Reference]] = {}
+    for each in every:
+        by_caption.setdefault(each.caption, []).append(each)
+    same = [each for each in every if each.caption in prompts]
+    alike = [found for found in by_caption.values() if len(found) > 1]
+    groups = [same] if len(same) > 1 else alike or [every]
+    spreads = [_spread(session, measure, found) for found in groups if len(found) > 1]
+    return float(np.mean(spreads)) if spreads else None
+
+
+def _spread(session: Session, measure: str, references: Sequence[Reference]) -> float:
+    pixels = [each.pixels for each in references]
+    if measure == PIXELS:
+        return float(np.mean(shares(measure, PixelEmbedding().embed(pixels, session.scoring.cache))))
+    return float(np.mean(shares(measure, list(session.scoring.embed(pixels, measure.removesuffix(SUFFIX))))))
 
 
 def tower_for(session: Session, world: str | None) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from limner.refine.verdict_types import Test, Verdict
 
+NOTHING = 1e-12
 FAR = 2_000
 """So many more units are no advice any more."""
 
@@ -26,8 +27,13 @@ def span(test: Test, side: str = "B") -> str:
     if side == "A":
         gain, low, high = -gain, None if high is None else -high, None if low is None else -low
     if low is None or high is None:
-        return f"{gain:+.3g}"
-    return f"{gain:+.3g} ({low:+.3g} to {high:+.3g})"
+        return _signed(gain)
+    return f"{_signed(gain)} ({_signed(low)} to {_signed(high)})"
+
+
+def _signed(value: float) -> str:
+    """A rounding away from zero is zero: where nothing differs, the interval's ends are."""
+    return f"{0.0 if abs(value) < NOTHING else value:+.3g}"
 
 
 def _why(verdict: Verdict, side: str, told: str | None = None) -> str:

@@ -67,6 +67,8 @@ def rows_of(each: Answered) -> list[tuple[str, str]]:
         (f"likeness to {found.pictures} pictures {found.group}", f"{found.before:.3f} → {found.after:.3f}")
         for found in each.likeness
     ]
+    own = "" if each.spread.own is None else f"; its own pictures {each.spread.own:.3f}"
+    near.append(("distance between seeds", f"{each.spread.before:.3f} → {each.spread.after:.3f}{own}"))
     return near + [(fact.question, f"{fact.before:.0%} → {fact.after:.0%} yes") for fact in each.facts]
 
 
