@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +24,7 @@ FLOATS = {"F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"}
 PACKED_FROM = {"F32", "F16", "BF16"}
 CONVOLUTIONAL = ("unet", "vae")
 SHOWN = 3
+MAPPED_AT_ONCE = 256 << 20  # bytes of originals that stand beside their copies while loading
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 Found = dict[str, tuple[Path, Piece]]
@@ -155,18 +157,61 @@ def _read(
     device: torch.device,
     later: Collection[str],
 ) -> dict[str, Tensor]:
-    """Read file by file; only one tensor at a time exists in two dtypes. Those of ``later`` stay as they are stored."""
+    """Read file by file; only one tensor at a time exists in two dtypes. Those of ``later`` stay as they are stored.
+
+    What is copied is read by mappings of its own, which are let go of: the pages of the originals would else stay with
+    the process, beside the copies, for as long as any tensor of their file is used where it lies.
+    """
     state: dict[str, Tensor] = {}
     for path in dict.fromkeys(path for path, _ in found.values()):
         try:
-            with safe_open(path, framework="pt", device=str(device)) as file:
+            with safe_open(path, framework="pt", device=str(device)) as file, _Passing(path) as passing:
                 for name, (where, piece) in found.items():
-                    if where == path:
-                        tensor = _piece(file.get_tensor(piece.stored), piece).reshape(wanted[name].shape)
-                        state[name] = tensor if name in later else _place(tensor, dtype, device, part)
+                    if where != path:
+                        continue
+                    stored = file.get_tensor(piece.stored)
+                    if name not in later and _is_copied(stored, piece, dtype, part):
+                        stored = passing.get(piece.stored)
+                    tensor = _piece(stored, piece).reshape(wanted[name].shape)
+                    state[name] = tensor if name in later else _place(tensor, dtype, device, part)
+                    del stored, tensor
         except (SafetensorError, OSError) as error:
             raise CorruptFile(f"{path} cannot be read: {error}", hint="delete it and download it again") from error
     return state
+
+
+def _is_copied(stored: Tensor, piece: Piece, dtype: torch.dtype, part: str) -> bool:
+    """Whether a tensor that lies mapped becomes another one, in another dtype or order. Touches none of its pages."""
+    if stored.device.type != "cpu":
+        return False  # it is a copy already
+    image = stored.ndim == 4 and part in CONVOLUTIONAL
+    moved = image and not stored.is_contiguous(memory_format=torch.channels_last)
+    return piece.transposed or moved or stored.dtype != dtype
+
+
+class _Passing:
+    """A file's tensors on the CPU, each to be copied and let go of; the file is mapped anew every so often."""
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._read = path, 0
+        self._open = ExitStack()
+        self._file: safe_open | None = None
+
+    def __enter__(self) -> _Passing:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+        self._file = None
+
+    def get(self, name: str) -> Tensor:
+        """Raises ``SafetensorError``."""
+        if self._file is None or self._read > MAPPED_AT_ONCE:
+            self.__exit__()
+            self._file, self._read = self._open.enter_context(safe_open(self._path, framework="pt")), 0
+        tensor: Tensor = self._file.get_tensor(name)
+        self._read += tensor.nbytes
+        return tensor
 
 
 def _piece(tensor: Tensor, piece: Piece) -> Tensor:

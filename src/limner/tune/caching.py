@@ -16,7 +16,9 @@ from limner.models.nets.autoencoder import Autoencoder
 from limner.models.nets.clip import ClipText
 from limner.tune.base import TEXT_2, VAE, Base
 
-AT_ONCE = 4
+AT_ONCE = 4 * 256 * 256
+"""Pixels that the autoencoder encodes at a time, one picture at least: beyond that it grows no quicker, and its work
+would take more memory than training itself."""
 LOST = 0.35
 """A share of a picture beyond which cutting it to a square is said."""
 
@@ -72,8 +74,9 @@ def latents_of(paths: Sequence[Path], base: Base, side: int, *, device: str, fli
     if flip:
         pixels, numbers = [*pixels, *(each.flip(-1) for each in pixels)], [*numbers, *numbers]
     means, spreads = [], []
-    for start in range(0, len(pixels), AT_ONCE):
-        mean, logvar = vae.encode(torch.stack(pixels[start : start + AT_ONCE]).to(device))
+    together = max(1, AT_ONCE // side**2)
+    for start in range(0, len(pixels), together):
+        mean, logvar = vae.encode(torch.stack(pixels[start : start + together]).to(device))
         means.append(((mean - config.shift_factor) * config.scaling_factor).cpu())
         spreads.append(((0.5 * logvar).exp() * config.scaling_factor).cpu())
     made = Latents(torch.cat(means), torch.cat(spreads), torch.tensor(numbers), tuple(_cut(paths, squares, side)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -264,3 +265,29 @@ def test_an_autoencoder_with_the_attention_names_of_older_files(convolutions: bo
     loaded = load_into(lambda: Autoencoder(SMALL_VAE), [path], "vae", FP32, CPU)
     z = torch.randn(1, 4, 6, 6, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(loaded.decode(z), vae.decode(z))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_originals_of_what_is_copied_do_not_stay_with_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A convolution is copied into another order; a matrix of the same file stays where it lies."""
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convs = nn.ModuleList(nn.Conv2d(512, 512, 3, bias=False) for _ in range(4))  # 9.4 MB each
+            self.matrix = nn.Linear(8, 8, bias=False)
+
+    def mapped() -> int:
+        status = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("RssFile"))
+
+    made = Both()
+    stored = {name: tensor.contiguous() for name, tensor in made.state_dict().items()}
+    save_file(stored, path := tmp_path / "unet.safetensors")
+    monkeypatch.setattr("limner.models.weights.MAPPED_AT_ONCE", 16 << 20)
+    before = mapped()
+    loaded = load_into(Both, [path], "unet", torch.float32, torch.device("cpu"))
+    assert mapped() - before < 4 << 20
+    assert all(torch.equal(tensor, stored[name]) for name, tensor in loaded.state_dict().items())
