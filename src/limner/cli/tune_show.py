@@ -13,8 +13,8 @@ from limner.cli.options import safety_option
 
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
-    from limner.refine.tuned import Ready
     from limner.refine.tuned_asked import Asked
+    from limner.refine.tuned_design import Ready
     from limner.refine.tuned_likeness import References
     from limner.session import Session
     from limner.tune.told import Told
@@ -119,7 +119,7 @@ def ready(record: Told, path: Path, said: Said, session: Session, telling: Telli
     from limner.cli.adapters import lora_names
     from limner.cli.downloading import fetch
     from limner.errors import MismatchedWeights
-    from limner.refine.tuned import prepare
+    from limner.refine.tuned_design import prepare
     from limner.types import Request
 
     known, notices = references(record, said.data)

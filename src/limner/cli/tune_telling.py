@@ -18,8 +18,9 @@ from limner.refine.power import foreseen
 from limner.refine.report import REPORT
 from limner.refine.report import write as write_report
 from limner.refine.report.tuned import report_of, rows_of
-from limner.refine.tuned import RESULT, Ready, run, write_json
+from limner.refine.tuned import RESULT, run, write_json
 from limner.refine.tuned_answers import Shown
+from limner.refine.tuned_design import Ready
 from limner.refine.verdict_words import span
 from limner.session import Session
 from limner.types import Plan
@@ -74,7 +75,7 @@ def tell(
         telling.warn(notice)
     told(found.headline)
     out("")
-    table(("question", "verdict", "judge", "gain (interval)", "p (Holm)", "words", "diversity"), _rows(found))
+    table(("question", "words", "diversity", "judge", "gain (interval)", "p (Holm)", "verdict"), _rows(found))
     out(f"\n{found.how}.")
     if not telling.quiet:
         _tell_rows(found)
@@ -89,7 +90,7 @@ def _rows(found: Shown) -> list[Sequence[object]]:
         (test, *_), verdict = each.verdict.judges, each.verdict
         p = test.p if test.adjusted is None else test.adjusted
         said = "<0.001" if p < 0.001 else f"{p:.3f}"
-        rows.append((each.asked.name, verdict.outcome, test.scorer.name, span(test), said, each.words, each.diversity))
+        rows.append((each.asked.name, each.words, each.diversity, test.scorer.name, span(test), said, verdict.outcome))
     return rows
 
 

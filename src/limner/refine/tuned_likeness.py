@@ -78,8 +78,9 @@ class Eye:
         self.judging: Group = references.judging
         self._found: dict[str, dict[Group, float]] = {}
 
-    def see(self, images: Sequence[Image]) -> None:
-        seen = self._unit([each.pixels for each in images])
+    def see(self, images: Sequence[Image], pixels: Sequence[Pixels]) -> None:
+        """Look at ``pixels``, those of ``images``."""
+        seen = self._unit(pixels)
         for image, row in zip(images, seen, strict=True):
             near = {group: float((self._like(group, image.record.prompt) @ row).mean()) for group in self._known}
             self._found[image.record.pixel_hash] = near

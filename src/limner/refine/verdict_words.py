@@ -13,7 +13,9 @@ def sentence_of(verdict: Verdict) -> str:
     """The sentence that stands first in every report. Says "indicative" where the verdict is capped."""
     said = {
         "better": lambda: f"{verdict.b} is better than {verdict.a}{_why(verdict, 'B')}{_kept(verdict)}",
-        "worse": lambda: f"{verdict.b} is worse than {verdict.a}{_why(verdict, 'A', told='B')}{_kept(verdict)}",
+        "worse": lambda: (
+            f"{verdict.b} is worse than {verdict.a}{_why(verdict, 'A', told='B')}{_kept(verdict, verdict.a)}"
+        ),
         "traded off": lambda: _traded(verdict),
         "no evidence": lambda: _none(verdict),
     }[verdict.outcome]()
@@ -43,9 +45,11 @@ def _why(verdict: Verdict, side: str, told: str | None = None) -> str:
     return f" by {parts} over {verdict.n} {_units(verdict)}"
 
 
-def _kept(verdict: Verdict) -> str:
+def _kept(verdict: Verdict, by: str = "") -> str:
+    """Guards are those of the winner; ``by`` names it where it is not the arm that the sentence is about."""
     names = " and ".join(test.role for test in verdict.guards)
-    return f"; {names} {'are' if len(verdict.guards) > 1 else 'is'} kept" if names else ""
+    said = f" by {by}" if by else ""
+    return f"; {names} {'are' if len(verdict.guards) > 1 else 'is'} kept{said}" if names else ""
 
 
 def _traded(verdict: Verdict) -> str:

@@ -20,14 +20,15 @@ from limner.errors import Cancelled as CancelledError
 from limner.errors import InvalidRequest, ModelNotFound
 from limner.evaluate.metric import Embeddings, MetricCard
 from limner.evaluate.statistics import holm
-from limner.refine import tuned, tuned_likeness
+from limner.refine import tuned_design, tuned_likeness
 from limner.refine.compare_study import Scorers
 from limner.refine.diversity import PIXELS
 from limner.refine.report import render
 from limner.refine.report.tuned import report_of
-from limner.refine.tuned import LEARNT_BY_HEART, Ready, prepare, run
+from limner.refine.tuned import run
 from limner.refine.tuned_answers import Shown
 from limner.refine.tuned_asked import PLACES, THINGS, Asked, Taught, asked_of, new_scenes
+from limner.refine.tuned_design import LEARNT_BY_HEART, Ready, prepare
 from limner.refine.tuned_likeness import FIDELITY, Reference, References
 from limner.refine.verdict import Claim, judge, judge_each
 from limner.session import Session
@@ -108,7 +109,7 @@ def painter(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> Adapted:
     monkeypatch.setitem(registry.BUILT_IN["metrics"], "cells", f"{__name__}:Cells")
     monkeypatch.setattr(tuned_likeness, "TOWERS", ("cells",))
     usual = Scorers(judges=("redness",), alignment="redness", diversity=PIXELS)
-    monkeypatch.setattr(tuned, "default_scorers", lambda session, world, device: usual)
+    monkeypatch.setattr(tuned_design, "default_scorers", lambda session, world, device: usual)
     return Adapted()
 
 
@@ -177,6 +178,20 @@ def test_one_picture_for_all_seeds_is_told(session: Session, painter: Adapted) -
     assert any(note.startswith("'a sks fox' is drawn more alike from seed to seed") for note in found.notices())
 
 
+def test_one_picture_for_all_seeds_is_told_though_its_own_pictures_are_alike(
+    session: Session, painter: Adapted
+) -> None:
+    """Down to the diversity of its own pictures nothing is lost; below it is."""
+    same = scene(900)
+    nearly = {f"{k}": Reference(striped(same ^ np.uint8(k)), "a sks fox") for k in range(1, 4)}
+    fine = shown(session, References(nearly, {}))
+    assert fine.answers[1].spread.own is not None
+    assert fine.answers[1].spread.own < fine.answers[1].spread.before / 10
+    assert fine.answers[1].diversity == "kept"
+    painter.alike = True
+    assert shown(session, References(nearly, {}), seed=1).answers[1].diversity == "lost"
+
+
 def test_words_that_are_lost_are_said_to_be_lost(session: Session, painter: Adapted) -> None:
     """A verdict's own guards are those of who wins, and before wins here: they are kept."""
     painter.forgets = "red car"
@@ -235,7 +250,8 @@ def test_what_was_stopped_goes_on_and_the_study_was_there_first(keeping: Session
     assert [path.name for path in folder.iterdir()] == ["study.json"]
     painter.stop_after = None
     assert planned(session, n=8).made == 20
-    run(planned(session, n=8), session)
+    first = run(planned(session, n=8), session)
+    assert run(planned(session, n=8), session).as_json() == first.as_json()
     assert len(painter.painted) == len(set(painter.painted)) * 2 == ready.design.pictures == 2 * 8 * len(ASKED)
 
 
@@ -269,7 +285,7 @@ def test_words_that_the_judge_has_no_question_for_are_the_clips_and_it_is_said(
 ) -> None:
     register(monkeypatch, "warmth", redness)
     usual = Scorers(judges=("redness",), alignment="warmth", diversity=PIXELS)
-    monkeypatch.setattr(tuned, "default_scorers", lambda session, world, device: usual)
+    monkeypatch.setattr(tuned_design, "default_scorers", lambda session, world, device: usual)
     assert planned(session).design.studies[0].scorers.judges == ("redness",)
     strange = planned(session, asked=asked_of(Taught(called="a sks gizmo", token="sks", kind="gizmo")))
     assert strange.design.studies[0].scorers.judges == ("warmth",)
