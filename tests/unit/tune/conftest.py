@@ -18,7 +18,7 @@ from tests import checkpoints
 @pytest.fixture(scope="package")
 def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     home = tmp_path_factory.mktemp("home")
-    with Session(settings=Settings.load(home, {}), keep=False, offline=True, scored=False) as made:
+    with Session(settings=Settings.load(home, {"LIMNER_STEPS": "2"}), keep=False, offline=True, scored=False) as made:
         yield made
 
 
@@ -31,3 +31,9 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "sd2": checkpoints.write(folder / "sd2", checkpoints.ZERO_SNR_LIKE),
         "xl": checkpoints.write_xl(folder / "xl", checkpoints.XL_BASE),
     }
+
+
+@pytest.fixture(scope="package")
+def tiny(bases: dict[str, Path]) -> str:
+    """The model of runs that ask nothing of what it draws."""
+    return str(bases["sd1"])

@@ -17,11 +17,14 @@ from limner import Session
 from limner.errors import InvalidRequest, MismatchedWeights, NonFinite, StorageError
 from limner.tune import loop
 from limner.tune.metadata import RECORD
+from limner.tune.told import read_told
 from tests.tuning import prepared, trained, write_pictures
+
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # diffusers', of the tiny base's scheduler
 
 
 def test_what_is_learnt_lowers_the_loss_of_what_it_is_trained_on(session: Session, tmp_path: Path) -> None:
-    tuning = prepared(session, tmp_path / "fox.safetensors", steps=40, batch=4, rank=8, check_every=40)
+    tuning = prepared(session, tmp_path / "fox.safetensors", steps=24, batch=3, rank=8, check_every=24)
     networks = tuning.trainer.networks
     batch = loop.batch_at(networks.data, 999, 0, size=8, parts=1, seed=5, timesteps=1000, drop=0.0, prior_weight=1.0)
     with torch.no_grad():
@@ -31,8 +34,8 @@ def test_what_is_learnt_lowers_the_loss_of_what_it_is_trained_on(session: Sessio
     assert after < 0.8 * before
 
 
-def test_the_file_says_what_it_was_trained_on_and_how(session: Session, tmp_path: Path) -> None:
-    tuning = trained(session, tmp_path / "fox.safetensors", alpha=1.0)
+def test_the_file_says_what_it_was_trained_on_and_how(session: Session, tiny: str, tmp_path: Path) -> None:
+    tuning = trained(session, tmp_path / "fox.safetensors", model=tiny, alpha=1.0)
     with safe_open(tuning.out, framework="pt") as file:
         said = file.metadata()
     assert said["ss_network_module"] == "networks.lora"
@@ -42,21 +45,22 @@ def test_the_file_says_what_it_was_trained_on_and_how(session: Session, tmp_path
     record = json.loads(said[RECORD])
     assert record["base"]["hash"] == tuning.base.hash
     assert {each["hash"] for each in record["data"]} == {each.hash for each in tuning.examples.found}
+    assert not any(each["held_out"] for each in record["data"])
     assert record["settings"]["lr"] == 1e-2
     assert record["run"]["steps"] == 4
 
 
 @pytest.mark.parametrize("more", [{}, {"ema": 0.9}, {"hold_out": 1}, {"targets": ("attention", "conv", "text")}])
 def test_a_run_that_was_stopped_goes_on_to_the_very_file_that_one_run_makes(
-    session: Session, tmp_path: Path, more: dict[str, object]
+    session: Session, tiny: str, tmp_path: Path, more: dict[str, object]
 ) -> None:
     data = write_pictures(tmp_path / "data")
-    whole = trained(session, tmp_path / "whole.safetensors", data=data, **more)
+    whole = trained(session, tmp_path / "whole.safetensors", model=tiny, data=data, **more)
     out = tmp_path / "parts.safetensors"
-    first = prepared(session, out, data=data, **more)
+    first = prepared(session, out, model=tiny, data=data, **more)
     assert first.run(stop=lambda: first.trainer.step == 3).why == "stopped"
     assert out.is_file()
-    second = prepared(session, out, data=data, resume=True, **more)
+    second = prepared(session, out, model=tiny, data=data, resume=True, **more)
     assert second.trainer.step == 3
     second.run()
     ours, theirs = load_file(whole.out), load_file(out)
@@ -66,35 +70,37 @@ def test_a_run_that_was_stopped_goes_on_to_the_very_file_that_one_run_makes(
     assert [step for step in steps if step] == sorted(step for step in steps if step)
 
 
-def test_another_base_other_pictures_or_other_settings_are_refused_by_name(session: Session, tmp_path: Path) -> None:
+def test_another_base_other_pictures_or_other_settings_are_refused_by_name(
+    session: Session, tiny: str, tmp_path: Path
+) -> None:
     out = tmp_path / "fox.safetensors"
-    tuning = prepared(session, out)
+    tuning = prepared(session, out, model=tiny)
     tuning.run(stop=lambda: True)
     state = (tuning.folder / "state.safetensors").read_bytes()
     with pytest.raises(MismatchedWeights, match="rank was 2, is 3"):
-        prepared(session, out, resume=True, rank=3)
+        prepared(session, out, model=tiny, resume=True, rank=3)
     write_pictures(out.parent / "data", 5)
     with pytest.raises(MismatchedWeights, match="pictures or captions"):
-        prepared(session, out, resume=True)
+        prepared(session, out, model=tiny, resume=True)
     assert (tuning.folder / "state.safetensors").read_bytes() == state
 
 
-def test_nothing_is_written_over(session: Session, tmp_path: Path) -> None:
+def test_nothing_is_written_over(session: Session, tiny: str, tmp_path: Path) -> None:
     out = tmp_path / "fox.safetensors"
-    trained(session, out)
+    trained(session, out, model=tiny)
     with pytest.raises(InvalidRequest, match="holds a run already"):
-        prepared(session, out)
+        prepared(session, out, model=tiny)
     other = tmp_path / "other.safetensors"
     other.write_bytes(b"mine")
     with pytest.raises(InvalidRequest, match="exists"):
-        prepared(session, other)
+        prepared(session, other, model=tiny)
     assert other.read_bytes() == b"mine"
 
 
 def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    tuning = prepared(session, tmp_path / "fox.safetensors", steps=10, check_every=100)
+    tuning = prepared(session, tmp_path / "fox.safetensors", model=tiny, steps=10, check_every=100)
     networks = tuning.trainer.networks
     plain = networks.loss
     monkeypatch.setattr(
@@ -106,15 +112,17 @@ def test_a_loss_that_is_not_finite_stops_with_the_last_good_weights(
     monkeypatch.undo()
     assert all(each.isfinite().all() for each in load_file(tuning.out).values())
     # The way on that the hint names: the same run, at a smaller rate.
-    again = prepared(session, tuning.out, steps=10, check_every=100, resume=True, lr=1e-4)
+    again = prepared(session, tuning.out, model=tiny, steps=10, check_every=100, resume=True, lr=1e-4)
     assert again.trainer.step == 3
     assert {
         each["initial_lr"] if "initial_lr" in each else each["lr"] for each in again.trainer.optimizer.param_groups
     } <= {1e-4, 5e-5}
 
 
-def test_a_full_disk_keeps_the_state_before(session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tuning = prepared(session, tmp_path / "fox.safetensors", steps=6)
+def test_a_full_disk_keeps_the_state_before(
+    session: Session, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tuning = prepared(session, tmp_path / "fox.safetensors", model=tiny, steps=6)
     state = tuning.folder / "state.safetensors"
     kept: list[bytes] = []
 
@@ -129,7 +137,7 @@ def test_a_full_disk_keeps_the_state_before(session: Session, tmp_path: Path, mo
         tuning.run(looked=looked)
     monkeypatch.undo()
     assert state.read_bytes() == kept[0]
-    again = prepared(session, tuning.out, steps=6, resume=True)
+    again = prepared(session, tuning.out, model=tiny, steps=6, resume=True)
     assert again.trainer.step == 2
     assert again.run().why == "done"
 
@@ -141,13 +149,17 @@ def test_held_out_pictures_choose_the_weights_and_the_end(session: Session, tmp_
     ended = tuning.run()
     assert (ended.why, ended.best) == ("early", 0)
     assert ended.step < 40
+    told = read_told(tuning.out)
+    held = {tuning.examples.found[row].hash for row in tuning.trainer.networks.data.held}
+    assert told.held == held
+    assert len(held) == 2
     ups = [value for name, value in load_file(tuning.out).items() if name.endswith("lora_up.weight")]
     assert all(not each.any() for each in ups)
 
 
-def test_gradients_are_the_same_in_parts_and_with_less_memory(session: Session, tmp_path: Path) -> None:
-    plain = trained(session, tmp_path / "a.safetensors", batch=2)
-    lean = trained(session, tmp_path / "b.safetensors", batch=2, checkpointing=True)
+def test_gradients_are_the_same_in_parts_and_with_less_memory(session: Session, tiny: str, tmp_path: Path) -> None:
+    plain = trained(session, tmp_path / "a.safetensors", model=tiny, batch=2)
+    lean = trained(session, tmp_path / "b.safetensors", model=tiny, batch=2, checkpointing=True)
     for one, other in zip(plain.trainer.values.values(), lean.trainer.values.values(), strict=True):
         assert torch.allclose(one, other, atol=1e-4)
     assert lean.cost.activations < plain.cost.activations
