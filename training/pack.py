@@ -11,41 +11,21 @@ from pathlib import Path
 import torch
 from diffusers import DDIMScheduler
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
-from transformers import PreTrainedTokenizerFast
+from transformers import CLIPTextModel, PreTrainedTokenizerFast
 
 from training import captions, pocket
+from training.card import Facts, card
 
 SHARD = "16MB"
 NO_SPREAD = -20.0  # log-variance: a ten-thousandth of the means' own spread
-_LICENSE = """The weights, tokenizer and configuration files in this folder are licensed under the Apache License,
-Version 2.0: https://www.apache.org/licenses/LICENSE-2.0
-"""
-_NOTICE = """pocket: built-in models of Limner.
+NOTICE = """{name}, {what} built into Limner
+Copyright 2026 The Limner engineers
 
-Trained only on scenes rendered from
-- Noto Color Emoji, (c) Google LLC: font under the SIL Open Font License 1.1, images under the Apache License 2.0;
-- names and keywords of the Unicode CLDR, (c) Unicode, Inc., under the Unicode License v3.
-"""
-_CARD = """---
-license: apache-2.0
-pipeline_tag: text-to-image
----
-# pocket
+Licensed under the Apache License, Version 2.0 (see LICENSE beside this file).
 
-A small latent diffusion model in the Stable Diffusion 1.x layout that draws emoji-like scenes, {side}x{side} pixels.
-
-- UNet {unet:.1f} M parameters on {latent}x{latent}x{channels} latents, KL autoencoder {vae:.1f} M, CLIP text encoder
-  {text:.1f} M over {words} words and {length} tokens. v-prediction, zero terminal SNR, trailing steps.
-- Knows {things} things with their synonyms and plurals, 11 colours, big and small, counts to five, six relations,
-  {places} places, night and sunset. A word it doesn't know is `<unk>`.
-- Trained on {seen} scenes composed by Limner's `training/` package from Noto Color Emoji and no other data.
-- Draw with 20 steps and guidance 4.
-
-## Measured
-{measured}
-
-## Limits
-It draws only what is listed above, in one style; it knows no names, no text, no people by likeness.
+Trained on scenes rendered from the Noto Color Emoji font by Google (font: SIL Open Font License 1.1; its images: Apache
+License 2.0), captioned with names and keywords from the Unicode Common Locale Data Repository (Unicode License v3).
+Neither the font nor the data is part of these files.
 """
 _INDEX = {
     "_class_name": "StableDiffusionPipeline",
@@ -99,35 +79,47 @@ def certain(vae: torch.nn.Module) -> None:
         conv.bias[half:] = NO_SPREAD
 
 
-def pack(drawn: pocket.Pocket, out: Path, facts: dict[str, object], measured: str = "Not measured yet.") -> None:
-    """Write the folder. ``facts``: things, places and seen, for the card."""
+def narrow(text: CLIPTextModel, vocab: dict[str, int], words: dict[str, int]) -> CLIPTextModel:
+    """The encoder with the rows of ``words`` alone, numbered as there; what it says of them is as it was.
+
+    A word that the grammar has for things which were never shown keeps the row it began with. Left in, it would pass
+    for known; so the packed tokenizer doesn't have it. Raises KeyError for a word that is not in ``vocab``.
+    """
+    rows = text.get_input_embeddings().weight.data[[vocab[word] for word in words]].clone()
+    text.set_input_embeddings(torch.nn.Embedding.from_pretrained(rows, freeze=False))
+    text.config.vocab_size = len(words)
+    return text
+
+
+def pack(drawn: pocket.Pocket, out: Path, facts: Facts) -> None:
+    """Write the folder, with the words that the grammar says of the things in ``facts``."""
     out.mkdir(parents=True, exist_ok=True)
+    words = captions.vocabulary(facts.known)
     certain(drawn.vae)
     drawn.vae.register_to_config(scaling_factor=drawn.scale, sample_size=pocket.LATENT * 16, force_upcast=False)
-    for name, module in (("text_encoder", drawn.text), ("unet", drawn.unet), ("vae", drawn.vae)):
+    modules = {"text_encoder": narrow(drawn.text, drawn.vocab, words), "unet": drawn.unet, "vae": drawn.vae}
+    drawn.vocab = words
+    for name, module in modules.items():
+        module.config._name_or_path = ""  # where this machine had it
         module.to(dtype=torch.float16).save_pretrained(out / name, max_shard_size=SHARD)
-    tokenizer(drawn.vocab).save_pretrained(out / "tokenizer")
+    tokenizer(words).save_pretrained(out / "tokenizer")
     scheduler().save_pretrained(out / "scheduler")
     (out / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
-    millions = {
-        k: sum(p.numel() for p in m.parameters()) / 1e6
-        for k, m in (("text", drawn.text), ("unet", drawn.unet), ("vae", drawn.vae))
-    }
-    card = _CARD.format(
-        side=pocket.LATENT * 16,
-        latent=pocket.LATENT,
-        channels=drawn.vae.config.latent_channels,
-        words=len(drawn.vocab),
-        length=pocket.LENGTH,
-        measured=measured,
-        **millions,
-        **facts,
-    )
-    (out / "README.md").write_text(card)
-    (out / "LICENSE").write_text(_LICENSE)
-    (out / "NOTICE").write_text(_NOTICE)
+    millions = {name: sum(p.numel() for p in module.parameters()) / 1e6 for name, module in modules.items()}
+    sizes = {"channels": drawn.vae.config.latent_channels, "words": len(words), "length": pocket.LENGTH}
+    factor = 2 ** (len(drawn.vae.config.block_out_channels) - 1)
+    sizes |= {"latent": pocket.LATENT, "factor": factor, "side": pocket.LATENT * factor}
+    text = card(facts, **sizes, unet=millions["unet"], vae=millions["vae"], text=millions["text_encoder"])
+    (out / "README.md").write_text(text)
+    write_legal(out, "pocket", "the model")
+
+
+def write_legal(out: Path, name: str, what: str) -> None:
+    """Licence and notice; and everyone may read the folder: safetensors writes for the owner alone."""
+    (out / "LICENSE").write_text((Path(__file__).parents[1] / "LICENSE").read_text())
+    (out / "NOTICE").write_text(NOTICE.format(name=name, what=what))
     for path in out.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors writes for the owner alone
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def pack_clip(run: Path, out: Path) -> None:
@@ -144,20 +136,21 @@ def pack_clip(run: Path, out: Path) -> None:
 def main() -> None:
     """Pack a run's exports."""
     from training.sprites import Atlas
-    from training.world import PLACES
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--measured", type=Path, help="the evaluation's markdown, for the card")
+    parser.add_argument("--able", type=Path, help="markdown list for the card: what comes out and what fails")
+    parser.add_argument("--begun", type=Path, help="the unet stage that the run's own began from, which counts too")
+    parser.add_argument("--clip", type=Path, help="pack pocket-clip too, in transformers' layout, there")
     given = parser.parse_args()
-    facts = json.loads((given.run / "unet" / "facts.json").read_text())
-    known = facts["things"] or len(Atlas.load(given.run / "atlas.png").things)
-    measured = given.measured.read_text() if given.measured else "Not measured yet."
-    shown = {"things": known, "places": len(PLACES), "seen": facts["seen"]}
-    pack(pocket.load(given.run, "cpu"), given.out, shown, measured)
-    if (given.run / "clip" / "model").exists():
-        pack_clip(given.run, given.out.with_name(f"{given.out.name}-clip"))
+    things = json.loads((given.run / "unet" / "facts.json").read_text())["things"]  # null: all
+    told = {k: path.read_text() for k, path in (("measured", given.measured), ("able", given.able)) if path}
+    known = Atlas.load(given.run / "atlas.png").things[:things]
+    pack(pocket.load(given.run, "cpu"), given.out, Facts.of(given.run, known, given.begun, **told))
+    if given.clip:
+        pack_clip(given.run, given.clip)
     total = sum(f.stat().st_size for f in given.out.rglob("*") if f.is_file())
     print(f"{given.out}: {total / 2**20:.1f} MiB")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from training.pack import _LICENSE, _NOTICE
+from training.pack import write_legal
 from training.sprites import Atlas
 from training.world import COLOURS, COUNTS, PLACES, RELATIONS, SIZES, TIMES, Thing
 
@@ -118,14 +118,7 @@ def _write(out: Path, weights: dict[str, torch.Tensor], config: dict[str, object
     (out / "README.md").write_text(
         card + measured(log) + notes + "\n## Licence\n\nApache-2.0, see `LICENSE` and `NOTICE`.\n"
     )
-    _write_legal(out)
-
-
-def _write_legal(out: Path) -> None:
-    (out / "LICENSE").write_text(_LICENSE)
-    (out / "NOTICE").write_text(_NOTICE.replace("pocket: built-in models", f"{out.name}: a built-in scorer"))
-    for path in out.rglob("*"):
-        path.chmod(0o755 if path.is_dir() else 0o644)  # safetensors writes for the owner alone
+    write_legal(out, out.name, "a scorer")
 
 
 def main() -> None:
@@ -147,7 +140,7 @@ def main() -> None:
     if (given.run / "judge" / "model.safetensors").exists():
         pack_judge(given.run / "judge", judge, notes(JUDGE))
     (judge / "words.json").write_text(json.dumps(words(Atlas.load(given.run / "atlas.png").things)) + "\n")
-    _write_legal(judge)
+    write_legal(judge, JUDGE, "a scorer")
     for folder in (given.assets / CLIP, judge):
         total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
         print(f"{folder}: {total / 2**20:.1f} MiB")

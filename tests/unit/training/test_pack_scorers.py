@@ -47,7 +47,7 @@ def test_packed_clip_gives_the_cosines_of_what_was_trained(atlas: Atlas, tmp_pat
     assert "| colour alone | 80.0% |" in card
     assert "Seen by eye." in card
     assert "75% of captions wrong in one fact told right" in scorer.card.verified
-    assert (tmp_path / "pocket_clip" / "NOTICE").read_text().startswith("pocket_clip: a built-in scorer")
+    assert (tmp_path / "pocket_clip" / "NOTICE").read_text().startswith("pocket_clip, a scorer built into Limner")
 
 
 def judge_run(run: Path, things: list[str], marks: dict[str, float], seed: int = 0) -> Detector:

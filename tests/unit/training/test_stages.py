@@ -19,6 +19,7 @@ from training import (
     train_turbo,
     train_unet,
 )
+from training.card import Facts
 from training.evaluate import measure, prompts
 from training.loop import Options
 from training.sprites import Atlas
@@ -67,10 +68,10 @@ def test_a_resumed_stage_ends_where_an_unbroken_one_does(atlas: Atlas, tmp_path:
         assert torch.equal(value, whole[name]), name
 
 
-def test_the_pack_draws_in_diffusers_as_it_does_here(run: Path, tmp_path: Path) -> None:
+def test_the_pack_draws_in_diffusers_as_it_does_here(atlas: Atlas, run: Path, tmp_path: Path) -> None:
     from diffusers import StableDiffusionPipeline
 
-    pack.pack(pocket.load(run, "cpu"), tmp_path, {"things": 6, "places": 11, "seen": 8})
+    pack.pack(pocket.load(run, "cpu"), tmp_path, Facts.of(run, atlas.things))
     pipe = StableDiffusionPipeline.from_pretrained(tmp_path, torch_dtype=torch.float32)
     pipe.set_progress_bar_config(disable=True)
     drawn = pocket.load_pack(tmp_path, "cpu")
