@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from limner.session import Session
+from limner.tune.planning import plan
 from limner.tune.settings import TuneSettings
 from limner.tune.tuning import Tuning, prepare
 
@@ -45,7 +46,7 @@ def prepared(session: Session, out: Path, data: Path | None = None, *, resume: b
         data = out.parent / "data"
         if not data.is_dir():
             write_pictures(data)
-    return prepare(settings(**more), data, out, session, resume=resume)  # type: ignore[arg-type]
+    return prepare(plan(settings(**more), data, out, session, resume=resume), session)  # type: ignore[arg-type]
 
 
 def trained(session: Session, out: Path, **more: object) -> Tuning:

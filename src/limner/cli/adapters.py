@@ -9,6 +9,7 @@ from limner.cli.console import say
 from limner.config import Settings
 from limner.errors import InvalidRequest, ModelNotFound
 from limner.models.adapters.vae import WEIGHTS
+from limner.models.catalog import Catalog
 from limner.models.links.contents import kind_of_file
 from limner.models.links.layouts import Kind
 from limner.models.links.links import Links
@@ -53,6 +54,29 @@ def vae_name(given: str) -> str:
     """A name, or the name of the file or diffusers folder at that path. Raises as ``lora_names``."""
     path = _file("vae", Path(given).expanduser(), (WEIGHTS, f"vae/{WEIGHTS}"))
     return given if path is None else _linked("vae", path)
+
+
+def checkpoint_name(given: str, catalog: Catalog) -> str:
+    """A model's name; of a checkpoint on this machine given by its path the name under which it is linked. Raises
+    ``ModelNotFound``, ``UnsafeFile``, ``InvalidRequest``, ``StorageError``."""
+    from limner.models.resolving.resolve import path_of
+
+    if catalog.find(given.strip().partition("@")[0]) is not None or Links(Settings.load()).find("checkpoint", given):
+        return given
+    path = path_of(given)
+    return given if path is None else _linked("checkpoint", path)
+
+
+def linked_already(path: Path) -> bool:
+    """Whether a file is among the links, or in a folder that is."""
+    return _name(Links(Settings.load()), "lora", path.resolve()) is not None
+
+
+def unlink(path: Path) -> None:
+    """Forget a file's link, where it has one of its own."""
+    links, path = Links(Settings.load()), path.resolve()
+    if any(link.path == path for link in links.links()):
+        links.remove(path)
 
 
 def _lora(text: str) -> str:

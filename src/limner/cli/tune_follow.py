@@ -2,93 +2,183 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from limner.cli.console import say
+from limner.cli.faults import INTERRUPTED
+from limner.errors import LimnerError
 
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
     from limner.session import Session
+    from limner.tune.loop import Ended
+    from limner.tune.planning import Planned
     from limner.tune.tuning import Tuning
 
 EVERY = 10.0  # seconds between lines
+WORDS = 60  # characters of a caption that are repeated
+HEARD = (signal.SIGINT, signal.SIGTERM)
+STOPPED: Mapping[int | None, int] = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: 128 + signal.SIGTERM}
+"""Exit codes of a run that was stopped and saved, as shells have them."""
 
 
 class Stop:
-    """Set by Ctrl-C: the step that runs is finished and saved. A second Ctrl-C stops at once."""
+    """Set by Ctrl-C and SIGTERM: the step that runs is finished and saved. A second Ctrl-C stops at once."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.signal: int | None = None
 
     def __call__(self) -> bool:
-        return self.asked
+        return self.signal is not None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        def heard(_signal: int, _frame: FrameType | None) -> None:
-            if self.asked:
+        def heard(number: int, _frame: FrameType | None) -> None:
+            if self.signal is not None and number == signal.SIGINT:
                 raise KeyboardInterrupt
-            self.asked = True
+            self.signal = number
             say("stopping after this step; Ctrl-C again stops at once", warn=True)
 
-        before = signal.signal(signal.SIGINT, heard)
+        before = {each: signal.signal(each, heard) for each in HEARD}
         try:
             yield
         finally:
-            signal.signal(signal.SIGINT, before)
+            for each, handler in before.items():
+                signal.signal(each, handler)
 
 
-def follow(tuning: Tuning, session: Session, telling: Telling) -> str:
-    """Run it; how it ended. Raises what ``Tuning.run`` does."""
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended; ``signal`` is what stopped it, if anything did. ``peak`` is in bytes."""
+
+    ended: Ended
+    out: Path
+    seconds: float
+    peak: int | None
+    signal: int | None
+
+    def sheet(self) -> dict[str, object]:
+        """What --json says of it."""
+        return {
+            "ended": self.ended.why,
+            "path": str(self.out),
+            "steps": self.ended.step,
+            "step": self.ended.best,
+            "learnt": self.ended.best > 0,
+            "trained_seconds": round(self.seconds, 1),
+            "peak_bytes": self.peak,
+        }
+
+
+def follow(planned: Planned, session: Session, telling: Telling) -> Outcome:
+    """Prepare and run it. Raises what ``prepare`` and ``Tuning.run`` do."""
+    from limner.tune.cost import peak_memory
+    from limner.tune.tuning import prepare
+
+    tuning = prepare(planned, session, tell=telling.say)
+    for notice in tuning.notices:
+        telling.warn(notice)
     stop, line = Stop(), _Line(tuning, telling)
 
     def looked(step: int) -> None:
-        line.looked()
-        settings = tuning.settings
-        last = step >= settings.steps
-        if settings.samples and not stop() and (last or (settings.sample_every and step % settings.sample_every == 0)):
+        line.clear()
+        if not stop() and planned.settings.samples_at(step) and step < planned.settings.steps:
             sample(tuning, session, step, telling)
 
     with stop.listening():
+        if planned.settings.samples and planned.begun == 0:
+            sample(tuning, session, 0, telling)
         ended = tuning.run(stop=stop, looked=looked, told=line.told)
-    line.clear()
+        line.clear()
+        if planned.settings.samples and ended.why != "stopped":
+            sample(tuning, session, ended.step, telling)
+    made = Outcome(
+        ended,
+        planned.out,
+        tuning.trainer.seconds,
+        peak_memory(planned.settings.device),
+        stop.signal if ended.why == "stopped" else None,
+    )
+    _tell(made, planned, telling)
+    return made
+
+
+def _tell(made: Outcome, planned: Planned, telling: Telling) -> None:
+    ended = made.ended
+    peak = "" if made.peak is None else f", {made.peak / 2**30:.1f} GiB of memory at the peak"
+    telling.say(f"{made.seconds:.0f} s of training{peak}; losses: {planned.folder / 'loss.svg'}")
     if ended.why == "stopped":
         say(f"stopped at step {ended.step}, and saved; the same command with --resume goes on", warn=True)
-    else:
-        early = " early: the held-out pictures gained no more" if ended.why == "early" else ""
-        telling.say(f"ended{early}; the weights are of step {ended.best}; losses: {tuning.folder / 'loss.svg'}")
-        telling.say(f'limner -m {tuning.base.name} --lora {tuning.out} "{tuning.words.asked}"')
-    return ended.why
+        return
+    early = " early: the held-out pictures gained no more" if ended.why == "early" else ""
+    if ended.best == 0:
+        telling.warn(
+            f"ended{early}; nothing was learnt: on the held-out pictures every later step did worse than none, so the "
+            "file changes nothing. A smaller --lr, or --hold-out 0, under another --out"
+        )
+        return
+    telling.say(f"ended{early}; the weights are of step {ended.best}")
+    telling.say(
+        shlex.join(["limner", "-m", planned.settings.model, "--lora", str(planned.out), shortened(planned.words.asked)])
+    )
+
+
+def shortened(words: str) -> str:
+    """A prompt to try: the first part of a long caption."""
+    return words if len(words) <= WORDS else words[:WORDS].rpartition(" ")[0].rstrip(",.;") or words[:WORDS]
 
 
 def sample(tuning: Tuning, session: Session, step: int, telling: Telling) -> None:
-    """Draw the validation prompts with the file as it is now, always from the same seeds."""
-    from limner.cli.adapters import lora_names
+    """Draw the validation prompts with the file as it is now, always from the same seeds; step 0 is the base alone.
+    What cannot be drawn is told, and does not end the training."""
+    settings, folder = tuning.settings, tuning.folder / "samples"
+    try:
+        with lent(tuning.out) if step else nothing() as names:
+            for k, prompt in enumerate(settings.samples):
+                request = session.request(
+                    prompt,
+                    model=settings.model,
+                    loras=names,
+                    seed=k,
+                    width=tuning.side,
+                    height=tuning.side,
+                    device=settings.device,
+                )
+                folder.mkdir(parents=True, exist_ok=True)
+                for image in session.generate(request).result():
+                    image.save(folder / f"step-{step:06d}-{k}.png")
+    except (LimnerError, OSError) as error:
+        tuning.trainer.journal.write(step=step, samples=f"failed: {error}")
+        telling.warn(f"step {step}: samples could not be drawn, and training goes on: {error}")
+        return
+    telling.say(f"step {step}: samples in {folder}")
 
-    names = lora_names([str(tuning.out)])
-    settings = tuning.settings
-    for k, prompt in enumerate(settings.samples):
-        request = session.request(
-            prompt,
-            model=settings.model,
-            loras=names,
-            seed=k,
-            width=tuning.side,
-            height=tuning.side,
-            device=settings.device,
-        )
-        path = tuning.folder / "samples" / f"step-{step:06d}-{k}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        for image in session.generate(request).result():
-            image.save(path)
-    telling.say(f"step {step}: samples in {Path(tuning.folder) / 'samples'}")
+
+@contextmanager
+def lent(path: Path) -> Iterator[tuple[str, ...]]:
+    """A LoRA file's names for the session; a link that it needs for that is gone afterwards."""
+    from limner.cli.adapters import linked_already, lora_names, unlink
+
+    there = linked_already(path)
+    try:
+        yield lora_names([str(path)])
+    finally:
+        if not there:
+            unlink(path)
+
+
+@contextmanager
+def nothing() -> Iterator[tuple[str, ...]]:
+    yield ()
 
 
 class _Line:
@@ -118,9 +208,6 @@ class _Line:
             sys.stderr.flush()
         else:
             say(text, dim=True)
-
-    def looked(self) -> None:
-        self.clear()
 
     def clear(self) -> None:
         if self._terminal:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from limner.cli.console import out as result
-from limner.cli.faults import INTERRUPTED
 from limner.cli.options import safety_option
+from limner.cli.sheet import count, out_json
 from limner.tune.settings import TARGETS, TuneSettings
 
 if TYPE_CHECKING:
     from limner.cli.drawing import Telling
     from limner.session import Session
-    from limner.tune.tuning import Tuning
+    from limner.tune.planning import Planned
 
 EPILOG = (
-    "Ctrl-C saves; the same command with --resume goes on. Beside OUT a folder OUT.tune holds the journal, the plot of "
-    "the losses, the state and the samples. What to choose: docs/tuning.md"
+    "Ctrl-C (and SIGTERM) saves; the same command with --resume goes on. Beside OUT a folder OUT.tune holds the "
+    "journal, the plot of the losses, the state and the samples. What to choose: docs/tuning.md"
 )
 DEFAULT = TuneSettings(model="pocket")
 
@@ -68,7 +67,13 @@ def _default(name: str) -> object:
 )
 @click.option("--check-every", type=int, default=_default("check_every"), show_default=True, help="steps between looks")
 @click.option("--sample", "samples", multiple=True, metavar="PROMPT", help="draw it meanwhile; repeat for several")
-@click.option("--sample-every", type=int, default=_default("sample_every"), show_default=True, help="0: at the end")
+@click.option(
+    "--sample-every",
+    type=int,
+    default=_default("sample_every"),
+    show_default=True,
+    help="steps between samples; 0: before and at the end only",
+)
 @click.option("--to-library", is_flag=True, help="samples go into the library too")
 @click.option("--seed", type=int, default=0, show_default=True, help="of everything that is drawn by lot")
 @click.option("--resume", is_flag=True, help="go on with a run that was stopped")
@@ -105,74 +110,73 @@ def command(
     target = Path(out).expanduser()
     TuneSettings.of(**{"model": "pocket", **fields})  # before anything is fetched or loaded
     check_out(target, resume=resume)
-    read_examples(Path(data))
+    examples = read_examples(Path(data))
 
     from limner.cli.downloading import fetch
-    from limner.cli.tune_follow import follow
+    from limner.cli.tune_follow import STOPPED, follow
     from limner.session import Session
+    from limner.tune.planning import plan
 
     with Session(offline=True if offline else None, scored=False, keep=to_library) as session:
-        settings = placed(session, fields)
+        settings = placed(session, fields, link=not dry_run)
         fetch(session, settings.model, telling)
-        tuning = prepared(session, settings, Path(data), target, telling, resume=resume)
+        planned = plan(settings, examples, target, session, resume=resume)
+        tell_plan(planned, telling)
         if dry_run:
             if as_json:
-                result(json.dumps(sheet(tuning)))
+                out_json(sheet(planned))
             return 0
-        why = follow(tuning, session, telling)
+        ended = follow(planned, session, telling)
     if as_json:
-        result(json.dumps({**sheet(tuning), "ended": why, "path": str(target), "steps": tuning.trainer.step}))
+        out_json({**sheet(planned), **ended.sheet()})
     else:
         result(str(target))
-    return INTERRUPTED if why == "stopped" else 0
+    return STOPPED.get(ended.signal, 0)
 
 
-def placed(session: Session, fields: dict[str, object]) -> TuneSettings:
-    """Settings with the model, device and number format filled in. Raises ``InvalidRequest``, ``DeviceError``."""
+def placed(session: Session, fields: dict[str, object], *, link: bool) -> TuneSettings:
+    """Settings with the model, device and number format filled in. A checkpoint given by its path is linked, and goes
+    by its name then: paths of this machine stay out of the file. Raises ``InvalidRequest``, ``DeviceError``,
+    ``ModelError``."""
+    from limner.cli.adapters import checkpoint_name
     from limner.models.machine import choose_device, probe
 
     device = choose_device(str(fields["device"]) if "device" in fields else None, probe())
     model = str(fields.get("model") or session.settings.value("model").value or "pocket")
     dtype = fields.get("dtype") or ("bfloat16" if device.startswith("cuda") else "float32")
-    return TuneSettings.of(**{**fields, "model": model, "device": device, "dtype": dtype})
+    name = checkpoint_name(model, session.catalog) if link else model
+    return TuneSettings.of(**{**fields, "model": name, "device": device, "dtype": dtype})
 
 
-def prepared(
-    session: Session, settings: TuneSettings, data: Path, target: Path, telling: Telling, *, resume: bool
-) -> Tuning:
-    from limner.tune.tuning import prepare
-
-    tuning = prepare(settings, data, target, session, resume=resume, tell=telling.say)
-    for notice in tuning.notices:
+def tell_plan(planned: Planned, telling: Telling) -> None:
+    for notice in planned.notices:
         telling.warn(notice)
-    cost, trainer = tuning.cost, tuning.trainer
-    held, rows = len(trainer.networks.data.held), len(tuning.examples.found)
+    cost, settings, pictures = planned.cost, planned.settings, len(planned.examples.found)
     telling.say(
-        f"{tuning.base.name}: {rows - held} pictures to train on, {held} held out; "
-        f"{sum(map(len, trainer.networks.layers.values()))} layers of rank {settings.rank}, "
-        f"{sum(each.numel() for each in trainer.parameters.values()) / 1e6:.2f} million numbers"
+        f"{planned.base.name}: {count(pictures - planned.held, 'picture')} to train on, {planned.held} held out; "
+        f"a LoRA of rank {settings.rank} and {cost.numbers / 1e6:.2f} million numbers"
     )
     telling.say(
         f"about {cost.memory / 2**30:.1f} GiB of memory ({cost.activations / 2**20:.0f} MiB of it for the way back), "
-        f"{cost.disk / 2**20:.0f} MiB of disk; {settings.steps - trainer.step} steps of {cost.step_seconds:.2f} s: "
-        f"about {duration(cost.seconds)}"
+        f"{cost.disk / 2**20:.0f} MiB of disk; {count(settings.steps - planned.begun, 'step')} of "
+        f"{cost.step_seconds:.2f} s, with all else about {duration(cost.seconds)}"
     )
-    return tuning
 
 
-def sheet(tuning: Tuning) -> dict[str, object]:
-    """What --json says of a run that is prepared. Bytes and seconds."""
-    cost = tuning.cost
+def sheet(planned: Planned) -> dict[str, object]:
+    """What --json says of a run that is planned. Bytes and seconds."""
+    cost = planned.cost
     return {
-        "base": {"name": tuning.base.name, "hash": tuning.base.hash},
-        "pictures": len(tuning.examples.found),
-        "called": tuning.words.asked,
+        "base": {"name": planned.base.name, "hash": planned.base.hash},
+        "pictures": len(planned.examples.found),
+        "held_out": planned.held,
+        "called": planned.words.asked,
         "memory_bytes": cost.memory,
         "disk_bytes": cost.disk,
         "step_seconds": cost.step_seconds,
         "seconds": cost.seconds,
-        "folder": str(tuning.folder),
-        "notices": list(tuning.notices),
+        "folder": str(planned.folder),
+        "notices": list(planned.notices),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import PureWindowsPath
 from typing import TYPE_CHECKING
 
 from limner.errors import UnsupportedField
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
 FAMILIES = ("sd", "sdxl")
+NUMBERS = 6
+"""That XL is told of a picture: its original size, crop and target size."""
 TOKENIZERS: Mapping[str, str] = {TEXT: "tokenizer", TEXT_2: "tokenizer_2"}
 
 
@@ -54,7 +57,11 @@ class Base:
 
     @property
     def name(self) -> str:
-        return self.resolved.ref.name
+        """For people and for files that travel: of a checkpoint given by its path the file's own name, no more."""
+        name = self.resolved.ref.name
+        if not (name.startswith(("/", "~", ".")) or PureWindowsPath(name).is_absolute()):
+            return name
+        return PureWindowsPath(name).name.removesuffix(".safetensors") or name
 
     @cached_property
     def hash(self) -> str:
@@ -106,6 +113,22 @@ class Base:
             padding = [text.pad] * (room - len(words))
             made.append([text.bos, *words[:room], text.eos, *padding])
         return made, cut
+
+    @property
+    def length(self) -> int:
+        """Tokens of a chunk, markers included."""
+        return max(tokenizer.read(self.resolved.files, TOKENIZERS[part]).length for part in self.encoders)
+
+    @property
+    def told(self) -> Mapping[str, int]:
+        """What XL's network is told besides words, with the width of each."""
+        config = self.configs.unet
+        if not self.xl:
+            return {}
+        return {
+            "pooled": config.projection_class_embeddings_input_dim - NUMBERS * config.addition_time_embed_dim,
+            "numbers": NUMBERS,
+        }
 
     def load(self, part: str, device: str, dtype: str) -> Module:
         """One part with frozen weights that gradients can pass through. Raises ``ModelError``."""

@@ -46,6 +46,10 @@ def read_square(path: Path, side: int) -> tuple[Tensor, tuple[float, ...], float
     parts lie on white."""
     with Image.open(path) as opened:
         turned = ImageOps.exif_transpose(opened)
+        if turned.mode.startswith("I"):  # 16 bits of grey, which PIL would cut off at 255
+            turned = Image.fromarray(
+                (np.asarray(turned).astype(np.float32) / 257).round().clip(0, 255).astype(np.uint8)
+            )
         if turned.mode in ("RGBA", "LA", "PA") or "transparency" in turned.info:
             turned = turned.convert("RGBA")
             ground = Image.new("RGBA", turned.size, (255, 255, 255, 255))
@@ -90,10 +94,16 @@ def latents_of(paths: Sequence[Path], base: Base, side: int, *, device: str, fli
 def _cut(paths: Sequence[Path], squares: Sequence[tuple[Tensor, tuple[float, ...], float]], side: int) -> Iterable[str]:
     far = [path.name for path, (_, _, share) in zip(paths, squares, strict=True) if share > LOST]
     if far:
-        yield f"{len(far)} pictures lose over a third of themselves to the square they are cut to, such as {far[0]}"
+        lose = "picture loses over a third of itself" if len(far) == 1 else "pictures lose over a third of themselves"
+        yield f"{len(far)} {lose} to the square that is cut out, such as {far[0]}"
     small = [path.name for path, (_, n, _) in zip(paths, squares, strict=True) if min(n[0], n[1]) < side]
     if small:
-        yield f"{len(small)} pictures are smaller than {side} pixels and are enlarged, such as {small[0]}"
+        are = (
+            "picture is smaller than {0} pixels and is"
+            if len(small) == 1
+            else "pictures are smaller than {0} pixels and are"
+        )
+        yield f"{len(small)} {are.format(side)} enlarged, such as {small[0]}"
 
 
 @dataclass(frozen=True)

@@ -90,16 +90,18 @@ def batch_at(
     timesteps: int,
     drop: float,
     prior_weight: float,
+    turn: int = 0,
 ) -> Batch:
     """Part ``part`` of ``parts`` of the step (1-based): ``size`` pictures of the subject, and as many of the class
-    where there are any."""
+    where there are any. Each ``turn`` draws others."""
+    more = (turn,) if turn else ()
     first = ((step - 1) * parts + part) * size
-    rows = [_at(data.subject, first + k, seed, "subject") for k in range(size)]
+    rows = [_at(data.subject, first + k, seed, "subject", *more) for k in range(size)]
     share = [1 / size] * size
     if data.prior:
-        rows += [_at(data.prior, first + k, seed, "prior") for k in range(size)]
+        rows += [_at(data.prior, first + k, seed, "prior", *more) for k in range(size)]
         share += [prior_weight / size] * size
-    source = generator(seed, "step", step, part)
+    source = generator(seed, "step", step, part, *more)
     count = len(rows)
     shape = (count, *data.latents.mean.shape[1:])
     return Batch(
@@ -130,8 +132,8 @@ def generator(seed: int, *what: object) -> Generator:
     return Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
-def _at(rows: Sequence[int], place: int, seed: int, what: str) -> int:
+def _at(rows: Sequence[int], place: int, seed: int, *what: object) -> int:
     """The row at a place of an endless run through shuffled epochs."""
     epoch, within = divmod(place, len(rows))
-    order = torch.randperm(len(rows), generator=generator(seed, what, epoch))
+    order = torch.randperm(len(rows), generator=generator(seed, *what, epoch))
     return rows[int(order[within])]

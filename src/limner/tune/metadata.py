@@ -15,10 +15,11 @@ from limner.tune.words import Wording
 from limner.types.base import now
 from limner.version import VERSION
 
-_VERSIONS: Mapping[str, str] = {"sd1": "sd_v1", "sd2": "sd_v2", "sdxl": "sdxl_base_v1-0"}
+_VERSIONS: Mapping[str, str] = {"sd1": "sd_v1", "sd2": "sd_v2", "sd2-v": "sd_v2_v", "sdxl": "sdxl_base_v1-0"}
 _ARCHITECTURES: Mapping[str, str] = {
     "sd1": "stable-diffusion-v1/lora",
-    "sd2": "stable-diffusion-v2-768-v/lora",
+    "sd2": "stable-diffusion-v2-512/lora",
+    "sd2-v": "stable-diffusion-v2-768-v/lora",
     "sdxl": "stable-diffusion-xl-v1-base/lora",
 }
 
@@ -44,7 +45,7 @@ def metadata(
                 "schema": 1,
                 "version": VERSION,
                 "base": {"name": base.name, "hash": base.hash, "files": dict(base.resolved.ref.files)},
-                "settings": {**settings.model_dump(mode="json"), "size": side},
+                "settings": {**settings.model_dump(mode="json"), "model": base.name, "size": side},
                 "called": words.asked,
                 "class": words.kind,
                 "data": [
@@ -75,7 +76,7 @@ def _kohya(
         "ss_network_module": "networks.lora",
         "ss_network_dim": settings.rank,
         "ss_network_alpha": settings.scale * settings.rank,
-        "ss_base_model_version": _VERSIONS.get(base.generation, base.name),
+        "ss_base_model_version": _VERSIONS.get(_generation(base), base.name),
         "ss_v2": base.generation == "sd2",
         "ss_sd_model_name": base.name,
         "ss_output_name": name,
@@ -112,10 +113,16 @@ def _python(value: object) -> str:
     return str(value) if isinstance(value, bool | int | float) or value is None else said(value)
 
 
+def _generation(base: Base) -> str:
+    """Of Stable Diffusion 2 there are two: the larger predicts v."""
+    v = base.generation == "sd2" and base.training.prediction_type == "v_prediction"
+    return "sd2-v" if v else base.generation
+
+
 def _modelspec(name: str, base: Base, settings: TuneSettings, side: int, words: Wording) -> dict[str, str]:
     fields = {
         "modelspec.sai_model_spec": "1.0.0",
-        "modelspec.architecture": _ARCHITECTURES.get(base.generation, f"{base.name}/lora"),
+        "modelspec.architecture": _ARCHITECTURES.get(_generation(base), f"{base.name}/lora"),
         "modelspec.implementation": "https://github.com/Stability-AI/generative-models" if base.xl else "diffusers",
         "modelspec.title": name,
         "modelspec.date": now(),

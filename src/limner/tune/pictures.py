@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from limner.canonical import file_hash, tagged
 from limner.errors import InvalidRequest, LibraryError, UnreadablePicture
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp"})
+MANIFEST = "metadata.jsonl"
 LEAST = 3
 """Fewer pictures than these teach a pose, not a subject."""
 NAMES = ("image", "file", "file_name", "path")
@@ -49,8 +51,8 @@ def read_examples(source: Path) -> Examples:
     Raises ``InvalidRequest`` for a source that is none or holds fewer than three pictures, ``UnreadablePicture`` for
     damaged pictures, all of them named.
     """
-    listed = _listed(source)
-    notices: list[str] = []
+    listed, left = _listed(source)
+    notices = list(left)
     found: dict[str, Example] = {}
     broken: list[str] = []
     for path, caption in listed:
@@ -60,7 +62,7 @@ def read_examples(source: Path) -> Examples:
             broken.append(error.message)
             continue
         if (twin := found.get(example.hash)) is not None:
-            notices.append(f"{path.name} is the same picture as {twin.path.name}, and is used once")
+            notices.append(_twice(path, caption, twin))
             continue
         found[example.hash] = example
     if broken:
@@ -78,20 +80,46 @@ def read_examples(source: Path) -> Examples:
     return Examples(tuple(sorted(found.values(), key=lambda each: each.path.name)), tuple(notices))
 
 
-def _listed(source: Path) -> list[tuple[Path, str | None]]:
+def _twice(path: Path, caption: str | None, twin: Example) -> str:
+    said = f"{path.name} is the same picture as {twin.path.name}, and is used once"
+    if path == twin.path:
+        said = f"{path.name} is listed more than once, and is used once"
+    return said if caption in (None, twin.caption) else f"{said}, as {twin.caption!r} and not as {caption!r}"
+
+
+def _listed(source: Path) -> tuple[list[tuple[Path, str | None]], tuple[str, ...]]:
+    """(picture, caption) of each, and what to say of what is left out."""
     source = source.expanduser()
     if source.is_dir():
-        beside = source / "metadata.jsonl"
-        said = dict(_lines(beside)) if beside.is_file() else {}
-        paths = sorted(path for path in source.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
-        return [(path, said.get(path) or _beside(path)) for path in paths]
+        return _in_folder(source)
     if not source.is_file():
         raise InvalidRequest(f"there is no folder or file {source}", field="data", hint="check the path")
     if source.suffix.lower() not in (".jsonl", ".csv"):
         raise InvalidRequest(
             f"{source.name} is no manifest", field="data", hint="a folder of pictures, a .jsonl or a .csv file"
         )
-    return [(path, caption or _beside(path)) for path, caption in _lines(source)]
+    return [(path, caption or _beside(path)) for path, caption in _lines(source)], ()
+
+
+def _in_folder(folder: Path) -> tuple[list[tuple[Path, str | None]], tuple[str, ...]]:
+    beside = folder / MANIFEST
+    said = dict(_lines(beside)) if beside.is_file() else {}
+    try:
+        there = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise InvalidRequest(f"{folder} cannot be read: {error.strerror}", field="data", hint="check it") from error
+    paths = [path for path in there if path.suffix.lower() in SUFFIXES and path.is_file()]
+    stems = {path.stem for path in paths}
+    left = {
+        "folders in it, which are not looked into": [path for path in there if path.is_dir()],
+        "files that are neither pictures that can be read here nor captions": [
+            path for path in there if path.is_file() and path.suffix.lower() not in {*SUFFIXES, ".txt", ".jsonl"}
+        ],
+        "captions without a picture": [path for path in there if path.suffix == ".txt" and path.stem not in stems],
+        f"pictures of {MANIFEST} that are not there": sorted(said.keys() - set(paths)),
+    }
+    notices = tuple(f"left out: {len(each)} {what}, such as {each[0].name}" for what, each in left.items() if each)
+    return [(path, said.get(path) or _beside(path)) for path in paths], notices
 
 
 def _beside(path: Path) -> str | None:
@@ -107,7 +135,8 @@ def _beside(path: Path) -> str | None:
 def _lines(source: Path) -> Iterator[tuple[Path, str | None]]:
     """(picture, caption) of each line of a manifest. Raises ``InvalidRequest`` naming the line."""
     try:
-        text = source.read_text("utf-8-sig")
+        with source.open(encoding="utf-8-sig", newline="") as file:  # csv wants a quoted line's end as it is
+            text = file.read()
     except (OSError, ValueError) as error:
         raise InvalidRequest(f"{source} cannot be read: {error}", field="data", hint="a UTF-8 text file") from error
     for number, row in _rows(source, text):
@@ -124,9 +153,18 @@ def _lines(source: Path) -> Iterator[tuple[Path, str | None]]:
 
 def _rows(source: Path, text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
     if source.suffix.lower() == ".csv":
-        yield from enumerate(csv.DictReader(text.splitlines()), 2)
+        rows = csv.DictReader(io.StringIO(text, newline=""))
+        try:
+            for each in rows:
+                yield rows.line_num, each
+        except csv.Error as error:
+            raise InvalidRequest(
+                f"{source.name}, line {rows.line_num + 1}: {error}",
+                field="data",
+                hint="mend the line: a quote unclosed?",
+            ) from error
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines also ends lines inside of captions
         if not line.strip():
             continue
         try:
@@ -150,6 +188,8 @@ def _example(path: Path, caption: str | None) -> Example:
         with Image.open(path) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 raise UnreadablePicture(f"{path.name} has {picture.width}x{picture.height} pixels")
+            if picture.mode == "F":
+                raise UnreadablePicture(f"{path.name} holds floating point numbers, of which no one says what is white")
             picture.load()
             return Example(path, caption, file_hash(path), picture.size)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

@@ -32,8 +32,8 @@ class TuneSettings(Frozen):
         ema: decay of the running mean of the weights; 0 is none.
         hold_out: pictures that are not trained on; their loss says when to stop. Unset: an eighth of 12 and more.
         patience: checks without gain on them after which the run ends.
-        check_every: steps between looks at the held-out pictures, validation pictures and saved states.
-        samples: prompts drawn at each ``sample_every`` steps (0: at the end only).
+        check_every: steps between looks at the held-out pictures and saved states.
+        samples: prompts drawn before the first step, after each ``sample_every`` (0: of none) and at the end.
     """
 
     model: str
@@ -79,6 +79,11 @@ class TuneSettings(Frozen):
 
     def checked(self) -> TuneSettings:
         """Itself. Raises ``InvalidRequest`` for settings that contradict each other."""
+        for name in ("model", "subject", "style"):
+            if (said := getattr(self, name)) is not None and not said.strip():
+                raise InvalidRequest(f"{name}: no words", field=name, hint=f"leave --{name} out, or say it")
+        if not all(each.strip() for each in self.samples):
+            raise InvalidRequest("sample: no words", field="samples", hint='say what to draw: --sample "a sks fox"')
         if self.subject and self.style:
             raise InvalidRequest("a LoRA of a subject and of a style are two", field="subject", hint="train each alone")
         if not self.targets or len(set(self.targets)) != len(self.targets):
@@ -109,13 +114,39 @@ class TuneSettings(Frozen):
         """Whether text encoders are trained."""
         return "text" in self.targets
 
-    def decisive(self) -> dict[str, object]:
-        """What a resumed run must have in common with the one it goes on with: all but how long and how often looked,
-        and what mends a run that stopped: a smaller learning rate, and checkpointing, which changes no number.
+    def samples_at(self, step: int) -> bool:
+        """Whether samples are due after a step, its being the last apart."""
+        return bool(self.samples and self.sample_every and step and step % self.sample_every == 0)
+
+    def decisive(self, side: int, held: int) -> dict[str, object]:
+        """What a resumed run must have in common with the one it goes on with, however it is spelt: all but how long
+        and how often looked, and what mends a run that stopped: smaller learning rates, and checkpointing, which
+        changes no number. The model is known by its hash. ``side`` and ``held`` are what size and hold_out came to.
 
         The schedule of the learning rate hangs on ``steps``; a longer run is another one from where it differs, which
         is what is wanted of one that goes on."""
-        said = self.model_dump(mode="json")
-        for name in ("steps", "samples", "sample_every", "check_every", "patience", "device", "lr", "checkpointing"):
-            said.pop(name)
-        return said
+        said = self.model_dump(mode="json", exclude=set(_FREE))
+        for name in ("subject", "style"):
+            if said[name] is not None:
+                said[name] = " ".join(said[name].split())
+        return {
+            **said,
+            "alpha": self.scale * self.rank,
+            "targets": sorted(self.targets),
+            "size": side,
+            "hold_out": held,
+        }
+
+
+_FREE = (
+    "model",
+    "steps",
+    "samples",
+    "sample_every",
+    "check_every",
+    "patience",
+    "device",
+    "lr",
+    "text_lr",
+    "checkpointing",
+)

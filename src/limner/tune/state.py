@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -15,12 +15,16 @@ from limner.disk import write_atomic
 from limner.errors import CorruptFile, MismatchedWeights, ModelNotFound
 
 KEY = "limner.tuning"
+SAID = ("step", "facts", "held", "best", "seconds", "turn", "again", "rested")
 
 
 @dataclass(slots=True)
 class State:
-    """``groups``: name (``now``, ``first``, ``second``, ``mean``, ``best``) to values by parameter. ``facts`` are what
-    must be the same when it goes on: base, data, settings."""
+    """``groups``: name (``now``, ``first``, ``second``, ``mean``, ``best``) to values by parameter; none at all where
+    it begins anew. ``facts`` are what must be the same when it goes on: base, data, settings.
+
+    ``turn`` counts how often training came apart and went back: what is drawn by lot depends on it. ``again`` says that
+    it went back to this very state already; ``rested`` is how many looks do not count for patience."""
 
     step: int
     groups: dict[str, Mapping[str, Tensor]]
@@ -28,6 +32,9 @@ class State:
     held: list[tuple[int, float]] = field(default_factory=list)
     best: int | None = None
     seconds: float = 0.0
+    turn: int = 0
+    again: bool = False
+    rested: int = 0
 
     def write(self, path: Path) -> None:
         """Whole or not at all. Raises ``StorageError``."""
@@ -36,8 +43,20 @@ class State:
             for group, values in self.groups.items()
             for name, value in values.items()
         }
-        said = {"step": self.step, "facts": self.facts, "held": self.held, "best": self.best, "seconds": self.seconds}
+        said = {name: getattr(self, name) for name in SAID}
         write_atomic(path, save(tensors, {KEY: json.dumps(said)}))
+
+    def gone_back(self) -> State:
+        """Where to go on from once training came apart behind this state: from here, with other things drawn by lot;
+        where that was done before and led nowhere, from the best step on held-out pictures, else from the beginning."""
+        turn = self.turn + 1
+        if not self.again or self.step == 0:
+            return replace(self, turn=turn, again=True)
+        if not self.best or self.best == self.step:
+            return State(0, {}, self.facts, seconds=self.seconds, turn=turn, again=True)
+        groups = dict.fromkeys(("now", "best", *({"mean"} & self.groups.keys())), self.groups["best"])
+        held = [(step, loss) for step, loss in self.held if step <= self.best]
+        return State(self.best, groups, self.facts, held, self.best, self.seconds, turn, again=True)
 
     @classmethod
     def read(cls, path: Path) -> State:
@@ -51,8 +70,8 @@ class State:
                 for key in file.keys():  # noqa: SIM118  # it is no mapping
                     group, _, name = key.partition("/")
                     groups.setdefault(group, {})[name] = file.get_tensor(key)
-            held = [(int(step), float(loss)) for step, loss in said["held"]]
-            return cls(int(said["step"]), dict(groups), said["facts"], held, said["best"], float(said["seconds"]))
+            said["held"] = [(int(step), float(loss)) for step, loss in said["held"]]
+            return cls(groups=dict(groups), **{name: said[name] for name in SAID})
         except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
             raise CorruptFile(f"{path} cannot be read: {error}", hint="begin anew, without --resume") from error
 

@@ -1,59 +1,73 @@
-"""A training run from words to file: check, prepare, say what it takes, train, write."""
+"""A training run from its plan to the file: prepare, train, write."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from limner.errors import InvalidRequest
+from limner.errors import NonFinite, OutOfMemory
 from limner.models.adapters.targets import targets_of
-from limner.models.resolving.families import load as load_family
-from limner.models.resolving.resolve import resolve
 from limner.session import Session
 from limner.tune.base import Base
 from limner.tune.caching import latents_of
-from limner.tune.cost import Cost, cost_of, refuse_too_large
-from limner.tune.data import Data, arrange, held_out
+from limner.tune.cost import Cost, peak_memory
+from limner.tune.data import Data, arrange
 from limner.tune.file import kohya_names, tensors_of, write
 from limner.tune.loop import Ended, Trainer
 from limner.tune.metadata import metadata
 from limner.tune.networks import Networks
-from limner.tune.pictures import Examples, read_examples
-from limner.tune.places import STATE, check_out, folder_of
-from limner.tune.prior import class_pictures
+from limner.tune.pictures import Examples
+from limner.tune.places import Busy, folder_of
+from limner.tune.planning import CLASS, Planned
 from limner.tune.settings import TuneSettings
-from limner.tune.state import State, refuse_other
-from limner.tune.words import Wording, unseen, wording
-from limner.types import Request
-
-FACTS: Mapping[str, str] = {
-    "base": "the base model's weights are others",
-    "data": "the pictures or captions are others",
-    "settings": "settings differ",
-}
+from limner.tune.state import refuse_other
+from limner.tune.words import Wording
 
 Tell = Callable[[str], None]
 
 
 @dataclass
 class Tuning:
-    """A run that is prepared. ``notices`` are what to say before it starts; ``cost`` what it will take."""
+    """A run that is prepared. ``notices`` are what to say before it starts, those of its plan apart."""
 
-    settings: TuneSettings
-    out: Path
-    base: Base
-    examples: Examples
-    words: Wording
-    side: int
+    planned: Planned
     trainer: Trainer
-    cost: Cost
     notices: tuple[str, ...]
+    busy: Busy
+
+    @property
+    def settings(self) -> TuneSettings:
+        return self.planned.settings
+
+    @property
+    def out(self) -> Path:
+        return self.planned.out
+
+    @property
+    def base(self) -> Base:
+        return self.planned.base
+
+    @property
+    def examples(self) -> Examples:
+        return self.planned.examples
+
+    @property
+    def words(self) -> Wording:
+        return self.planned.words
+
+    @property
+    def side(self) -> int:
+        return self.planned.side
+
+    @property
+    def cost(self) -> Cost:
+        return self.planned.cost
 
     @property
     def folder(self) -> Path:
         """Journal, plot, state and samples."""
-        return folder_of(self.out)
+        return self.planned.folder
 
     def run(
         self,
@@ -62,9 +76,9 @@ class Tuning:
         looked: Callable[[int], None] = lambda step: None,
         told: Callable[[int, float], None] = lambda step, loss: None,
     ) -> Ended:
-        """Train, and write the file at the end; ``stop`` is asked after each step. ``looked`` follows each check, when
-        the file has been written with what there is. Raises as ``Trainer.run``; the file then holds the last good
-        weights."""
+        """Train, and write the file at the end; ``stop`` is asked after each step. ``looked`` follows each check and
+        each step at which samples are due, when the file has been written with what there is. Raises as
+        ``Trainer.run``; the file then holds the last good weights."""
 
         def checked(step: int) -> None:
             self.write(step)
@@ -72,11 +86,13 @@ class Tuning:
 
         try:
             ended = self.trainer.run(stop, checked, told)
-        except Exception:
+            self.write(ended.step, ended)
+        except (NonFinite, OutOfMemory):
             if self.trainer.step:
                 self.write(self.trainer.step)
             raise
-        self.write(ended.step, ended)
+        finally:
+            self.busy.let_go()
         return ended
 
     def write(self, step: int, ended: Ended | None = None) -> None:
@@ -88,9 +104,12 @@ class Tuning:
             "step": best,
             "ended": "not yet" if ended is None else ended.why,
             "seconds": round(trainer.seconds, 1),
+            "planned_bytes": self.cost.memory,
+            "peak_bytes": peak_memory(self.settings.device),
             "loss": [round(value, 6) for _, value in trainer.journal.losses[-1:]],
             "held_out": [[at, round(value, 6)] for at, value in trainer.held],
             "held_out_pictures": len(trainer.networks.data.held),
+            "went_back": trainer.turn,
         }
         names = names_of(trainer.networks, self.base)
         alpha = self.settings.scale * self.settings.rank
@@ -107,53 +126,36 @@ class Tuning:
         write(self.out, tensors_of(trainer.result, names, targets_of(self.base.resolved.files), alpha), said)
 
 
-def prepare(
-    settings: TuneSettings,
-    data: Path,
-    out: Path,
-    session: Session,
-    *,
-    resume: bool = False,
-    tell: Tell = lambda _: None,
-) -> Tuning:
-    """Check everything, load the networks, cache what the frozen parts make, and take one trial step. The session draws
-    class pictures, and its policy holds for what is trained too.
+def prepare(planned: Planned, session: Session, *, tell: Tell = lambda _: None) -> Tuning:
+    """Draw class pictures where they are missing, cache what the frozen parts make, load the networks.
 
-    Raises ``InvalidRequest``, ``UnreadablePicture``, ``Refused``, ``ModelError`` (also where a run that goes on is of
-    another base, data or settings), ``OutOfMemory``, ``StorageError``, ``MissingExtra``.
+    Raises ``ModelError``, ``OutOfMemory``, ``StorageError``, ``MissingExtra``, ``InvalidRequest`` where another run
+    writes to the same place, and what drawing raises.
     """
-    check_out(out, resume=resume)
-    examples = read_examples(data)
-    base = Base.of(resolve(settings.model, session.settings, session.catalog, offline=session.offline))
-    side = base.side(settings.size)
-    words = wording(settings, examples.found)
-    for caption in dict.fromkeys((*words.captions, words.asked, *settings.samples)):
-        session.review(Request.of(prompt=caption, model=settings.model))
-    facts = {"base": base.hash, "data": examples.hash, "settings": settings.decisive(), "lr": settings.lr}
-    state = State.read(folder_of(out) / STATE) if resume else None
+    busy = Busy(planned.folder)
+    busy.hold()
+    try:
+        trainer, notices = _trainer(planned, session, tell)
+    except BaseException:
+        busy.let_go()
+        raise
+    return Tuning(planned, trainer, notices, busy)
+
+
+def _trainer(planned: Planned, session: Session, tell: Tell) -> tuple[Trainer, tuple[str, ...]]:
+    settings, base, state = planned.settings, planned.base, planned.state
+    data, notices = _data(planned, session, tell)
+    facts = {**planned.facts, "class": None if planned.kept is None else planned.kept.hash}
     if state is not None:
-        refuse_other(state, facts, FACTS)
+        refuse_other(state, facts, CLASS)
         rate = state.facts.get("lr")
         changed = "" if rate in (None, settings.lr) else f", at a learning rate of {settings.lr:g} instead of {rate}"
         tell(f"going on from step {state.step}{changed}")
-    vocabulary = load_family(base.resolved.card.family).vocabulary(base.resolved.files)
-    arranged, notices = _data(settings, examples, words, base, side, session, folder_of(out), tell)
-    networks = Networks(base, settings, arranged)
+    networks = Networks(base, settings, data)
     if networks.cut:
-        notices = (
-            *notices,
-            f"{networks.cut} captions are longer than the text encoder reads, and are cut",
-        )
+        notices = (*notices, f"captions longer than the text encoder reads, and cut: {networks.cut}")
     names_of(networks, base)
-    sampled = 1 if settings.samples else 0
-    cost = cost_of(networks, settings.steps - (state.step if state else 0), sampled=sampled)
-    folder_of(out).mkdir(parents=True, exist_ok=True)
-    from limner.models.machine import probe
-
-    refuse_too_large(cost, probe(), settings.device, folder_of(out))
-    trainer = Trainer(networks, folder_of(out), facts, state)
-    said = (*examples.notices, *words.notices, *unseen(words, vocabulary, base.name), *notices)
-    return Tuning(settings, out, base, examples, words, side, trainer, cost, said)
+    return Trainer(networks, planned.folder, facts, state), notices
 
 
 def names_of(networks: Networks, base: Base) -> dict[str, dict[str, str]]:
@@ -165,32 +167,17 @@ def names_of(networks: Networks, base: Base) -> dict[str, dict[str, str]]:
     }
 
 
-def _data(
-    settings: TuneSettings,
-    examples: Examples,
-    words: Wording,
-    base: Base,
-    side: int,
-    session: Session,
-    folder: Path,
-    tell: Tell,
-) -> tuple[Data, tuple[str, ...]]:
+def _data(planned: Planned, session: Session, tell: Tell) -> tuple[Data, tuple[str, ...]]:
     """Latents of the examples and of the class pictures, which are drawn where they are not there yet."""
-    own = held_out(settings.hold_out, len(examples.found))
-    if own > len(examples.found) - 2:
-        raise InvalidRequest(
-            f"{own} of {len(examples.found)} pictures held out leave too few to train on",
-            field="hold_out",
-            hint="--hold-out 0 trains on all of them",
-        )
-    paths: Sequence[Path] = [each.path for each in examples.found]
+    settings, words = planned.settings, planned.words
+    paths: Sequence[Path] = [each.path for each in planned.examples.found]
     captions: Sequence[str] = words.captions
-    if settings.prior and words.prior is not None:
-        paths = [*paths, *class_pictures(words.prior, settings, side, session, folder, tell)]
+    if planned.kept is not None and words.prior is not None:
+        paths = [*paths, *planned.kept.draw(session, tell)]
         captions = [*captions, *[words.prior] * settings.prior]
     tell(f"encoding {len(paths)} pictures")
-    latents = latents_of(paths, base, side, device=settings.device, flip=settings.flip)
-    made = arrange(latents, captions, settings.prior, own, flips=settings.flip)
+    latents = latents_of(paths, planned.base, planned.side, device=settings.device, flip=settings.flip)
+    made = arrange(latents, captions, settings.prior, planned.held, flips=settings.flip)
     return made, latents.notices
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -67,7 +68,7 @@ def _of_subject(subject: str, examples: tuple[Example, ...]) -> Wording:
         )
     said, without = [], 0
     for each in examples:
-        if each.caption is not None and name.lower() not in each.caption.lower().split():
+        if each.caption is not None and not _says(each.caption, name):
             without += 1
         said.append(each.caption or article(subject))
     notices = []
@@ -88,7 +89,8 @@ def _of_style(style: str, examples: tuple[Example, ...]) -> Wording:
 
 
 def _says(caption: str, word: str) -> bool:
-    return word.lower() in caption.lower()
+    """Whole words only: a pink house is none in ink."""
+    return re.search(rf"(?<!\w){re.escape(word)}(?!\w)", caption, re.IGNORECASE) is not None
 
 
 def unseen(words: Wording, vocabulary: Vocabulary | None, model: str) -> tuple[str, ...]:
