@@ -228,10 +228,10 @@ class Shown:
         return said[self.learnt] + capped
 
     def _costs(self) -> Sequence[str]:
+        """Each loss by name; of the rest how many, for there are two a question."""
         lost = f"Lost: {', '.join(self.lost)}." if self.lost else "Nothing is shown to be lost."
-        kept = f"Kept: {', '.join(self.kept)}." if self.kept else ""
-        unknown = f"Neither shown: {', '.join(self.open)}." if self.open else ""
-        return [each for each in (lost, kept, unknown) if each]
+        of = f"{len(self.kept)} of {2 * len(self.answers)} that could be lost are shown to be kept"
+        return (lost, f"{of}, {len(self.open)} neither." if self.open else f"{of}.")
 
 
 def facts_of(

@@ -13,6 +13,8 @@ from limner import registry
 from limner.evaluate.metric import Embeddings, MetricCard
 from limner.refine.pairs import Paired, Scorer, Unit, Values
 from limner.types import Pixels, Score
+from tests.standins import Redness
+from tests.standins import card as card_named
 
 
 def paired_by(unit: Unit = "seed", **sides: tuple[ArrayLike, ArrayLike]) -> Paired:
@@ -88,3 +90,17 @@ def redness(pixels: Pixels, text: str) -> float:
 
 def blueness(pixels: Pixels, text: str) -> float:
     return float(pixels[..., 2].mean()) / 255
+
+
+class Cells(Redness):
+    """Sees a picture as its sixteen cells' colours."""
+
+    card: ClassVar[MetricCard] = card_named("cells")
+
+    def embed(self, images: Sequence[Pixels], cache: Embeddings) -> list[np.ndarray[tuple[int, ...], np.dtype]]:
+        step = [image.shape[0] // 4 for image in images]
+        cells = [image[k // 2 :: k, k // 2 :: k] for image, k in zip(images, step, strict=True)]
+        return [each.astype(np.float64).ravel() - 90 for each in cells]
+
+
+CELLS = f"{__name__}:{Cells.__name__}"

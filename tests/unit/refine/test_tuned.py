@@ -7,7 +7,7 @@ import re
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +18,6 @@ from limner import registry
 from limner.engine.ticket import Ticket
 from limner.errors import Cancelled as CancelledError
 from limner.errors import InvalidRequest, ModelNotFound
-from limner.evaluate.metric import Embeddings, MetricCard
 from limner.evaluate.statistics import holm
 from limner.refine import tuned_design, tuned_likeness
 from limner.refine.compare_study import Scorers
@@ -33,22 +32,12 @@ from limner.refine.tuned_likeness import FIDELITY, Reference, References
 from limner.refine.verdict import Claim, judge, judge_each
 from limner.session import Session
 from limner.types import Cancelled, Done, Drawn, Facts, Pixels, Plan, Queued, Request
-from tests.standins import Redness, card
 from tests.unit.refine.painting import SIDE, Painter
-from tests.unit.refine.paired import paired_by, redness, register
+from tests.unit.refine.paired import CELLS, paired_by, redness, register
 
 TAUGHT = Taught(called="a sks fox", token="sks", kind="fox", captions=("a sks fox on the beach",))
 ASKED = asked_of(TAUGHT, ["a red car"], ["at night"])
 AFTER = 40  # the guidance that stands for the LoRA
-
-
-class Cells(Redness):
-    """Sees a picture as its sixteen cells' colours."""
-
-    card: ClassVar[MetricCard] = card("cells")
-
-    def embed(self, images: Sequence[Pixels], cache: Embeddings) -> list[np.ndarray[tuple[int, ...], np.dtype]]:
-        return [image[3::6, 3::6].astype(np.float64).ravel() - 90 for image in images]
 
 
 class Adapted(Painter):
@@ -106,7 +95,7 @@ def painter(monkeypatch: pytest.MonkeyPatch, own_home: Path) -> Adapted:
     own_home.mkdir()
     (own_home / "config.toml").write_text('[score]\ndefault = "none"\n')
     register(monkeypatch, "redness", redness)
-    monkeypatch.setitem(registry.BUILT_IN["metrics"], "cells", f"{__name__}:Cells")
+    monkeypatch.setitem(registry.BUILT_IN["metrics"], "cells", CELLS)
     monkeypatch.setattr(tuned_likeness, "TOWERS", ("cells",))
     usual = Scorers(judges=("redness",), alignment="redness", diversity=PIXELS)
     monkeypatch.setattr(tuned_design, "default_scorers", lambda session, world, device: usual)

@@ -56,6 +56,8 @@ def _facts(found: Shown) -> tuple[Fact, ...]:
         Fact("words by", ", ".join(study.scorers.judges)),
         Fact("diversity by", study.scorers.diversity or "not measured"),
     ]
+    for name, said in (("lost", found.lost), ("kept", found.kept), ("neither shown", found.open)):
+        rows.append(Fact(name, ", ".join(said) or "nothing"))
     for each in found.answers:
         rows += [Fact(f"{each.asked.name}: {name}", said) for name, said in rows_of(each)]
     return tuple(rows)
