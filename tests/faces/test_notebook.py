@@ -56,6 +56,7 @@ def test_repository_is_named_once_and_torch_is_kept(cells: list[dict[str, object
 def test_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nbclient = pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
+    pytest.importorskip("peft")
     for name, value in FAST.items():
         monkeypatch.setenv(name, value)
     for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR"):
@@ -67,7 +68,7 @@ def test_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     )
     client.execute()
     shown = {cell["id"]: cell.get("outputs", []) for cell in notebook.cells if cell.cell_type == "code"}
-    for name in ("generate", "generate-steps", "generate-walk", "evaluate", "refine"):
+    for name in ("generate", "generate-steps", "generate-walk", "evaluate", "refine", "adapt-pictures", "adapt-show"):
         assert any("image/png" in output.get("data", {}) for output in shown[name]), f"{name} shows no picture"
     assert "cannot" in text_of(shown["prompts"]) or "does not know" in text_of(shown["prompts"])
     assert "subject" in text_of(shown["prompts-lint"])
@@ -75,6 +76,8 @@ def test_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"^pocket-clip 0\.\d+ ", text_of(shown["evaluate-score"]))
     assert "over 8 seeds" in text_of(shown["evaluate"])
     assert "your words" in text_of(shown["refine"])
+    assert "fidelity" in text_of(shown["adapt-show"])
+    assert "report.html" in text_of(shown["adapt-show"])
     refusal, marks = text_of(shown["ethics-refusal"]), text_of(shown["ethics-inspect"])
     assert [line[:8] for line in refusal.splitlines() if line[0] != " "] == ["refused:", "passes: ", "passes: "]
     assert "category: sexual | rule: sexual.nudity | because of: nude" in refusal
