@@ -81,21 +81,21 @@ class Trainer:
         settings = self.settings
         if self.step == 0:
             if not self.held:
-                self._guarded(self._check)
+                self._guarded(self._check, self.step)
             self.save()
         while self.step < settings.steps:
-            loss = self._guarded(self._one)
+            loss = self._guarded(self._one, self.step + 1)
             told(self.step, loss)
             due = self.step % settings.check_every == 0 or self.step == settings.steps
             if due or settings.samples_at(self.step):
-                self._guarded(self._check if due else self._prove)
+                self._guarded(self._check if due else self._prove, self.step)
                 self.save()
                 looked(self.step)
                 if due and self.tired:
                     return self._ended("early")
             if stop():
                 if not due:
-                    self._guarded(self._prove)
+                    self._guarded(self._prove, self.step)
                 self.save()
                 return self._ended("stopped")
         return self._ended("done")
@@ -103,24 +103,24 @@ class Trainer:
     def _ended(self, why: str) -> Ended:
         return Ended(why, self.step, self.step if self.best is None else self.best[0])
 
-    def _guarded(self, do: Callable[[], float]) -> float:
+    def _guarded(self, do: Callable[[], float], at: int) -> float:
         try:
             return do()
         except NonFinite as error:
             self.optimizer.zero_grad(set_to_none=True)
-            raise self._gone_back(error) from None
+            raise self._gone_back(error, at) from None
         except (torch.OutOfMemoryError, MemoryError) as error:
             self.optimizer.zero_grad(set_to_none=True)
             self.save()
             raise OutOfMemory(
-                f"training ran out of memory at step {self.step + 1}",
+                f"training ran out of memory at step {at}",
                 hint="--resume with --checkpointing, or begin with a smaller --batch and --accumulate for the rest",
             ) from error
 
-    def _gone_back(self, error: NonFinite) -> NonFinite:
+    def _gone_back(self, error: NonFinite, at: int) -> NonFinite:
         """What to raise. The last whole state is taken up again, with other things drawn by lot: what came apart hangs
         on the weights and on them, and the same would come apart the same way."""
-        at, path = self.step, self.folder / STATE
+        path = self.folder / STATE
         if self._saved < 0:
             return NonFinite(f"{error.message}, before anything was learnt", hint=NEVER)
         state = State.read(path).gone_back()

@@ -94,7 +94,7 @@ def _too_large(*_: object) -> float:
 def test_a_place_that_cannot_be_written_to_is_said_first(tmp_path: Path) -> None:
     file = tmp_path / "a.png"
     file.write_bytes(b"mine")
-    with pytest.raises(StorageError, match="in the way|could not be written"):
+    with pytest.raises(StorageError, match=r"in the way|could not be written"):
         check_out(file / "x.safetensors", resume=False)
     (tmp_path / "x.tune").write_bytes(b"mine")
     with pytest.raises(StorageError, match="in the way"):
