@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("peft")
 
+from limner.cli.tune_follow import STOPPED, Stop
+from limner.errors import OutOfMemory
+from limner.models.inspect import read_header
+from limner.session import Session
+from tests import checkpoints
 from tests.faces.calling import Limner, assert_refused, limner_in, said
 from tests.tuning import SIDE, write_pictures
 
@@ -47,25 +54,77 @@ def test_a_file_is_made_that_says_what_it_was_trained_on(limner: Limner, data: P
 
 
 def test_a_dry_run_says_the_cost_and_makes_nothing(limner: Limner, data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "fox.safetensors"
-    cost = said(
-        limner(
-            "tune",
-            "lora",
-            "--data",
-            str(data),
-            "--subject",
-            "sks fox",
-            "--out",
-            str(out),
-            "--dry-run",
-            "--json",
-            *QUICK,
-        )
-    )
+    out = tmp_path / "runs" / "fox.safetensors"
+    args = ("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK)
+    cost = said(limner(*args, "--prior", "3", "--dry-run", "--json"))
     assert isinstance(cost, dict)
     assert cost["memory_bytes"] > 0
-    assert not out.exists()
+    assert cost["seconds"] > cost["step_seconds"] * 2
+    assert not out.parent.exists()
+
+
+def test_samples_are_drawn_before_meanwhile_and_after_and_leave_no_link(
+    limner: Limner, data: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "my runs" / "fox.safetensors"
+    made = limner(
+        "tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK,
+        "--steps", "4", "--check-every", "3", "--sample", "a sks fox", "--sample-every", "2",
+    )  # fmt: skip
+    assert made.exit_code == 0, made.stderr
+    drawn = sorted((out.with_suffix(".tune") / "samples").iterdir())
+    assert [each.name for each in drawn] == [f"step-{step:06d}-0.png" for step in (0, 2, 4)]
+    assert f"limner -m pocket --lora '{out}' 'a sks fox'" in made.stderr
+    assert "GiB of memory at the peak" in made.stderr
+    links = tmp_path / "home" / "links.toml"
+    assert not links.is_file() or "fox" not in links.read_text()
+
+
+def test_a_sample_that_cannot_be_drawn_does_not_end_the_training(
+    limner: Limner, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(self: Session, *_: object, **__: object) -> None:
+        raise OutOfMemory("no room", hint="")
+
+    monkeypatch.setattr(Session, "generate", failing)
+    out = tmp_path / "fox.safetensors"
+    args = ("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK)
+    made = limner(*args, "--sample", "a sks fox", "--steps", "1")
+    assert made.exit_code == 0, made.stderr
+    assert "samples could not be drawn, and training goes on: no room" in made.stderr
+    assert out.is_file()
+
+
+def test_a_lora_that_does_nothing_is_no_success(limner: Limner, data: Path, tmp_path: Path) -> None:
+    out = tmp_path / "fox.safetensors"
+    made = limner(
+        "tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK,
+        "--steps", "9", "--lr", "0.5", "--hold-out", "1", "--patience", "1", "--warmup", "0",
+    )  # fmt: skip
+    assert made.exit_code == 0, made.stderr
+    assert "nothing was learnt" in made.stderr
+    assert "--lora" not in made.stderr
+
+
+def test_sigterm_saves_as_ctrl_c_does() -> None:
+    stop = Stop()
+    with stop.listening():
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop()
+    assert STOPPED[stop.signal] == 143
+
+
+def test_a_checkpoint_given_by_its_path_is_linked_and_goes_by_its_name(
+    limner: Limner, data: Path, tmp_path: Path
+) -> None:
+    base, out = checkpoints.write(tmp_path / "mine", checkpoints.SD1_LIKE), tmp_path / "fox.safetensors"
+    args = ("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK)
+    made = limner(*args, "-m", str(base))
+    assert made.exit_code == 0, made.stderr
+    assert str(tmp_path) not in read_header(out).metadata["limner.tune"]
+    assert "limner -m mine --lora" in made.stderr
+    again = limner(*args, "-m", "mine", "--steps", "3", "--resume")
+    assert again.exit_code == 0, again.stderr
 
 
 def test_what_is_wrong_with_the_pictures_is_said_before_anything_is_loaded(
@@ -113,6 +172,6 @@ def test_a_run_goes_on(limner: Limner, data: Path, tmp_path: Path) -> None:
     assert json.loads(lines[-1])["step"] == 3
     other = limner(*args, "--resume", "--warmup", "9")
     assert_refused(other, 3, "warmup was", "is 9")
-    slower = limner(*args, "--resume", "--lr", "0.0001")  # what the hint after a NaN says
+    slower = limner(*args, "--steps", "4", "--resume", "--lr", "0.0001")  # what the hint after a NaN says
     assert slower.exit_code == 0, slower.stderr
     assert "at a learning rate of 0.0001 instead of 0.0002" in slower.stderr
