@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from limner.session import Session
+from limner.tune import cost, planning
 from limner.tune.planning import plan
 from limner.tune.settings import TuneSettings
 from limner.tune.tuning import Tuning, prepare
@@ -54,3 +56,15 @@ def trained(session: Session, out: Path, **more: object) -> Tuning:
     tuning = prepared(session, out, **more)  # type: ignore[arg-type]
     tuning.run()
     return tuning
+
+
+@pytest.fixture(autouse=True)
+def untried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run takes is counted and tried by the tests of that alone (``tried``): it takes as long as the run."""
+    if "tried" not in request.fixturenames:
+        monkeypatch.setattr(planning, "cost_of", lambda *_, **__: cost.Cost(0, 0, 0, 0, 0, 0, 0.0, 0.0, 0))
+
+
+@pytest.fixture
+def tried() -> None:
+    """For tests of what a run takes."""

@@ -18,6 +18,8 @@ from limner.session import Session
 from tests import checkpoints
 from tests.faces.calling import Limner, assert_refused, limner_in, said
 from tests.tuning import SIDE, write_pictures
+from tests.tuning import tried as tried
+from tests.tuning import untried as untried
 
 QUICK = ("--steps", "2", "--rank", "2", "--batch", "2", "--size", str(SIDE), "--check-every", "1")
 
@@ -53,6 +55,7 @@ def test_a_file_is_made_that_says_what_it_was_trained_on(limner: Limner, data: P
     assert_refused(again, 2, "holds a run already", "--resume")
 
 
+@pytest.mark.usefixtures("tried")
 def test_a_dry_run_says_the_cost_and_makes_nothing(limner: Limner, data: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs" / "fox.safetensors"
     args = ("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK)
@@ -63,9 +66,8 @@ def test_a_dry_run_says_the_cost_and_makes_nothing(limner: Limner, data: Path, t
     assert not out.parent.exists()
 
 
-def test_samples_are_drawn_before_meanwhile_and_after_and_leave_no_link(
-    limner: Limner, data: Path, tmp_path: Path
-) -> None:
+def test_samples_are_drawn_before_meanwhile_and_after_and_leave_no_link(data: Path, tmp_path: Path) -> None:
+    limner = limner_in(tmp_path / "home", LIMNER_STEPS="1")
     out = tmp_path / "my runs" / "fox.safetensors"
     made = limner(
         "tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK,
@@ -99,7 +101,7 @@ def test_a_lora_that_does_nothing_is_no_success(limner: Limner, data: Path, tmp_
     out = tmp_path / "fox.safetensors"
     made = limner(
         "tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK,
-        "--steps", "9", "--lr", "0.5", "--hold-out", "1", "--patience", "1", "--warmup", "0",
+        "--steps", "40", "--check-every", "2", "--lr", "0.5", "--hold-out", "2", "--patience", "2", "--warmup", "0",
     )  # fmt: skip
     assert made.exit_code == 0, made.stderr
     assert "nothing was learnt" in made.stderr

@@ -12,8 +12,9 @@ pytest.importorskip("diffusers")
 
 from limner import Session
 from limner.config import Settings
-from limner.tune import cost, planning
 from tests import checkpoints
+from tests.tuning import tried as tried
+from tests.tuning import untried as untried
 
 
 @pytest.fixture(scope="package")
@@ -38,15 +39,3 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def tiny(bases: dict[str, Path]) -> str:
     """The model of runs that ask nothing of what it draws."""
     return str(bases["sd1"])
-
-
-@pytest.fixture(autouse=True)
-def untried(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a run takes is counted and tried by the tests of that alone (``tried``): it takes as long as the run."""
-    if "tried" not in request.fixturenames:
-        monkeypatch.setattr(planning, "cost_of", lambda *_, **__: cost.Cost(0, 0, 0, 0, 0, 0, 0.0, 0.0, 0))
-
-
-@pytest.fixture
-def tried() -> None:
-    """For tests of what a run takes."""

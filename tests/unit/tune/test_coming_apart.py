@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -19,41 +18,34 @@ pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning")  # diffusers', 
 
 WILD: dict[str, object] = {
     "targets": ("attention", "ff", "conv"),
-    "rank": 16,
-    "alpha": 256.0,
+    "rank": 8,
+    "alpha": 128.0,
+    "batch": 1,
     "warmup": 0,
     "min_snr": 0,
-    "steps": 6,
+    "steps": 4,
 }
 
 
 def test_training_that_comes_apart_goes_back_to_where_it_was_whole_and_ends_well(
     session: Session, tmp_path: Path
 ) -> None:
-    """Nothing is faked: at a rate of 1 the weights are finite after two steps, and give no number any more."""
+    """Nothing is faked: at a rate of 1 the last loss is still a number, and no learning any more."""
     out = tmp_path / "fox.safetensors"
     tuning = prepared(session, out, **{**WILD, "lr": 1e-4, "steps": 2})
     tuning.run()
     whole, file = State.read(tuning.folder / "state.safetensors"), load_file(out)
-    rate, hints, ended = 1.0, [], None
-    while ended is None and rate > 1e-3:  # the way on that the hint names, as often as it is named
-        again = prepared(session, out, resume=True, **{**WILD, "lr": rate})
-        try:
-            ended = again.run()
-        except NonFinite as error:
-            hints.append((rate, f"{error.message}: {error.hint}"))
-            kept = State.read(tuning.folder / "state.safetensors")
-            assert kept.turn == len(hints)
-            if len(hints) == 1:
-                assert kept.step == whole.step
-                assert all(torch.equal(kept.groups["now"][name], each) for name, each in whole.groups["now"].items())
-                assert all(torch.equal(load_file(out)[name], each) for name, each in file.items())
-        rate /= 3
-    assert hints, "a rate of 1 must not end as if all were well"
-    assert re.search(r"at step [34]; the weights of step 2 are kept.*--resume --lr 0\.3", hints[0][1]), hints[0]
-    assert ended is not None
-    assert (ended.why, ended.step) == ("done", 6)
-    assert again.trainer.journal.losses[-1][1] < 10
+    again = prepared(session, out, resume=True, **{**WILD, "lr": 1.0})
+    with pytest.raises(NonFinite, match=r"the loss .* at step [34]; the weights of step 2 are kept") as caught:
+        again.run()
+    assert "--resume --lr 0.3" in caught.value.hint
+    kept = State.read(tuning.folder / "state.safetensors")
+    assert (kept.step, kept.turn) == (2, 1)
+    assert all(torch.equal(kept.groups["now"][name], each) for name, each in whole.groups["now"].items())
+    assert all(torch.equal(load_file(out)[name], each) for name, each in file.items())
+    after = prepared(session, out, resume=True, **{**WILD, "lr": 1e-4})
+    assert after.run().why == "done"
+    assert after.trainer.journal.losses[-1][1] < 10
 
 
 def test_where_going_back_led_nowhere_it_goes_back_further() -> None:

@@ -62,10 +62,10 @@ def test_what_is_foreseen_from_shapes_is_what_a_step_keeps(session: Session) -> 
 
 @pytest.mark.usefixtures("tried")
 def test_what_does_not_fit_is_refused_before_anything_is_loaded_or_written(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, out = write_pictures(tmp_path / "data"), tmp_path / "runs" / "fox.safetensors"
-    asked = settings(prior=2)
+    asked = settings(model=tiny, prior=2)
     made = plan(asked, data, out, session).cost
     assert made.step_seconds > 0
     assert made.seconds > made.step_seconds * asked.steps
@@ -103,9 +103,9 @@ def test_a_place_that_cannot_be_written_to_is_said_first(tmp_path: Path) -> None
     assert sorted(each.name for each in tmp_path.iterdir()) == ["a.png", "x.tune"]
 
 
-def test_the_class_is_kept_by_its_own_pictures_and_no_others(session: Session, tmp_path: Path) -> None:
+def test_the_class_is_kept_by_its_own_pictures_and_no_others(session: Session, tiny: str, tmp_path: Path) -> None:
     out, told = tmp_path / "fox.safetensors", list[str]()
-    asked, data = settings(prior=2, steps=2), write_pictures(tmp_path / "data")
+    asked, data = settings(model=tiny, prior=2, steps=2), write_pictures(tmp_path / "data")
     tuning = prepare(plan(asked, data, out, session), session)
     tuning.run(stop=lambda: True)
     made, kept = tuning.trainer.networks.data, tuning.planned.kept
