@@ -196,10 +196,17 @@ def train(
             states = text(tokens).last_hidden_state
             made = body(x.to(memory_format=torch.channels_last), t, states).sample
             marks = heads(states, cells, words, silent)
-        each = (made.float() - v).square().mean((1, 2, 3))
+        error = (made.float() - v).square()
+        each = (hints.emphasis(cells, pocket.LATENT) * error).mean((1, 2, 3))
         velocity = (weights[t] * each).mean()
         total = velocity + 0.03 * marks.cells + 0.03 * marks.words
-        terms = {"v_mse": velocity, "cells": marks.cells, "words": marks.words, "named": marks.named}
+        terms = {
+            "v_mse": error.mean(),
+            "loss": velocity,
+            "cells": marks.cells,
+            "words": marks.words,
+            "named": marks.named,
+        }
         return total, terms
 
     drawn = pocket.Pocket(text, unet, vae, vocab, scale)

@@ -3,6 +3,7 @@
 import random
 
 import numpy as np
+import pytest
 import torch
 from training import captions, hints, pocket
 from training.data import Batches, Stream
@@ -26,6 +27,14 @@ def test_the_smallest_thing_has_a_cell() -> None:
     found = hints.cells(lay_out(scenes, [random.Random(k) for k in range(2)]))
     assert (found[0, 0] == 1).sum() >= 5
     assert (found[1, 0] == 1).any()
+
+
+def test_things_count_more_than_their_surroundings() -> None:
+    cells = torch.from_numpy(hints.cells(lay_out([Scene((Part(0),))], [random.Random(0)])))
+    weights = hints.emphasis(cells, 16)[0, 0]
+    assert weights.mean() == pytest.approx(1)
+    assert weights[9, 8] == pytest.approx(3 * weights[0, 0])
+    assert 0.15 < (weights > weights.min()).float().mean() < 0.6
 
 
 def test_every_noun_of_a_caption_is_found_once_with_its_colour_and_number(atlas: Atlas) -> None:
