@@ -15,6 +15,7 @@ import torch
 
 from limner.errors import OutOfMemory, StorageError
 from limner.models.machine import usable_memory
+from limner.models.state import RUNTIME as DRAWING_RUNTIME
 from limner.tune.base import UNET, Base
 from limner.tune.caching import AT_ONCE
 from limner.tune.data import HELD_TIMESTEPS
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from limner.types import Plan
 
 PER_WEIGHT = 16  # bytes of what is learnt, float32: value, gradient, two moments
-RUNTIME = 380 << 20  # torch, peft and this program, about
+RUNTIME = 500 << 20  # torch, its kernels, peft with what it imports, and this program, as measured
+RETAINED = 160 << 20  # of what comes first, at most: freed, and not given back to the system, as measured
 MARGIN = 1.15
 SPARE_DISK = 64 << 20
 LONG = 20.0  # seconds after which one trial step is enough
@@ -49,8 +51,7 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Bytes while it trains: of the base's ``weights``, of what is ``learnt``, of ``activations``, of a second copy of
-    the base that samples are ``drawing`` with; bytes of the whole process ``before`` that, while pictures are drawn and
-    encoded. Seconds a step and of all that is left; bytes on disk. ``numbers`` are learnt."""
+    the base that samples are ``drawing`` with; bytes ``before`` that, while pictures are drawn and encoded. Seconds a step and of all that is left; bytes on disk. ``numbers`` are learnt."""
 
     numbers: int
     weights: int
@@ -65,8 +66,9 @@ class Cost:
     @property
     def memory(self) -> int:
         """At the peak."""
-        training = int((self.weights + self.learnt + self.activations) * MARGIN) + self.drawing + RUNTIME
-        return max(training, self.before)
+        training = int((self.weights + self.learnt + self.activations) * MARGIN) + self.drawing
+        less, more = sorted((training, self.before))
+        return more + min(less, RETAINED) + RUNTIME
 
 
 def cost_of(base: Base, settings: TuneSettings, side: int, work: Work, *, device_free: int | None = None) -> Cost:
@@ -74,6 +76,7 @@ def cost_of(base: Base, settings: TuneSettings, side: int, work: Work, *, device
     few nothing is tried; ``step_seconds`` and ``seconds`` are 0 then."""
     foreseen = foresee(base, settings, side, pixels=AT_ONCE)
     copies = (1 if settings.ema else 0) + (1 if work.held else 0)
+    alone = 0 if settings.device.startswith("cuda") else DRAWING_RUNTIME  # a picture's estimate counts it
     drawing = max((plan.estimate.peak_bytes or 0 for plan in work.drawn), default=0)
     sampling = max((plan.estimate.peak_bytes or 0 for plan in work.samples), default=0)
     cost = Cost(
@@ -81,8 +84,8 @@ def cost_of(base: Base, settings: TuneSettings, side: int, work: Work, *, device
         weights=foreseen.weights,
         learnt=foreseen.learnt * (PER_WEIGHT + 4 * copies),
         activations=foreseen.kept + foreseen.passing,
-        drawing=max(0, sampling - RUNTIME),
-        before=max(int(foreseen.encoding * MARGIN) + RUNTIME, drawing),
+        drawing=max(0, sampling - alone),
+        before=max(int(foreseen.encoding * MARGIN), drawing - alone),
         step_seconds=0.0,
         seconds=0.0,
         disk=foreseen.learnt * 4 * (3 + copies) * 2 + foreseen.learnt * 2,
