@@ -51,7 +51,8 @@ class Work:
 @dataclass(frozen=True, slots=True)
 class Cost:
     """Bytes while it trains: of the base's ``weights``, of what is ``learnt``, of ``activations``, of a second copy of
-    the base that samples are ``drawing`` with; bytes ``before`` that, while pictures are drawn and encoded. Seconds a step and of all that is left; bytes on disk. ``numbers`` are learnt."""
+    the base that samples are ``drawing`` with; bytes ``before`` that, while pictures are drawn and encoded. Seconds a
+    step and of all that is left; bytes on disk. ``numbers`` are learnt."""
 
     numbers: int
     weights: int
