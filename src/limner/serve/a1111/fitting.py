@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from limner.errors import InvalidRequest, UnsupportedField
 from limner.models.resolving.resolve import resolve
-from limner.serve.openai.sizes import nearest
+from limner.serve.openai.sizes import ANY, COARSE, nearest
 from limner.session.merging import BUILT_IN_MODEL, refuse_unsupported
 from limner.session.planning import load_family
 from limner.types import Notice, Request
@@ -82,9 +82,11 @@ def _drawn(asked: Size, native: Size, *, fixed: bool) -> Size | None:
     if fixed:
         return None if asked == native else native
     share = asked[0] * asked[1] / (native[0] * native[1])
-    if 1 / FAR <= share <= FAR:
-        return None
-    return nearest(asked, native, 64 if min(native) >= 512 else 8)
+    if min(native) >= COARSE:
+        return None if 1 / FAR <= share <= FAR else nearest(asked, native, 64)
+    # Small models have room for less, and some count in 16 pixels: a client's usual 512x512 is not for them.
+    whole = all(side % ANY == 0 for side in asked)
+    return None if whole and 1 / FAR < share < FAR else nearest(asked, native, ANY)
 
 
 def _without(request: Request, family: Family, card: Card) -> tuple[Request, tuple[Notice, ...]]:

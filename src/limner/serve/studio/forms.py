@@ -85,7 +85,7 @@ def sides(card: Card | None, shape: str) -> tuple[int, int] | None:
     if card is None or card.width is None or card.height is None or shape not in SHAPES:
         return None
     across, down = SHAPES[shape]
-    step = 64 if card.width >= 512 else 8
+    step = 64 if card.width >= 512 else 16
     area = card.width * card.height
     width = (area * across / down) ** 0.5
     return round(width / step) * step, round(area / width / step) * step

@@ -17,6 +17,7 @@ from PIL import Image
 
 from limner.library import a1111
 from limner.library.metadata import of_image
+from tests.builtin import SIDE
 from tests.serving import Served
 
 Json = dict[str, Any]
@@ -75,18 +76,18 @@ def test_pictures_come_with_all_that_the_web_ui_says_of_them(api: webuiapi.WebUI
 
 
 def test_bare_base64_and_an_info_that_is_a_text(http: httpx.Client) -> None:
-    said, info = drawn(http, width=64, height=128)
+    said, info = drawn(http, width=SIDE - 16, height=SIDE)
     data = base64.b64decode(said["images"][0], validate=True)
     assert data.startswith(b"\x89PNG")
     assert said["parameters"]["prompt"] == "a red fox"
     assert said["parameters"]["seed"] == -1
     assert said["parameters"]["cfg_scale"] == info["cfg_scale"]
-    assert Image.open(io.BytesIO(data)).size == (64, 128)
+    assert Image.open(io.BytesIO(data)).size == (SIDE - 16, SIDE)
 
 
 def test_what_is_not_said_is_the_models_own(http: httpx.Client) -> None:
     said, info = drawn(http, steps=None, negative_prompt=None)
-    assert (info["width"], info["height"], info["steps"]) == (128, 128, 20)
+    assert (info["width"], info["height"], info["steps"]) == (SIDE, SIDE, 20)
     assert said["parameters"]["steps"] == 20
     assert info["limner_notices"] == []
 
@@ -104,26 +105,31 @@ def test_braces_and_underscores_are_words(http: httpx.Client) -> None:
 
 
 def test_a_second_pass(api: webuiapi.WebUIApi) -> None:
-    result = api.txt2img(prompt="a red fox", width=128, height=128, enable_hr=True, hr_scale=2, hr_second_pass_steps=3)
-    assert result.image.size == (256, 256)
+    result = api.txt2img(
+        prompt="a red fox", width=SIDE, height=SIDE, enable_hr=True, hr_scale=2, hr_second_pass_steps=3
+    )
+    assert result.image.size == (2 * SIDE, 2 * SIDE)
     fields = a1111.parse(result.info["infotexts"][0])
     assert (fields["hires"], fields["hires_steps"], fields["hires_upscaler"]) == (2, 3, "latent")
     assert result.info["denoising_strength"] == 0.7
-    assert result.info["width"] == 128
+    assert result.info["width"] == SIDE
     assert [each["code"] for each in result.info["limner_notices"]] == ["second-pass"]
 
 
 def test_a_second_pass_to_a_size(http: httpx.Client) -> None:
-    said, info = drawn(http, width=128, height=64, enable_hr=True, hr_resize_x=192, hr_upscaler="None")
-    assert Image.open(io.BytesIO(base64.b64decode(said["images"][0]))).size == (192, 96)
+    said, info = drawn(http, width=SIDE, height=SIDE - 64, enable_hr=True, hr_resize_x=SIDE + 64, hr_upscaler="None")
+    assert Image.open(io.BytesIO(base64.b64decode(said["images"][0]))).size == (
+        SIDE + 64,
+        (SIDE + 64) * (SIDE - 64) // SIDE,
+    )
     assert info["denoising_strength"] == 0.75
     assert "lanczos" in notices(info)
 
 
 def test_a_size_that_is_no_multiple_of_eight_is_rounded_down(http: httpx.Client) -> None:
-    _, info = drawn(http, width=131, height=127)
-    assert (info["width"], info["height"]) == (128, 120)
-    assert "131x127 is drawn at 128x120" in notices(info)
+    _, info = drawn(http, width=SIDE + 3, height=SIDE - 9)
+    assert (info["width"], info["height"]) == (SIDE, SIDE - 16)
+    assert f"{SIDE + 3}x{SIDE - 9} is drawn at {SIDE}x{SIDE - 16}" in notices(info)
 
 
 def test_a_size_far_from_the_models_own_is_resampled(api: webuiapi.WebUIApi, server: Served) -> None:
@@ -131,8 +137,8 @@ def test_a_size_far_from_the_models_own_is_resampled(api: webuiapi.WebUIApi, ser
     assert result.image.size == (512, 512)
     assert of_image(result.image).record is not None
     entry = server.service.session.library.get(result.info["limner_pictures"][0])
-    assert (entry.width, entry.height) == (128, 128)
-    assert "drawn at 128x128 and resampled" in json.dumps(result.info["limner_notices"])
+    assert (entry.width, entry.height) == (SIDE, SIDE)
+    assert f"drawn at {SIDE}x{SIDE} and resampled" in json.dumps(result.info["limner_notices"])
 
 
 def test_drawing_over_a_picture(api: webuiapi.WebUIApi, server: Served) -> None:
@@ -194,18 +200,19 @@ def test_what_cannot_be_had_is_said(http: httpx.Client) -> None:
 
 
 def test_what_every_client_sends_is_not_talked_about(api: webuiapi.WebUIApi) -> None:
-    result = api.txt2img(prompt="a red fox", width=128, height=128)
+    result = api.txt2img(prompt="a red fox", width=SIDE, height=SIDE)
     assert result.info["limner_notices"] == []
 
 
 def test_settings_of_an_infotext_hold_where_nothing_else_is_said(http: httpx.Client) -> None:
     text = (
-        "a cat\nNegative prompt: dull\nSteps: 7, Sampler: Euler, CFG scale: 3, Seed: 77, Size: 64x64, Model: elsewhere"
+        "a cat\nNegative prompt: dull\nSteps: 7, Sampler: Euler, CFG scale: 3, Seed: 77, "
+        f"Size: {SIDE - 16}x{SIDE - 16}, Model: elsewhere"
     )
     answer = http.post("/txt2img", json={"infotext": text, "steps": 3})
     info = json.loads(answer.json()["info"])
     assert (info["prompt"], info["negative_prompt"], info["seed"], info["cfg_scale"]) == ("a cat", "dull", 77, 3)
-    assert (info["steps"], info["sampler_name"], info["width"]) == (3, "Euler", 64)
+    assert (info["steps"], info["sampler_name"], info["width"]) == (3, "Euler", SIDE - 16)
     assert "'elsewhere' of the infotext is not here" in notices(info)
 
 

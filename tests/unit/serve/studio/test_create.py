@@ -12,6 +12,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from limner.types import Request
+from tests.builtin import FACTOR, LIMIT, SIDE
 from tests.serving import Served, live, png
 
 PAGE = {"accept": "text/html"}
@@ -52,7 +53,7 @@ def test_the_form_becomes_a_request(server: Served) -> None:
     form = {"n": "3", "seed": "7", "steps": "5", "guidance": "2.5", "styles": ["photo", "night"], "negative": "snow"}
     request = asked(server, sent(server, shape="landscape", solver="euler", **form))
     assert (request.n, request.seed, request.steps, request.guidance) == (3, 7, 5, 2.5)
-    assert (request.width, request.height) == (144, 112)
+    assert (request.width, request.height) == (SIDE * 9 // 8, SIDE * 7 // 8)
     assert request.styles == ("photo", "night")
     assert (request.solver, request.negative) == ("euler", "snow")
 
@@ -65,7 +66,7 @@ def test_empty_fields_leave_it_to_the_model(server: Served) -> None:
 
 def test_a_card_has_a_place_for_every_picture_and_then_the_pictures(server: Served) -> None:
     answer = server.client.post("/ui/jobs", data={"prompt": "a red fox", "n": "4"}, headers=HTMX)
-    assert answer.text.count('<canvas width="128" height="128"') == 4
+    assert answer.text.count(f'<canvas width="{SIDE}" height="{SIDE}"') == 4
     id = re.search(r'id="job-([0-9a-z]{14})"', answer.text)[1]  # type: ignore[index]
     job = server.wait(id)
     state = server.client.get(f"/ui/jobs/{id}/state").text
@@ -149,7 +150,7 @@ def test_cancelling_keeps_what_is_made(server: Served) -> None:
 
 def test_hints_count_tokens_and_offer_known_words(server: Served) -> None:
     text = server.client.get("/ui/lint", params={"prompt": "a kitten and a zeppelin", "model": "pocket"}).text
-    assert re.search(r"\d+/22", text)
+    assert re.search(rf"\d+/{LIMIT}", text)
     assert 'data-replace="zeppelin" data-with=""' in text
     assert 'data-with="cat"' in text or "kitten" not in text
     assert server.client.get("/ui/lint", params={"prompt": ""}).text.strip() == ""
@@ -161,7 +162,7 @@ def test_cost_comes_before_the_click(server: Served) -> None:
     assert re.search(r"about [\d.]+ (s|min), [\d.]+ MB", text)
     assert "to fetch first" in server.client.post("/ui/cost", data={"prompt": "a fox", "model": "sd15"}).text
     assert (
-        "multiples of 8"
+        f"multiples of {FACTOR}"
         in server.client.post(
             "/ui/cost", data={"prompt": "x", "n": "1", "shape": "custom", "width": "100", "height": "90"}
         ).text
@@ -204,7 +205,7 @@ def test_vary_and_again_are_children_of_the_picture(server: Served) -> None:
 
 
 def test_a_picture_fills_the_form(server: Served) -> None:
-    id = server.picture("an owl & a cake", seed=11, steps=6, width=144, height=112)
+    id = server.picture("an owl & a cake", seed=11, steps=6, width=SIDE * 9 // 8, height=SIDE * 7 // 8)
     text = server.client.get("/", params={"from": id}, headers=PAGE).text
     assert "an owl &amp; a cake</textarea>" in text
     assert 'value="11"' in text
@@ -250,7 +251,7 @@ def test_a_picture_for_the_start_is_taken_even_if_it_is_known(server: Served) ->
     data = server.service.session.library.get(server.picture()).path.read_bytes()
     answer = server.client.post("/ui/start", files={"file": ("it.png", data, "image/png")}, headers=HTMX)
     assert answer.headers["x-limner-part"] == "start"
-    assert "128 × 128" in answer.text
+    assert f"{SIDE} × {SIDE}" in answer.text
     assert server.client.post("/ui/start", data={"file": "text"}, headers=HTMX).status_code == 422
 
 
