@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +21,10 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProject
 import limner
 
 POCKET = Path(limner.__file__).parent / "assets" / "pocket"
+WORDS = json.loads((POCKET / "tokenizer" / "tokenizer.json").read_text("utf-8"))["model"]["vocab"]
+LENGTH = json.loads((POCKET / "tokenizer" / "tokenizer_config.json").read_text("utf-8"))["model_max_length"]
+VOCABULARY = -(-len(WORDS) // 100) * 100
+"""Rows of a small text encoder that reads the built-in model's words, with some to spare."""
 
 SD1_LIKE: Mapping[str, object] = {
     "text": {"hidden_act": "quick_gelu"},
@@ -142,12 +147,12 @@ def write_xl(folder: Path, kind: Mapping[str, object], *, seed: int = 0) -> Path
 
 def _text(width: int, **more: object) -> CLIPTextConfig:
     settings: dict[str, object] = {
-        "vocab_size": 400,
+        "vocab_size": VOCABULARY,
         "hidden_size": width,
         "intermediate_size": 2 * width,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
-        "max_position_embeddings": 24,
+        "max_position_embeddings": LENGTH,
         "bos_token_id": 2,
         "eos_token_id": 3,
         "pad_token_id": 0,

@@ -58,9 +58,8 @@ from transformers import (
     UMT5EncoderModel,
 )
 
-from tests.checkpoints import POCKET
+from tests.checkpoints import POCKET, VOCABULARY
 
-VOCABULARY = 400
 CHAT = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 

@@ -27,7 +27,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, PreTrainedTokenizerFast
 
-from tests.checkpoints import POCKET
+from tests.checkpoints import LENGTH, POCKET, VOCABULARY
 
 State = dict[str, Tensor]
 WIDTH = 64  # of the text states; one head
@@ -139,12 +139,12 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerFast:
 def _text(activation: str, layers: int, kind: Any = CLIPTextModel) -> Any:
     return kind(
         CLIPTextConfig(
-            vocab_size=400,
+            vocab_size=VOCABULARY,
             hidden_size=WIDTH,
             intermediate_size=96,
             num_hidden_layers=layers,
             num_attention_heads=1,
-            max_position_embeddings=24,
+            max_position_embeddings=LENGTH,
             projection_dim=WIDTH,
             hidden_act=activation,
             bos_token_id=2,

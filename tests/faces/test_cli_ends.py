@@ -13,6 +13,7 @@ import pytest
 
 from limner.library.files import decode
 from limner.library.store import Library
+from tests.builtin import SIDE
 
 
 def environment(home: Path) -> dict[str, str]:
@@ -29,7 +30,7 @@ def test_a_picture_and_its_replay(tmp_path: Path) -> None:
     made = limner(tmp_path, "a", "red", "fox", "--steps", "2", "--seed", "3", "-o", f"{tmp_path}/fox.png", "--offline")
     assert made.returncode == 0, made.stderr
     assert made.stdout == f"{tmp_path}/fox.png\n"
-    assert decode(tmp_path / "fox.png").shape == (128, 128, 3)
+    assert decode(tmp_path / "fox.png").shape == (SIDE, SIDE, 3)
     again = limner(tmp_path, "replay", f"{tmp_path}/fox.png", "--json", "--offline")
     assert (again.returncode, json.loads(again.stdout)["verdict"]) == (0, "identical"), again.stderr
 

@@ -167,7 +167,7 @@ def test_show_tells_the_card_and_the_machine(limner: Limner, on: Callable[[Machi
 
 def test_show_takes_a_folder_and_a_cached_repo(limner: Limner, home: Path) -> None:
     text = limner("models", "show", str(POCKET.asset_path())).stdout
-    assert "128x128" in text
+    assert f"{POCKET.width}x{POCKET.height}" in text
     assert "never checked" in text
     in_cache(home, "someone/their-model")
     found = said(limner("models", "show", "someone/their-model", "--json"))

@@ -17,6 +17,7 @@ from PIL import Image
 from limner.cli.remote import address
 from limner.cli.remote_http import error_from
 from limner.errors import ConfigError, InvalidRequest, LimnerError, OutOfMemory, Refused, ResourceError, UnknownName
+from tests.builtin import SIDE
 from tests.faces.calling import Limner, assert_refused, limner_in, said
 from tests.serving import Served, live, png
 
@@ -49,7 +50,7 @@ def test_the_copy_is_the_servers_file_or_the_same_in_another_format(
 ) -> None:
     found = said(limner("a red fox", "--seed", "3", "--json", "-o", str(tmp_path / "fox.png")))
     assert isinstance(found, dict)
-    assert (found["seed"], found["width"], found["model"]) == (3, 128, "pocket")
+    assert (found["seed"], found["width"], found["model"]) == (3, SIDE, "pocket")
     entry = server.service.session.library.get(found["id"])
     assert (tmp_path / "fox.png").read_bytes() == entry.path.read_bytes()
     assert limner("a red fox", "-o", str(tmp_path / "fox.webp")).exit_code == 0
@@ -157,7 +158,7 @@ def test_ctrl_c_cancels_and_torch_is_never_imported(server: Served, own_home: Pa
 def test_a_plan_is_the_servers(limner: Limner, server: Served) -> None:
     told = limner("plan", "a red fox", "-n", "3", "--steps", "7")
     assert told.exit_code == 0
-    assert f"pocket on {server.url}: 3 pictures of 128x128, 7 steps" in told.stdout
+    assert f"pocket on {server.url}: 3 pictures of {SIDE}x{SIDE}, 7 steps" in told.stdout
     found = said(limner("plan", "a red fox", "--json"))
     assert isinstance(found, dict)
     assert found["plans"][0]["prompt"] == "a red fox"

@@ -45,7 +45,7 @@ def test_the_python_runs(server: Served, work: Path) -> None:
     names: dict[str, object] = {"__name__": "docs"}
     for block in found("python", server):
         exec(compile(block.text, str(block), "exec"), names)
-    assert {"fox-7.png", "fox-8.png", "castle.png", "mask.png"} <= {each.name for each in work.iterdir()}
+    assert {"fox-7.png", "fox-8.png", "ghost.png", "mask.png"} <= {each.name for each in work.iterdir()}
 
 
 def test_the_commands_run(server: Served, work: Path, own_home: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_commands_run(server: Served, work: Path, own_home: Path) -> None:
                 args = args[: args.index("--report")]
             result = limner(*args)
             assert result.exit_code == code, (args, result.stderr)
-    assert {each.name for each in work.iterdir()} == {"castle-1.webp", "castle-2.webp"}
+    assert {each.name for each in work.iterdir()} == {"ghost-1.webp", "ghost-2.webp"}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="no curl")

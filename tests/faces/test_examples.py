@@ -20,9 +20,9 @@ LEAVES = {
     "03_events": [],
     "04_async": [],
     "05_latent_walk": ["morph.png", "variation.png"],
-    "06_own_solver": ["castle-ab2.png", "castle-dpmpp-2m.png"],
-    "07_replay": ["sailboat-without-guidance.png", "sailboat.png"],
-    "08_from_pipeline": ["sailboat.png"],
+    "06_own_solver": ["ghost-ab2.png", "ghost-dpmpp-2m.png"],
+    "07_replay": ["whale-without-guidance.png", "whale.png"],
+    "08_from_pipeline": ["whale.png"],
 }
 SAYS = {
     "01_draw": "the same seed gives the same pixels: True",
@@ -30,7 +30,7 @@ SAYS = {
     "03_events": "pictures were finished and kept",
     "04_async": "a red apple on a yellow background: made",
     "05_latent_walk": "from one prompt to another",
-    "06_own_solver": "ab2: castle-ab2.png",
+    "06_own_solver": "ab2: ghost-ab2.png",
     "07_replay": "identical",
     "08_from_pipeline": "drawn again: identical",
 }

@@ -24,8 +24,8 @@ USUAL: Mapping[str, object] = {
     "seed": 11,
     "steps": 7,
     "guidance": 4.0,
-    "width": 24,
-    "height": 16,
+    "width": 48,
+    "height": 32,
     "dtype": "float32",
 }
 

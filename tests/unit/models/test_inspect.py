@@ -238,11 +238,11 @@ def test_braces_and_commas_in_metadata_are_only_text(tmp_path: Path) -> None:
     assert read_header(path).metadata["tags"] == tags
 
 
-@pytest.mark.parametrize("part", ["unet/diffusion_pytorch_model", "vae/diffusion_pytorch_model", "text_encoder/model"])
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
 def test_the_built_in_model_passes(part: str) -> None:
-    header = read_header(POCKET / f"{part}.safetensors")
-    assert len(header.tensors) > 50
-    assert {info.dtype for info in header.tensors.values()} == {"F16"}
+    found = [info for path in (POCKET / part).glob("*.safetensors") for info in read_header(path).tensors.values()]
+    assert len(found) > 50
+    assert {info.dtype for info in found} == {"F16"}
 
 
 def test_no_such_file(tmp_path: Path) -> None:

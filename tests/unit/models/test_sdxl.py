@@ -24,7 +24,7 @@ from limner.models.latent.parts import Parts
 from limner.models.sdxl import StableDiffusionXL
 from limner.sampling.course import Row, Weights
 from limner.types import Plan
-from tests.checkpoints import LCM_LIKE, SD1_LIKE, XL_BASE, XL_LCM, XL_NO_ZEROS, XL_REFINER, write, write_xl
+from tests.checkpoints import LCM_LIKE, LENGTH, SD1_LIKE, XL_BASE, XL_LCM, XL_NO_ZEROS, XL_REFINER, write, write_xl
 from tests.unit.models.test_machine import gpu, machine
 
 LONG = "a red fox in the snow and a blue cat on the beach " * 3
@@ -85,7 +85,7 @@ def test_the_base_is_told_its_size_and_no_crop(
     for row in rows:
         assert row.inputs["numbers"].tolist() == [16, 24, 0, 0, 16, 24]
         assert row.inputs["pooled"].shape == (16,)
-        assert row.inputs["context"].shape == (24, 56)
+        assert row.inputs["context"].shape == (LENGTH, 56)
 
 
 def test_the_refiner_reaches_for_a_score_and_reads_with_one_encoder(
@@ -97,7 +97,7 @@ def test_the_refiner_reaches_for_a_score_and_reads_with_one_encoder(
     assert "refiner-without-picture" in notices(plan)
     rows = rows_of(session, request, monkeypatch)
     assert {tuple(row.inputs["numbers"].tolist()) for row in rows} == {(16, 24, 0, 0, 2.5), (16, 24, 0, 0, 6.0)}
-    assert {tuple(row.inputs["context"].shape) for row in rows} == {(24, 24)}
+    assert {tuple(row.inputs["context"].shape) for row in rows} == {(LENGTH, 24)}
 
 
 def test_an_empty_negative_prompt_is_nothing_where_the_model_was_trained_so(

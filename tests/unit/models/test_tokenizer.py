@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import limner
 from limner.errors import CorruptFile, ModelNotFound
 from limner.models.family import Files
 from limner.models.tokenizer import Text, read, vocabulary
+from tests.checkpoints import LENGTH, POCKET
 
-POCKET = Path(limner.__file__).parent / "assets" / "pocket"
 MARKERS = ["<|startoftext|>", "<|endoftext|>"]
 TEXTS = [
     "a red fox in the snow",
@@ -76,7 +75,7 @@ def test_special_ids_and_length(clip: Path) -> None:
         77,
     )
     pocket = read(files(POCKET))
-    assert (pocket.bos, pocket.eos, pocket.pad, pocket.length) == (2, 3, 0, 24)
+    assert (pocket.bos, pocket.eos, pocket.pad, pocket.length) == (2, 3, 0, LENGTH)
 
 
 def len_of(text: Text) -> int:
@@ -88,7 +87,7 @@ def test_what_a_vocabulary_knows(clip: Path) -> None:
     assert not closed.open
     assert closed.knows("fox")
     assert not closed.knows("xylophone")
-    assert closed.limit == 22
+    assert closed.limit == LENGTH - 2
     assert open_.open
     assert open_.limit == 75
     assert open_.count("red fox") == 2

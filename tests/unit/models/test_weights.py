@@ -212,21 +212,21 @@ def test_a_buffer_that_no_file_holds_is_not_left_empty(tmp_path: Path) -> None:
         load_into(Buffered, [path], "unet", FP32, CPU)
 
 
-def pocket_state(part: str) -> tuple[Path, dict[str, Tensor]]:
+def pocket_state(part: str) -> tuple[list[Path], dict[str, Tensor]]:
     from safetensors.torch import load_file
 
-    (path,) = (POCKET / part).glob("*.safetensors")
-    return path, load_file(path)
+    paths = sorted((POCKET / part).glob("*.safetensors"))  # one file, or shards
+    return paths, {name: tensor for path in paths for name, tensor in load_file(path).items()}
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_pocket_unet_loads_and_runs(packed: bool) -> None:
     config = UNetConfig.from_json(read_json(POCKET / "unet" / "config.json"))
-    path, tensors = pocket_state("unet")
-    unet = load_into(lambda: UNet(config), [path], "unet", torch.bfloat16, CPU, packed=packed)
+    paths, tensors = pocket_state("unet")
+    unet = load_into(lambda: UNet(config), paths, "unet", torch.bfloat16, CPU, packed=packed)
     assert torch.equal(unet.conv_in.bias, tensors["conv_in.bias"].bfloat16())
     with torch.inference_mode():
-        x = torch.randn(1, 8, 16, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
+        x = torch.randn(1, config.in_channels, 16, 16, generator=torch.Generator().manual_seed(0)).bfloat16()
         y = unet(x, torch.tensor([999.0]), torch.zeros(1, 24, 256, dtype=torch.bfloat16))
     assert y.shape == x.shape
     assert y.isfinite().all()
@@ -234,12 +234,12 @@ def test_the_pocket_unet_loads_and_runs(packed: bool) -> None:
 
 def test_clip_with_the_prefix_of_older_files(tmp_path: Path) -> None:
     config = ClipTextConfig.from_json(json.loads((POCKET / "text_encoder" / "config.json").read_text()))
-    path, tensors = pocket_state("text_encoder")
+    paths, tensors = pocket_state("text_encoder")
     older = {f"text_model.{name}": tensor for name, tensor in tensors.items()}
-    older["text_model.embeddings.position_ids"] = torch.arange(24)[None]
+    older["text_model.embeddings.position_ids"] = torch.arange(config.max_position_embeddings)[None]
     save_file(older, tmp_path / "older.safetensors")
     ids = torch.tensor([[2, 40, 41, 3]])
-    new = load_into(lambda: ClipText(config), [path], "text_encoder", FP32, CPU)
+    new = load_into(lambda: ClipText(config), paths, "text_encoder", FP32, CPU)
     old = load_into(lambda: ClipText(config), [tmp_path / "older.safetensors"], "text_encoder", FP32, CPU)
     assert torch.equal(new(ids), old(ids))
 

@@ -12,6 +12,7 @@ from limner import Request, Session
 from limner.config import Settings
 from limner.errors import Refused
 from limner.models.adapters.called import called
+from tests.builtin import WIDEST
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def loras(tmp_path: Path) -> Path:
 
 def write(path: Path, **metadata: str) -> Path:
     layer = "lora_unet_mid_block_resnets_0_conv1"
-    down, up = torch.zeros(4, 224, 3, 3), torch.zeros(224, 4, 1, 1)
+    down, up = torch.zeros(4, WIDEST, 3, 3), torch.zeros(WIDEST, 4, 1, 1)
     save_file({f"{layer}.lora_down.weight": down, f"{layer}.lora_up.weight": up}, path, metadata=metadata or None)
     return path
 

@@ -29,7 +29,7 @@ from tests.unit.sampling import webui
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:diffusers", "ignore::FutureWarning")
 
 BOUND = 1  # of 255: it cuts to whole numbers, so a difference in the last bit may cost one
-BOS, EOS, PAD, LENGTH = 2, 3, 0, 24
+BOS, EOS, PAD, LENGTH = 2, 3, 0, checkpoints.LENGTH
 
 Spans = Sequence[tuple[str, float]]  # of one chunk
 Stage = tuple[int, Sequence[Spans]]  # up to this evaluation, counted from 0: its chunks

@@ -17,6 +17,7 @@ from limner.models.latent.course import steps_of
 from limner.models.latent.tiles import TILE
 from limner.types import Step
 from tests import upscalers
+from tests.builtin import FACTOR, SIDE
 from tests.dalle import FIXTURES
 from tests.parity.edits import mask_picture, start_picture, write_inpainting
 
@@ -52,7 +53,7 @@ def over(session: Session, folder: Path, **fields: object) -> Request:
     for name in ("init", "mask"):
         if isinstance(fields.get(name), str):
             fields[name] = folder / str(fields[name])
-    usual = {"seed": 3, "steps": 4, "dtype": "float32", "init": folder / "start.png"}
+    usual = {"seed": 3, "steps": 4, "dtype": "float32", "init": folder / "start.png", "width": 64, "height": 64}
     return session.request("a red fox", **{**usual, **fields})
 
 
@@ -144,14 +145,19 @@ def test_a_part_is_drawn_at_full_size_and_put_back(session: Session, folder: Pat
 
 
 def test_the_size_is_the_pictures_own_where_none_is_said(session: Session, folder: Path, tmp_path: Path) -> None:
-    Image.new("RGB", (77, 101), "red").save(tmp_path / "odd.png")
-    request = over(session, folder, init=str(tmp_path / "odd.png"))
+    odd = SIDE - 51, SIDE - 27
+    Image.new("RGB", odd, "red").save(tmp_path / "odd.png")
+    own = {"width": None, "height": None}
+    request = over(session, folder, init=str(tmp_path / "odd.png"), **own)
     plan = session.plan(request)[0]
-    assert (plan.recipe.width, plan.recipe.height) == (80, 104)
-    assert "77x101 and is drawn at 80x104" in codes(session, request)["init-resized"]
-    Image.new("RGB", (1600, 400), "red").save(tmp_path / "large.png")
-    large = session.plan(over(session, folder, init=str(tmp_path / "large.png")))[0].recipe
-    assert (large.width, large.height) == (256, 64)
+    assert (plan.recipe.width, plan.recipe.height) == tuple(round(side / FACTOR) * FACTOR for side in odd)
+    assert (
+        f"{odd[0]}x{odd[1]} and is drawn at {plan.recipe.width}x{plan.recipe.height}"
+        in codes(session, request)["init-resized"]
+    )
+    Image.new("RGB", (20 * SIDE, 5 * SIDE), "red").save(tmp_path / "large.png")
+    large = session.plan(over(session, folder, init=str(tmp_path / "large.png"), **own))[0].recipe
+    assert (large.width, large.height) == (2 * SIDE, SIDE // 2)
     assert "cropped" in codes(session, over(session, folder, width=64, height=32))["init-cropped"]
     assert "init-cropped" not in codes(session, over(session, folder, width=64, height=32, resize="fit"))
 
@@ -187,7 +193,7 @@ def test_tiles_change_little_and_take_less(session: Session, folder: Path, monke
         return forward(self, asked, **more)
 
     monkeypatch.setattr(TorchRunner, "forward", counted)
-    request = over(session, folder, init=None, width=640, height=256, steps=4)
+    request = over(session, folder, init=None, width=80 * FACTOR, height=32 * FACTOR, steps=4)
     whole = drawn(session, request)
     assert rows == [80]
     rows.clear()
@@ -197,7 +203,7 @@ def test_tiles_change_little_and_take_less(session: Session, folder: Path, monke
     gap = np.abs(tiled.astype(int) - whole)
     assert gap.max() <= SEAMS
     assert 0 < gap.mean() <= SEAMS_MEAN
-    assert "512x512" in codes(session, request.but(tiled=True))["tiled"]
+    assert f"{TILE * FACTOR}x{TILE * FACTOR}" in codes(session, request.but(tiled=True))["tiled"]
     assert session.plan(request)[0].identity != session.plan(request.but(tiled=True))[0].identity
     assert "nothing changes" in codes(session, over(session, folder, tiled=True))["tiled"]
 
@@ -252,7 +258,7 @@ REFUSALS: dict[str, tuple[dict[str, object], type[Exception], str]] = {
     "nothing to redraw": ({"init": None, "strength": 0.5}, InvalidRequest, "strength"),
     "no mask": ({"mask_blur": 3}, InvalidRequest, "mask_blur"),
     "one pass": ({"hires_steps": 3}, InvalidRequest, "hires_steps"),
-    "another family": ({"model": str(FIXTURES)}, UnsupportedField, "init"),
+    "another family": ({"model": str(FIXTURES), "width": None, "height": None}, UnsupportedField, "init"),
 }
 
 
@@ -287,7 +293,7 @@ def test_pictures_that_are_none_are_refused_before_anything(session: Session, tm
 
 def test_an_inpainting_network_wants_a_mask(session: Session, tmp_path: Path) -> None:
     write_inpainting(tmp_path / "inpainting")
-    request = Request(prompt="a fox", model=str(tmp_path / "inpainting"), steps=2, dtype="float32")
+    request = Request(prompt="a fox", model=str(tmp_path / "inpainting"), steps=2, dtype="float32", width=48, height=32)
     with pytest.raises(InvalidRequest, match="mask"):
         session.plan(request)
     Image.fromarray(start_picture()).save(tmp_path / "start.png")

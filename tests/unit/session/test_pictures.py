@@ -61,8 +61,8 @@ requests = st.builds(
     guidance=st.sampled_from([1.0, 3.5]),
     solver=st.sampled_from(sorted(SOLVERS)),
     n=st.integers(1, 2),
-    width=st.sampled_from([16, 24]),
-    height=st.just(16),
+    width=st.sampled_from([32, 48]),
+    height=st.just(32),
     variation=st.sampled_from([0.0, 0.4]),
     variation_seed=st.just(5),
     dtype=st.just("float32"),
@@ -115,7 +115,7 @@ def test_sharing_requests_really_share_calls(
         return forward(self, rows, **more)
 
     monkeypatch.setattr(TorchRunner, "forward", spy)
-    asked = Request(prompt="a cat", model=str(checkpoints["eps"]), steps=30, n=4, width=16, height=16, guidance=3)
+    asked = Request(prompt="a cat", model=str(checkpoints["eps"]), steps=30, n=4, width=32, height=32, guidance=3)
     session.generate(asked.but(batching="shared")).result()
     assert max(sizes["unet"]) == 8
     sizes.clear()
@@ -131,7 +131,7 @@ def test_scheduling_follows_the_steps(session: Session, monkeypatch: pytest.Monk
     asked: list[int] = []
     positive = Conditions.positive
     monkeypatch.setattr(Conditions, "positive", lambda self, step: asked.append(step) or positive(self, step))
-    session.generate(Request(prompt="a cat", steps=45, solver=solver, width=16, height=16, seed=1)).result()
+    session.generate(Request(prompt="a cat", steps=45, solver=solver, width=32, height=32, seed=1)).result()
     assert sorted(set(asked)) == list(range(1, 46))
     assert asked == sorted(asked)
 

@@ -13,6 +13,7 @@ from limner.config import Settings
 from limner.errors import InvalidRequest, UnknownName, UnsupportedField
 from limner.session.planning import load_family
 from limner.types import Plan
+from tests.builtin import FACTOR, SIDE, WIDEST
 
 
 def session(home: Path, config: str = "", **env: str) -> Session:
@@ -28,7 +29,7 @@ def plan(made: Session, **fields: object) -> Plan:
 
 def test_the_card_gives_what_is_not_said(tmp_path: Path) -> None:
     made = plan(session(tmp_path))
-    assert (made.request.width, made.request.height, made.model.name) == (128, 128, "pocket")
+    assert (made.request.width, made.request.height, made.model.name) == (SIDE, SIDE, "pocket")
     assert made.origins["steps"] == "card"
 
 
@@ -126,7 +127,7 @@ def test_a_prompt_without_a_known_word_is_said_before_drawing(tmp_path: Path) ->
     [
         ({"solver": "eulr"}, "no solver called 'eulr'"),
         ({"model": "pockett"}, "no model called 'pockett'"),
-        ({"width": 100, "height": 128}, "multiples of 8"),
+        ({"width": 100, "height": 128}, f"multiples of {FACTOR}"),
         ({"steps": 0}, "steps"),
         ({"guidance": float("nan")}, "guidance"),
         ({"prompt": "   "}, "prompt"),
@@ -172,7 +173,7 @@ def test_the_same_pixels_have_the_same_identity(tmp_path: Path) -> None:
     longer = "a blue cat on the beach " * 20
     assert plan(made, morph_to=longer, morph=0.0).identity == base != plan(made, morph_to=longer, morph=0.1).identity
     assert plan(made, tiled=True).identity == base
-    large = {"width": 1024, "height": 1024}
+    large = {"width": 128 * FACTOR, "height": 128 * FACTOR}
     assert plan(made, **large, tiled=True).identity != plan(made, **large).identity
 
 
@@ -204,7 +205,7 @@ def test_lora_add_up_in_any_order(tmp_path: Path) -> None:
     layer = "lora_unet_mid_block_resnets_0_conv1"
     for seed, name in enumerate(("one", "two")):
         made = torch.Generator().manual_seed(seed)
-        down, up = torch.randn(4, 224, 3, 3, generator=made), torch.randn(224, 4, 1, 1, generator=made) / 10
+        down, up = torch.randn(4, WIDEST, 3, 3, generator=made), torch.randn(WIDEST, 4, 1, 1, generator=made) / 10
         save_file({f"{layer}.lora_down.weight": down, f"{layer}.lora_up.weight": up}, folder / f"{name}.safetensors")
     made = session(tmp_path)
     base = plan(made, loras=("one:0.5", "two:0.75"))

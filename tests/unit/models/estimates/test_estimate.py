@@ -132,7 +132,7 @@ def test_uses_of_a_network_add_up_in_time_and_not_in_memory() -> None:
 @pytest.fixture
 def plan() -> Plan:
     with Session(keep=False, offline=True) as session:
-        return session.plan(Request(prompt="a fox", seed=1, width=768, height=512, dtype="float32", device="cpu"))[0]
+        return session.plan(Request(prompt="a fox", seed=1, width=1536, height=1024, dtype="float32", device="cpu"))[0]
 
 
 def test_offers_fit_and_are_sorted_by_how_little_they_change(plan: Plan) -> None:
@@ -142,8 +142,8 @@ def test_offers_fit_and_are_sorted_by_how_little_they_change(plan: Plan) -> None
     assert [offer.option.split()[0] for offer in found] == ["--dtype", "--tiled", "--size"]
     assert all(offer.peak_bytes <= usable for offer in found)
     width, height = (int(side) for side in found[-1].option.split()[1].split("x"))
-    assert width < 768
-    assert width / height == pytest.approx(768 / 512, rel=0.1)
+    assert width < 1536
+    assert width / height == pytest.approx(1536 / 1024, rel=0.1)
 
 
 def test_nothing_is_offered_for_what_is_not_known(plan: Plan) -> None:

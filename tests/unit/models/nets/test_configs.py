@@ -30,13 +30,22 @@ def test_an_empty_config_means_the_documented_defaults() -> None:
 
 
 def test_pocket() -> None:
-    unet = UNetConfig.from_json(pocket("unet"))
-    assert (unet.in_channels, unet.heads, unet.downsample_factor, unet.sample_size) == (8, (8, 8, 8), 4, 16)
-    vae = AutoencoderConfig.from_json(pocket("vae"))
-    assert (vae.latent_channels, vae.downsample_factor, vae.shift_factor) == (8, 8, 0.0)
-    assert vae.scaling_factor == pytest.approx(1.0591761)
-    clip = ClipTextConfig.from_json(pocket("text_encoder"))
-    assert (clip.max_position_embeddings, clip.num_hidden_layers, clip.hidden_act) == (24, 3, "quick_gelu")
+    said = {part: pocket(part) for part in ("unet", "vae", "text_encoder")}
+    unet = UNetConfig.from_json(said["unet"])
+    heads = said["unet"]["attention_head_dim"]  # by its name a width, by its meaning how many
+    assert unet.heads == (tuple(heads) if isinstance(heads, list) else (heads,) * 3)
+    assert (unet.in_channels, unet.downsample_factor, unet.sample_size) == (said["unet"]["in_channels"], 4, 16)
+    vae = AutoencoderConfig.from_json(said["vae"])
+    assert (vae.latent_channels, vae.shift_factor) == (unet.in_channels, 0.0)
+    assert vae.downsample_factor * unet.sample_size == said["vae"]["sample_size"]
+    assert vae.scaling_factor == said["vae"]["scaling_factor"] != 1
+    clip = ClipTextConfig.from_json(said["text_encoder"])
+    texts = said["text_encoder"]
+    assert (clip.max_position_embeddings, clip.num_hidden_layers, clip.hidden_act) == (
+        texts["max_position_embeddings"],
+        texts["num_hidden_layers"],
+        "quick_gelu",
+    )
 
 
 def test_head_counts_by_either_name() -> None:

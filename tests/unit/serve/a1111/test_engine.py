@@ -12,6 +12,7 @@ import webuiapi
 
 from limner.library.metadata import of_image, read
 from limner.serve.crew import COMMAND
+from tests.builtin import SIDE
 from tests.serving import live
 
 
@@ -30,7 +31,7 @@ def test_the_same_settings_give_the_same_pixels_as_the_command(tmp_path: Path, m
         api = webuiapi.WebUIApi(baseurl=f"{server.url}/sdapi/v1")
         answer = api.txt2img(
             prompt=words[0], negative_prompt="blurry", seed=1234, sampler_name="Euler a", scheduler="Karras", steps=4,
-            cfg_scale=6, width=128, height=128, override_settings={"CLIP_stop_at_last_layers": 2},
+            cfg_scale=6, width=SIDE, height=SIDE, override_settings={"CLIP_stop_at_last_layers": 2},
         )  # fmt: skip
         api.session.close()
     theirs, ours = of_image(answer.image).record, read(out).record
