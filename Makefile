@@ -11,7 +11,7 @@
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	"$$p" -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && { echo "$$p"; break; }; done)
-PROMPT ?= a castle at night
+PROMPT ?= a penguin in the snow
 export PROMPT
 VENV := .venv
 BIN := $(VENV)/bin

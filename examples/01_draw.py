@@ -1,6 +1,6 @@
 """Draw one picture and save it. Offline: the built-in model `pocket` draws small, rough emoji-style scenes.
 
-python examples/01_draw.py "a castle at night"
+python examples/01_draw.py "a ghost at night"
 """
 
 from __future__ import annotations
@@ -23,4 +23,4 @@ def main(prompt: str) -> None:
 
 
 if __name__ == "__main__":
-    main(" ".join(sys.argv[1:]) or "a castle at night")
+    main(" ".join(sys.argv[1:]) or "a ghost at night")

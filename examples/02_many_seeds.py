@@ -2,7 +2,7 @@
 
 One good picture says little about a prompt: it may be luck. Look at several seeds before you judge the words.
 
-    python examples/02_many_seeds.py "three balloons on a blue background"
+    python examples/02_many_seeds.py "three apples on a blue background"
 """
 
 from __future__ import annotations
@@ -38,4 +38,4 @@ def contact_sheet(pictures: Sequence[limner.Image]) -> Image.Image:
 
 
 if __name__ == "__main__":
-    main(" ".join(sys.argv[1:]) or "three balloons on a blue background")
+    main(" ".join(sys.argv[1:]) or "three apples on a blue background")

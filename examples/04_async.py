@@ -16,7 +16,7 @@ async def main() -> None:
     # "shared": the rows of different requests may share a model call. "alone" (the default) keeps them apart, so that
     # the bytes of a picture never depend on its neighbours.
     with Session(batching="shared") as session:
-        ours = [draw(session, "a castle at night", seed=5), draw(session, "a red apple on a yellow background", seed=1)]
+        ours = [draw(session, "a ghost at night", seed=5), draw(session, "a red apple on a yellow background", seed=1)]
         for picture in await asyncio.gather(*ours):
             print(f"{picture.record.prompt}: {picture.path}")
 

@@ -21,7 +21,7 @@ FRAMES = 7
 def main() -> None:
     shares = [k / (FRAMES - 1) for k in range(FRAMES)]
     near = Request.of(prompt="a penguin in the snow", seed=1, variation_seed=9)
-    far = near.but(prompt="a green apple on a white background", morph_to="a sailboat in the sea at sunset")
+    far = near.but(prompt="a green apple on a white background", morph_to="a whale in the sea at sunset")
     with Session() as session:
         strip(session, (near.but(variation=t) for t in shares)).save("variation.png")
         strip(session, (far.but(variation=t, morph=t) for t in shares)).save("morph.png")

@@ -53,8 +53,8 @@ CARD = SolverCard(
 def main() -> None:
     with pretend_installed(), Session() as session:
         for name in ("ab2", "dpmpp-2m"):
-            picture = session.draw("a castle at night", seed=5, solver=name, steps=6)
-            print(f"{name}: {picture.save(f'castle-{name}.png')}")
+            picture = session.draw("a ghost at night", seed=5, solver=name, steps=6)
+            print(f"{name}: {picture.save(f'ghost-{name}.png')}")
 
 
 def pretend_installed() -> tempfile.TemporaryDirectory[str]:

@@ -18,7 +18,7 @@ from limner import Session
 def main(path: Path | None = None) -> None:
     with Session() as session:
         if path is None:
-            path = session.draw("a sailboat in the ocean", seed=1).save("sailboat.png")
+            path = session.draw("a whale in the ocean", seed=1).save("whale.png")
         record, _ = session.record_of(path)
         print(f"{path}: {record.prompt!r}, seed {record.seed.text()}, {record.recipe.solver}, {record.model.name}")
 
@@ -29,7 +29,7 @@ def main(path: Path | None = None) -> None:
 
         # The same picture with one thing changed: what did it do?
         other = session.draw(record.prompt, seed=record.seed.seed, guidance=1.0)
-        print(f"without guidance: {other.save('sailboat-without-guidance.png')}")
+        print(f"without guidance: {other.save('whale-without-guidance.png')}")
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ def main() -> None:
     pipe.scheduler = scheduler
 
     with Session.from_pipeline(pipe) as session:
-        picture = session.draw("a sailboat in the ocean at sunset", seed=3, width=64, height=64)
-        print(f"{picture.save('sailboat.png')}: drawn by {picture.record.model.name}")
+        picture = session.draw("a whale in the ocean at sunset", seed=3, width=64, height=64)
+        print(f"{picture.save('whale.png')}: drawn by {picture.record.model.name}")
         for part, digest in sorted(picture.record.model.files.items()):
             print(f"  {part:24} {digest[:19]}...")  # what was in memory, by its bytes
-        print("drawn again:", session.replay("sailboat.png").verdict)
+        print("drawn again:", session.replay("whale.png").verdict)
 
 
 if __name__ == "__main__":

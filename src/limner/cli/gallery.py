@@ -32,7 +32,7 @@ def command() -> None:
     """Find, show, rate, delete, export and import pictures.
 
     A picture goes by its id, by enough of its id to be the only one, or by its file. "last" and @1 mean the newest that
-    Limner drew, @2 the one before it. "limner gallery --search castle" lists those whose words fit.
+    Limner drew, @2 the one before it. "limner gallery --search ghost" lists those whose words fit.
     """
 
 

@@ -45,7 +45,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 EXAMPLES = (
     ("limner a red fox in the snow", "a picture, offline"),
     ('limner "two cats on the beach" -n 4 --seed 7', "four pictures, seeds 7 to 10"),
-    ("limner a castle -o castle.webp", "a copy where you want it"),
+    ("limner a ghost -o ghost.webp", "a copy where you want it"),
     ("limner --from prompts.txt", "one picture a line; run again to draw what is missing"),
     ("limner draw -- gallery", "draw a prompt that is a command's name"),
 )
