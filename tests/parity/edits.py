@@ -24,7 +24,7 @@ from tests.parity import Bench
 from tests.parity.latents import ALL, USUAL
 from tests.unit.sampling.drive import scheduler_for
 
-WIDTH, HEIGHT = 48, 32
+WIDTH, HEIGHT = 24, 16
 CLASSES = {
     ("sd", False): "StableDiffusionImg2ImgPipeline",
     ("sd", True): "StableDiffusionInpaintPipeline",

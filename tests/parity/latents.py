@@ -24,8 +24,8 @@ USUAL: Mapping[str, object] = {
     "seed": 11,
     "steps": 7,
     "guidance": 4.0,
-    "width": 48,
-    "height": 32,
+    "width": 24,
+    "height": 16,
     "dtype": "float32",
 }
 
@@ -44,7 +44,8 @@ class Drawn:
 
     @property
     def request(self) -> Request:
-        return Request.of(**{**USUAL, **self.asked})
+        size = {"width": 48, "height": 32} if self.kind is None else {}  # multiples of what a place of it stands for
+        return Request.of(**{**USUAL, **size, **self.asked})
 
     def folder(self, bench: Bench) -> Path:
         if self.kind is None:

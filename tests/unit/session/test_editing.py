@@ -293,7 +293,7 @@ def test_pictures_that_are_none_are_refused_before_anything(session: Session, tm
 
 def test_an_inpainting_network_wants_a_mask(session: Session, tmp_path: Path) -> None:
     write_inpainting(tmp_path / "inpainting")
-    request = Request(prompt="a fox", model=str(tmp_path / "inpainting"), steps=2, dtype="float32", width=48, height=32)
+    request = Request(prompt="a fox", model=str(tmp_path / "inpainting"), steps=2, dtype="float32")
     with pytest.raises(InvalidRequest, match="mask"):
         session.plan(request)
     Image.fromarray(start_picture()).save(tmp_path / "start.png")
