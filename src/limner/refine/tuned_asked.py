@@ -23,7 +23,7 @@ PLACES: Final = (
     "in a city",
     "in the desert",
 )
-THINGS: Final = ("a red balloon", "a green apple", "a blue car", "a yellow banana")
+THINGS: Final = ("a red strawberry", "a green apple", "a blue car", "a yellow banana")
 _SILENT: Final = frozenset({"a", "an", "the", "in", "on", "at", "and", "of"})
 
 
