@@ -127,7 +127,9 @@ def test_json_has_everything_and_nothing_else(limner_: Limner, file: Path, data:
     found = said(limner_(*args, "--json"))
     assert isinstance(found, dict)
     assert len(painter.painted) == 64
-    assert found["called by"] == "a sks fox"
+    assert found["called"] == "a sks fox"
+    assert (found["rank"], found["alpha"], found["pictures"]) == (2, 2, 4)
+    assert all(key.isidentifier() for key in found)
     assert [answer["what"] for answer in found["answers"]] == ["the subject", "a scene", "its class", "other things"]
     assert found["answers"][0]["verdict"]["hypotheses"] == 4
     assert found["answers"][1]["text"] == "a fox at night"
@@ -167,3 +169,8 @@ def test_refused_with_what_to_do_and_nothing_drawn(
     assert refused.exit_code == code, refused.stderr
     assert all(word in refused.stderr for word in words), refused.stderr
     assert not painter.painted
+
+
+@pytest.mark.parametrize("idle", ["--report", "--out", "--scene", "--other"])
+def test_what_only_drawing_heeds_is_refused_without_the_pictures(limner_: Limner, file: Path, idle: str) -> None:
+    assert_refused(limner_("tune", "show", str(file), idle, "x.html"), 2, f"{idle} needs --data")

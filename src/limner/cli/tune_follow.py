@@ -73,7 +73,7 @@ class Outcome:
             "path": str(self.out),
             "steps": self.ended.step,
             "step": self.ended.best,
-            "learnt": self.ended.best > 0,
+            "changed": self.ended.best > 0,
             "trained_seconds": round(self.seconds, 1),
             "peak_bytes": self.peak,
         }

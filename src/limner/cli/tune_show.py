@@ -10,8 +10,11 @@ import click
 from limner.cli.console import out
 from limner.cli.marks import marks_options
 from limner.cli.options import safety_option
+from limner.errors import InvalidRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from limner.cli.drawing import Telling
     from limner.refine.tuned_asked import Asked
     from limner.refine.tuned_design import Ready
@@ -87,6 +90,8 @@ def command(
     from limner.cli.drawing import Telling
     from limner.tune.told import read_told
 
+    if data is None:
+        refuse_without_data({"report": report, "out": out_folder, "scene": scenes, "other": others})
     path = Path(file).expanduser()
     record, telling = read_told(path), Telling.of(as_json=as_json, quiet=quiet, show=False)
     facts = facts_of(record)
@@ -94,7 +99,7 @@ def command(
         for label, text in facts.items():
             out(f"{label:<16}{text}")
     if data is None:
-        _tell_facts(file, facts, telling)
+        _tell_facts(file, record, telling)
         return 0
 
     from limner.cli.targets import check_writable
@@ -108,8 +113,16 @@ def command(
     said = Said(Path(data), scenes, others, n, seed, margin, diversity_margin, alpha)
     with Session(offline=True if offline else None, scored=False, marks=marks, metadata=metadata) as session:
         found = follow(ready(record, path, said, session, telling), session, telling)
-        tell(found, session, telling, facts, file=path, out_folder=folder, report=page)
+        tell(found, session, telling, facts, sheet_of(record), file=path, out_folder=folder, report=page)
     return 0
+
+
+def refuse_without_data(said: Mapping[str, object]) -> None:
+    """Raises ``InvalidRequest`` where an option is said that only drawing before and after heeds."""
+    if idle := next((name for name, value in said.items() if value), None):
+        raise InvalidRequest(
+            f"--{idle} needs --data", field="data", hint="name the pictures it was trained on: --data PICTURES"
+        )
 
 
 def ready(record: Told, path: Path, said: Said, session: Session, telling: Telling) -> Ready:
@@ -190,11 +203,11 @@ def references(record: Told, data: Path) -> tuple[References, list[str]]:
     return References({hash: each for hash, each in found.items() if hash not in held}, held), notices
 
 
-def _tell_facts(file: str, facts: dict[str, str], telling: Telling) -> None:
+def _tell_facts(file: str, record: Told, telling: Telling) -> None:
     if telling.json:
         from limner.cli.sheet import out_json
 
-        out_json({"file": file, **facts, "answers": []})
+        out_json({"file": file, **sheet_of(record), "answers": []})
     elif telling.to_people:
         telling.say(f"whether it worked: limner tune show {file} --data PICTURES")
 
@@ -219,3 +232,26 @@ def facts_of(record: Told) -> dict[str, str]:
     if isinstance(held, list) and held:
         made["held-out loss"] = f"{held[0][1]:.4f} at first, {min(loss for _, loss in held):.4f} at best"
     return made
+
+
+def sheet_of(record: Told) -> dict[str, object]:
+    """What --json says of the training."""
+    settings, run = record.settings, record.run
+    return {
+        "base": {"name": record.base, "hash": record.base_hash},
+        "called": record.called,
+        "pictures": len(record.data),
+        "held_out_pictures": run.get("held_out_pictures"),
+        "rank": settings.get("rank"),
+        "alpha": settings.get("alpha") or settings.get("rank"),
+        "targets": settings.get("targets"),
+        "steps": run.get("steps"),
+        "step": run.get("step"),
+        "ended": run.get("ended"),
+        "lr": settings.get("lr"),
+        "size": record.side,
+        "dtype": settings.get("dtype"),
+        "trained_seconds": run.get("seconds"),
+        "held_out_losses": run.get("held_out"),
+        "version": record.version,
+    }

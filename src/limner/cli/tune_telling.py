@@ -61,15 +61,18 @@ def tell(
     session: Session,
     telling: Telling,
     facts: Mapping[str, str],
+    sheet: Mapping[str, object],
     *,
     file: Path,
     out_folder: Path | None,
     report: Path | None,
 ) -> None:
-    """Write what is wanted, and print what was found: JSON, or words and tables."""
+    """Write what is wanted, and print what was found: JSON, or words and tables. ``facts`` of the training are for
+    people, ``sheet`` is the same for --json."""
     written = _write(found, session, facts, out_folder, report)
     if telling.json:
-        out_json({"file": str(file), **facts, **found.as_json(), **{name: str(path) for name, path in written.items()}})
+        paths = {name: str(path) for name, path in written.items()}
+        out_json({"file": str(file), **sheet, **found.as_json(), **paths})
         return
     for notice in found.notices():
         telling.warn(notice)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from limner.evaluate.statistics import pairs_needed
 from limner.refine.verdict_types import Test, Verdict
+from limner.refine.verdict_words import FAR
 
 EFFECTS = (0.3, 0.5, 0.8, 1.2)
 OUTCOMES = {
@@ -46,6 +47,8 @@ def more_says(verdict: Verdict) -> str:
         return ""
     if verdict.more is None:
         return "Nothing was seen that more pairs could confirm."
+    if verdict.more > FAR:
+        return f"What difference there may be is too small for any number of {_units(verdict)} worth drawing."
     return (
         f"About {verdict.more:,} more {_units(verdict)} would settle it in four of five cases, if the difference "
         f"seen is the true one, which nobody knows."
