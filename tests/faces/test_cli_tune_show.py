@@ -97,10 +97,11 @@ def test_it_is_told_in_words_and_kept_with_all_its_pictures(
     assert "4 questions, before and after, 8 seeds" in result.stderr
     assert "64 pictures to draw" in result.stderr
     lines = result.stdout.splitlines()
-    assert any(line.startswith("That it was learnt is not shown: likeness of 'a sks fox") for line in lines)
+    assert any(line.startswith("Not shown to be learnt (8 seeds). Lost: nothing shown. Kept ") for line in lines)
+    assert any(line.startswith("Likeness of 'a sks fox on the beach' to the 1 picture held out: ") for line in lines)
     row = next(line for line in lines if line.startswith("'a sks fox at night'"))
     assert row.split()[5:7] == ["kept", "kept"]
-    assert "likeness to 1 pictures held out" in result.stdout
+    assert "likeness to the 1 picture held out" in result.stdout
     assert "each p is after Holm over them" in result.stdout
     assert sorted(path.name for path in folder.iterdir()) == [
         "grid.png",

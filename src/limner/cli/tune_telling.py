@@ -77,6 +77,7 @@ def tell(
     for notice in found.notices():
         telling.warn(notice)
     told(found.headline)
+    told(found.numbers)
     out("")
     table(("question", "words", "diversity", "judge", "gain (interval)", "p (Holm)", "verdict"), _rows(found))
     out(f"\n{found.how}.")

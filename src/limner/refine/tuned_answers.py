@@ -149,8 +149,26 @@ class Shown:
 
     @cached_property
     def headline(self) -> str:
-        """What it comes to, in plain words."""
-        return " ".join((self._learning(), *self._costs()))
+        """What it comes to, in plain words and as short as can be; ``numbers`` are what it stands on."""
+        verdict = self.answers[0].verdict
+        said = {"yes": "Learnt", "worse": "Less like its pictures than before", "not shown": "Not shown to be learnt"}[
+            self.learnt
+        ]
+        indicative = "indicative only, " if verdict.caps else ""
+        lost = ", ".join(self.lost) or "nothing shown"
+        of = f"Kept {len(self.kept)} of {2 * len(self.answers)}"
+        still = f", open {len(self.open)}" if self.open else ""
+        return f"{said} ({indicative}{verdict.n} {verdict.unit}s). Lost: {lost}. {of}{still}."
+
+    @cached_property
+    def numbers(self) -> str:
+        """How far likeness to its own pictures changed, and how sure that is."""
+        subject = self.answers[0]
+        verdict, near = subject.verdict, subject.likeness[0]
+        test = verdict.judges[0]
+        changed = f"Likeness of {subject.asked.name} to {near.name}: {near.before:.3f} → {near.after:.3f}"
+        capped = f" Indicative only: {'; '.join(verdict.caps)}." if verdict.caps else ""
+        return f"{changed}, {span(test)}, {p_of(verdict, test)}, over {verdict.n} {verdict.unit}s.{capped}"
 
     @property
     def how(self) -> str:
@@ -197,6 +215,7 @@ class Shown:
             "id": self.id,
             "folder": None if self.folder is None else str(self.folder),
             "headline": self.headline,
+            "numbers": self.numbers,
             "learnt": self.learnt,
             "kept": self.kept,
             "lost": self.lost,
@@ -211,27 +230,6 @@ class Shown:
         words = [f"words of {each.asked.name}" for each in self.answers if each.words == finding]
         alike = [f"diversity of {each.asked.name}" for each in self.answers if each.diversity == finding]
         return (*words, *alike)
-
-    def _learning(self) -> str:
-        subject = self.answers[0]
-        verdict, near = subject.verdict, subject.likeness[0]
-        test = verdict.judges[0]
-        by = f"{span(test)}, {p_of(verdict, test)}, over {verdict.n} {verdict.unit}s"
-        what = f"the {near.pictures} pictures {near.group}"
-        name = subject.asked.name
-        capped = f" Indicative only: {'; '.join(verdict.caps)}." if verdict.caps else ""
-        said = {
-            "yes": f"Learnt: {name} is more like {what} than before by {by}.",
-            "worse": f"Not learnt: {name} is less like {what} than before by {by}.",
-            "not shown": f"That it was learnt is not shown: likeness of {name} to {what} {by}.",
-        }
-        return said[self.learnt] + capped
-
-    def _costs(self) -> Sequence[str]:
-        """Each loss by name; of the rest how many, for there are two a question."""
-        lost = f"Lost: {', '.join(self.lost)}." if self.lost else "Nothing is shown to be lost."
-        of = f"{len(self.kept)} of {2 * len(self.answers)} that could be lost are shown to be kept"
-        return (lost, f"{of}, {len(self.open)} neither." if self.open else f"{of}.")
 
 
 def facts_of(

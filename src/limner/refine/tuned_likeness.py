@@ -18,6 +18,7 @@ from limner.refine.cards import card_of
 from limner.refine.compare_scoring import is_here
 from limner.refine.diversity import PIXELS, SUFFIX, shares
 from limner.refine.pairs import Scorer
+from limner.refine.verdict_words import COSINE
 from limner.session import Session
 from limner.types import Frozen, Pixels
 
@@ -55,6 +56,11 @@ class References:
         return {group: found for group, found in both.items() if found}
 
 
+def counted(pictures: int, group: Group) -> str:
+    """``the 3 pictures held out``, ``the 1 picture held out``"""
+    return f"the {pictures} picture{'' if pictures == 1 else 's'} {group}"
+
+
 class Likeness(Frozen):
     """Mean cosines [-1, 1] to a group of ``pictures``, over the seeds, with the gain's interval (``None``: too few
     seeds). Not a verdict: that is the subject's alone."""
@@ -65,6 +71,11 @@ class Likeness(Frozen):
     after: float
     low: float | None
     high: float | None
+
+    @property
+    def name(self) -> str:
+        """``the 3 pictures held out``"""
+        return counted(self.pictures, self.group)
 
 
 class Eye:
@@ -144,7 +155,7 @@ def fidelity_scorer(tower: str, references: References) -> Scorer:
     return Scorer(
         name=FIDELITY,
         revision=f"2-{tower}-{card.revision}",
-        scale=f"mean cosine to the {count} pictures {group}, by {tower}",
+        scale=f"{COSINE} to {counted(count, group)}, by {tower}",
         domain=card.domain,
     )
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from limner.refine.verdict_types import Test, Verdict
 
 NOTHING = 1e-12
+COSINE = "mean cosine"
+"""How the scale of a likeness begins. It is told to three places: what is below them is nothing."""
 FAR = 2_000
 """So many more units are no advice any more."""
 
@@ -28,9 +30,15 @@ def span(test: Test, side: str = "B") -> str:
     gain, low, high = test.gain, test.low, test.high
     if side == "A":
         gain, low, high = -gain, None if high is None else -high, None if low is None else -low
+    said = _thousandths if test.scorer.scale.startswith(COSINE) else _signed
     if low is None or high is None:
-        return _signed(gain)
-    return f"{_signed(gain)} ({_signed(low)} to {_signed(high)})"
+        return said(gain)
+    return f"{said(gain)} ({said(low)} to {said(high)})"
+
+
+def _thousandths(value: float) -> str:
+    rounded = round(value, 3)
+    return f"{rounded:+.3f}" if rounded else "0.000"
 
 
 def _signed(value: float) -> str:

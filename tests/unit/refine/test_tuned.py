@@ -128,7 +128,8 @@ def test_a_subject_that_was_learnt_is_kept_as_a_study_with_all_its_pictures(keep
     session, found = keeping, shown(keeping)
     assert found.learnt == "yes"
     assert found.lost == ()
-    assert found.headline.startswith("Learnt: 'a sks fox' is more like the 3 pictures held out than before")
+    assert found.headline == "Learnt (8 seeds). Lost: nothing shown. Kept 8 of 8."
+    assert found.numbers.startswith("Likeness of 'a sks fox' to the 3 pictures held out: ")
     subject = found.answers[0]
     assert [test.scorer.name for test in subject.verdict.judges] == [FIDELITY]
     assert [each.group for each in subject.likeness] == ["held out", "trained on"]
@@ -143,7 +144,8 @@ def test_a_subject_that_was_learnt_is_kept_as_a_study_with_all_its_pictures(keep
             records = [session.library.get(each).record for each in answer["pictures"][side]]
             assert [record.recipe.guidance for record in records if record] == [guidance] * 8
     page = render(report_of(found, session, [("rank, alpha", "16, 16")]))
-    assert "likeness to 3 pictures held out" in page
+    assert "likeness to the 3 pictures held out" in page
+    assert "<td>a scene</td>" in page
     assert "after Holm over them" in page
     assert page.count('id="side-') == len(ASKED)
 
@@ -155,7 +157,7 @@ def test_all_questions_share_one_chance_of_a_false_verdict(session: Session) -> 
     assert {each.verdict.hypotheses for each in found.answers} == {4}
     assert [test.adjusted for test in tests] == pytest.approx(holm([test.p for test in tests]))
     assert "4 questions share one chance of a false verdict, 5%" in found.how
-    assert "after Holm over 4" in found.headline
+    assert "after Holm over 4" in found.numbers
 
 
 def test_one_picture_for_all_seeds_is_told(session: Session, painter: Adapted) -> None:
@@ -207,7 +209,8 @@ def test_without_pictures_held_out_it_is_indicative(session: Session) -> None:
     assert found.learnt == "yes"
     verdict = found.answers[0].verdict
     assert (verdict.strength, verdict.caps) == ("indicative", (LEARNT_BY_HEART,))
-    assert LEARNT_BY_HEART in found.headline
+    assert "Learnt (indicative only, 8 seeds)" in found.headline
+    assert LEARNT_BY_HEART in found.numbers
     assert {each.verdict.strength for each in found.answers[1:]} == {"confirmed"}
 
 
@@ -215,7 +218,7 @@ def test_a_lora_without_effect_is_no_evidence(session: Session, painter: Adapted
     painter.learns = False
     found = shown(session)
     assert found.learnt == "not shown"
-    assert found.headline.startswith("That it was learnt is not shown")
+    assert found.headline.startswith("Not shown to be learnt (8 seeds)")
     assert found.lost == ()
 
 

@@ -64,7 +64,8 @@ class Promise(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Side:
     """An arm beside its reference: a verdict with its pictures and plots. ``prompt`` says what B changed in A's, ``a``
-    and ``b`` are the prompts where they differ; ``units`` are all pairs, of which ``cases`` may be fewer."""
+    and ``b`` are the prompts where they differ; ``units`` are all pairs, of which ``cases`` may be fewer. ``kind`` is
+    what is asked, and ``kept`` whether words and diversity are, where sides are of several kinds."""
 
     verdict: Verdict
     cases: tuple[Case, ...]
@@ -74,11 +75,14 @@ class Side:
     units: int = 0
     a: str = ""
     b: str = ""
+    kind: str = ""
+    kept: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that stands on the page. ``words`` are what pictures were scored against; empty where there are many."""
+    """All that stands on the page. ``numbers`` are what the headline stands on; ``words`` are what pictures were scored
+    against, empty where there are many."""
 
     kind: str
     headline: str
@@ -94,6 +98,7 @@ class Report:
     promises: tuple[Promise, ...] = ()
     plates: tuple[Plate, ...] = ()
     unverified: str = ""
+    numbers: str = ""
     picture_bytes: int = 0
     picture_side: int = 0
     created: str = ""

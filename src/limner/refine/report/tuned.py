@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import fmean
 
 from limner.refine.arms import Scored
@@ -34,9 +35,13 @@ def report_of(found: Shown, session: Session, facts: Sequence[tuple[str, str]] =
     return Report(
         kind="tuning",
         headline=found.headline,
+        numbers=found.numbers,
         outcome="",
         words="",
-        sides=sides,
+        sides=tuple(
+            replace(side, kind=each.asked.what, kept=(each.words, each.diversity))
+            for side, each in zip(sides, answers, strict=True)
+        ),
         facts=(*_facts(found), *(Fact(*each) for each in facts)),
         budget=_budget(found),
         licences=licences_of(models, metrics),
@@ -65,10 +70,7 @@ def _facts(found: Shown) -> tuple[Fact, ...]:
 
 def rows_of(each: Answered) -> list[tuple[str, str]]:
     """What was found beside the verdict: (what, ``0.08 → 0.37``)."""
-    near = [
-        (f"likeness to {found.pictures} pictures {found.group}", f"{found.before:.3f} → {found.after:.3f}")
-        for found in each.likeness
-    ]
+    near = [(f"likeness to {found.name}", f"{found.before:.3f} → {found.after:.3f}") for found in each.likeness]
     own = "" if each.spread.own is None else f"; its own pictures {each.spread.own:.3f}"
     near.append(("distance between seeds", f"{each.spread.before:.3f} → {each.spread.after:.3f}{own}"))
     return near + [(fact.question, f"{fact.before:.0%} → {fact.after:.0%} yes") for fact in each.facts]
