@@ -45,9 +45,10 @@ def by_name(fields: Mapping[str, object]) -> dict[str, object]:
     return changed
 
 
-def lora_names(given: Iterable[str]) -> tuple[str, ...]:
-    """``NAME[:WEIGHT]`` or ``PATH[:WEIGHT]`` as names. Raises ``InvalidRequest``, ``ModelNotFound``."""
-    return tuple(_lora(text) for text in given)
+def lora_names(given: Iterable[str], *, tell: bool = True) -> tuple[str, ...]:
+    """``NAME[:WEIGHT]`` or ``PATH[:WEIGHT]`` as names; a new link is told unless ``tell`` is false. Raises
+    ``InvalidRequest``, ``ModelNotFound``."""
+    return tuple(_lora(text, tell) for text in given)
 
 
 def vae_name(given: str) -> str:
@@ -79,10 +80,10 @@ def unlink(path: Path) -> None:
         links.remove(path)
 
 
-def _lora(text: str) -> str:
+def _lora(text: str, tell: bool) -> str:
     asked = named(text)
     path = _file("lora", Path(asked.name).expanduser(), (DIFFUSERS_LORA, PEFT))
-    return text if path is None else _written(asked, _linked("lora", path))
+    return text if path is None else _written(asked, _linked("lora", path, tell=tell))
 
 
 def _written(asked: Named, name: str) -> str:
@@ -105,7 +106,7 @@ def _file(kind: Kind, path: Path, inside: Iterable[str]) -> Path | None:
     return None
 
 
-def _linked(kind: Kind, path: Path) -> str:
+def _linked(kind: Kind, path: Path, *, tell: bool = True) -> str:
     """The file's name among the links; it is linked now where it has none. A link of another kind is left as it is.
 
     Raises ``InvalidRequest`` for a file that is something else.
@@ -118,7 +119,8 @@ def _linked(kind: Kind, path: Path) -> str:
         links.add(path, kind)
         name = _name(links, kind, path)
         assert name is not None
-        say(f"linked {path.name} as {name!r}", dim=True)
+        if tell:
+            say(f"linked {path.name} as {name!r}", dim=True)
     return name
 
 

@@ -128,7 +128,7 @@ def _tell(made: Outcome, planned: Planned, telling: Telling) -> None:
         return
     telling.say(f"ended{early}; the weights are of step {ended.best}")
     telling.say(
-        shlex.join(["limner", "-m", planned.settings.model, "--lora", str(planned.out), shortened(planned.words.asked)])
+        shlex.join(["limner", "-m", planned.settings.model, "--lora", str(planned.out), shortened(planned.words.tried)])
     )
 
 
@@ -170,7 +170,7 @@ def lent(path: Path) -> Iterator[tuple[str, ...]]:
 
     there = linked_already(path)
     try:
-        yield lora_names([str(path)])
+        yield lora_names([str(path)], tell=False)
     finally:
         if not there:
             unlink(path)

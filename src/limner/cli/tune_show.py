@@ -139,7 +139,7 @@ def ready(record: Told, path: Path, said: Said, session: Session, telling: Telli
     questions = asked(record, said, known)
     fields = {"model": record.base, "width": record.side, "height": record.side}
     before = Request.of(prompt=record.called, **fields)
-    after = Request.of(prompt=record.called, loras=lora_names([str(path)]), **fields)
+    after = Request.of(prompt=record.called, loras=lora_names([str(path)], tell=telling.to_people), **fields)
     for each in questions:
         session.review(after.but(prompt=each.prompt))
     fetch(session, record.base, telling)

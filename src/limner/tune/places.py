@@ -32,7 +32,10 @@ def check_out(out: Path, *, resume: bool) -> None:
         return
     if (folder_of(out) / STATE).is_file():
         raise InvalidRequest(
-            f"{folder_of(out)} holds a run already", field="out", hint="--resume goes on with it; or give another --out"
+            f"{folder_of(out)} holds a run already",
+            field="out",
+            hint=f"--resume goes on with it; to begin anew give another --out, or remove {out.name} and "
+            f"{folder_of(out).name} beside it",
         )
     if out.exists():
         raise InvalidRequest(f"{out} exists", field="out", hint="give another --out, or move it away")

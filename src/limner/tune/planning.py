@@ -95,8 +95,15 @@ def plan(
         kept = ClassPictures.of(words.prior, settings, side, session, folder)
     cost = _cost(base, settings, side, session, folder, held, len(examples.found), kept, state)
     vocabulary = load_family(base.resolved.card.family).vocabulary(base.resolved.files)
-    notices = (*examples.notices, *words.notices, *unseen(words, vocabulary, base.name))
+    notices = (*examples.notices, *words.notices, *_none_held(held), *unseen(words, vocabulary, base.name))
     return Planned(settings, out, base, examples, words, side, held, kept, facts, state, cost, notices)
+
+
+def _none_held(held: int) -> tuple[str, ...]:
+    said = (
+        "no picture is held out: limner tune show can call it learnt as an indication at most; --hold-out 1 mends that"
+    )
+    return () if held else (said,)
 
 
 def _held(settings: TuneSettings, pictures: int) -> int:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
 
 from limner.errors import InvalidRequest
 from limner.types import Dtype, Frozen
@@ -74,7 +76,7 @@ class TuneSettings(Frozen):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"])) or "settings"
-            raise InvalidRequest(f"{where}: {first['msg']}", field=where, hint="limner tune lora --help") from None
+            raise InvalidRequest(_wrong(where, first), field=where, hint="limner tune lora --help") from None
         return made.checked()
 
     def checked(self) -> TuneSettings:
@@ -136,6 +138,23 @@ class TuneSettings(Frozen):
             "size": side,
             "hold_out": held,
         }
+
+
+_BOUNDS: Mapping[str, tuple[str, str]] = {
+    "greater_than_equal": ("ge", "at least"),
+    "greater_than": ("gt", "over"),
+    "less_than_equal": ("le", "at most"),
+    "less_than": ("lt", "under"),
+}
+
+
+def _wrong(where: str, error: ErrorDetails) -> str:
+    """``--steps must be at least 1``; what pydantic says, where no bound was crossed."""
+    option = f"--{where.replace('_', '-')}"
+    if error["type"] in _BOUNDS:
+        name, words = _BOUNDS[error["type"]]
+        return f"{option} must be {words} {error['ctx'][name]:g}"
+    return f"{where}: {error['msg']}"
 
 
 _FREE = (

@@ -34,6 +34,11 @@ class Wording:
         """A prompt that calls it."""
         return self.captions[0] if self.called is None else self.called
 
+    @property
+    def tried(self) -> str:
+        """A prompt to try it with: a style shows on something."""
+        return self.captions[0] if self.kind is None else self.asked
+
 
 def article(phrase: str) -> str:
     """The phrase with "a" or "an" before it."""
@@ -85,7 +90,9 @@ def _of_style(style: str, examples: tuple[Example, ...]) -> Wording:
         phrase if each.caption is None else each.caption if _says(each.caption, style) else f"{each.caption}, {phrase}"
         for each in examples
     ]
-    return Wording(tuple(said), phrase, None)
+    without = sum(each.caption is None for each in examples)
+    lacking = (f"{without} of {len(examples)} pictures have no caption: {phrase!r} alone is said of them",)
+    return Wording(tuple(said), phrase, None, lacking if without else ())
 
 
 def _says(caption: str, word: str) -> bool:
