@@ -2,7 +2,7 @@
 
     python -m benchmarks.first_picture [--runs 5]
 
-The same picture (pocket, 128x128, 20 steps, guidance 5) is drawn by Limner and by a plain diffusers script with the
+The same picture (pocket, 256x256, 20 steps, guidance 4) is drawn by Limner and by a plain diffusers script with the
 same weights, each in fresh processes, in turn, so that a machine whose speed drifts slows both. Prints medians, ratios.
 """
 
@@ -27,7 +27,7 @@ import json, resource, sys
 from limner import Request, Session
 t1 = time.perf_counter()
 session = Session(offline=True)
-request = Request(prompt=sys.argv[1], seed=1, steps=20, guidance=5.0, dtype=sys.argv[2])
+request = Request(prompt=sys.argv[1], seed=1, steps=20, guidance=4.0, dtype=sys.argv[2])
 generation = session.generate(request)
 t2 = time.perf_counter()
 image = generation.result()[0]
@@ -50,7 +50,7 @@ pipe = StableDiffusionPipeline.from_pretrained(sys.argv[3], torch_dtype=dtype, l
 pipe.set_progress_bar_config(disable=True)
 t2 = time.perf_counter()
 def draw(seed):
-    return pipe(sys.argv[1], num_inference_steps=20, guidance_scale=5.0, height=128, width=128,
+    return pipe(sys.argv[1], num_inference_steps=20, guidance_scale=4.0, height=256, width=256,
                 generator=torch.Generator("cpu").manual_seed(seed)).images[0]
 draw(1).save(sys.argv[4] + "/theirs.png")
 t3 = time.perf_counter()
