@@ -52,7 +52,7 @@ def test_a_file_is_made_that_says_what_it_was_trained_on(limner: Limner, data: P
     assert isinstance(tuned, dict)
     assert plain["identity"] != tuned["identity"]
     again = limner("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK)
-    assert_refused(again, 2, "holds a run already", "--resume")
+    assert_refused(again, 2, "holds a run already", "--resume", "remove fox.safetensors and fox.tune")
 
 
 @pytest.mark.usefixtures("tried")
@@ -78,6 +78,8 @@ def test_samples_are_drawn_before_meanwhile_and_after_and_leave_no_link(data: Pa
     assert [each.name for each in drawn] == [f"step-{step:06d}-0.png" for step in (0, 2, 4)]
     assert f"limner -m pocket --lora '{out}' 'a sks fox'" in made.stderr
     assert "GiB of memory at the peak" in made.stderr
+    assert "linked" not in made.stderr
+    assert "no picture is held out" in made.stderr
     links = tmp_path / "home" / "links.toml"
     assert not links.is_file() or "fox" not in links.read_text()
 
@@ -144,7 +146,9 @@ def test_what_is_wrong_with_the_pictures_is_said_before_anything_is_loaded(
         limner("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", out), 2, "holds 2 pictures"
     )
     assert_refused(
-        limner("tune", "lora", "--data", str(data), "--subject", "fox", "--out", out, "--rank", "0"), 2, "rank"
+        limner("tune", "lora", "--data", str(data), "--subject", "fox", "--out", out, "--rank", "0"),
+        2,
+        "--rank must be at least 1",
     )
 
 
@@ -168,6 +172,10 @@ def test_a_run_goes_on(limner: Limner, data: Path, tmp_path: Path) -> None:
     out = str(tmp_path / "fox.safetensors")
     args = ("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", out, *QUICK)
     assert limner(*args).exit_code == 0
+    same = limner(*args, "--resume")
+    assert (same.exit_code, same.stdout.strip()) == (0, out)
+    assert "already done at step 2" in same.stderr
+    assert "encoding" not in same.stderr
     longer = limner(*args, "--steps", "3", "--resume")
     assert longer.exit_code == 0, longer.stderr
     lines = (tmp_path / "fox.tune" / "journal.jsonl").read_text().splitlines()
@@ -177,3 +185,18 @@ def test_a_run_goes_on(limner: Limner, data: Path, tmp_path: Path) -> None:
     slower = limner(*args, "--steps", "4", "--resume", "--lr", "0.0001")  # what the hint after a NaN says
     assert slower.exit_code == 0, slower.stderr
     assert "at a learning rate of 0.0001 instead of 0.0002" in slower.stderr
+
+
+def test_alone_it_prints_the_help_whole(limner: Limner) -> None:
+    alone = limner("tune")
+    assert alone.exit_code == 0
+    assert alone.stdout == limner("tune", "--help").stdout
+
+
+@pytest.mark.usefixtures("tried")
+def test_of_a_style_it_says_which_pictures_have_no_caption(limner: Limner, data: Path, tmp_path: Path) -> None:
+    (data / "00.txt").write_text("a fox")
+    args = ("tune", "lora", "--data", str(data), "--style", "inkwash", "--out", str(tmp_path / "ink.safetensors"))
+    planned = limner(*args, *QUICK, "--dry-run")
+    assert planned.exit_code == 0, planned.stderr
+    assert "3 of 4 pictures have no caption: 'inkwash style' alone is said of them" in planned.stderr

@@ -175,3 +175,18 @@ def test_refused_with_what_to_do_and_nothing_drawn(
 @pytest.mark.parametrize("idle", ["--report", "--out", "--scene", "--other"])
 def test_what_only_drawing_heeds_is_refused_without_the_pictures(limner_: Limner, file: Path, idle: str) -> None:
     assert_refused(limner_("tune", "show", str(file), idle, "x.html"), 2, f"{idle} needs --data")
+
+
+def test_ctrl_c_while_it_scores_says_how_it_goes_on(
+    limner_: Limner, file: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from limner.cli import tune_telling
+
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tune_telling, "run", stopped)
+    args = ("--data", str(data), "-n", "8", "--scene", "at night", "--other", "a red car")
+    assert_refused(
+        limner_("tune", "show", str(file), *args), 130, "0 of 64 pictures are kept", "the same command goes on"
+    )

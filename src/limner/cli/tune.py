@@ -7,8 +7,9 @@ import click
 from limner.cli import tune_lora, tune_show
 
 
-@click.group("tune")
-def command() -> None:
+@click.group("tune", invoke_without_command=True)
+@click.pass_context
+def command(context: click.Context) -> None:
     """Adapt a model to your own pictures with a LoRA, and see what came of it (docs/tuning.md).
 
     \b
@@ -16,6 +17,8 @@ def command() -> None:
     limner tune show my-fox.safetensors --data foxes/
     limner --lora my-fox.safetensors "a sks fox on the beach"
     """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 command.add_command(tune_lora.command)

@@ -121,6 +121,8 @@ def command(
         settings = placed(session, fields, link=not dry_run)
         fetch(session, settings.model, telling)
         planned = plan(settings, examples, target, session, resume=resume)
+        if planned.done:
+            return tell_done(planned, telling)
         tell_plan(planned, telling)
         if dry_run:
             if as_json:
@@ -132,6 +134,16 @@ def command(
     else:
         result(str(target))
     return STOPPED.get(ended.signal, 0)
+
+
+def tell_done(planned: Planned, telling: Telling) -> int:
+    """Of a run that is to go on and has no step left; the exit code."""
+    telling.warn(f"already done at step {planned.begun}; --steps {2 * planned.begun}, say, goes on")
+    if telling.json:
+        out_json({**sheet(planned), "ended": "done", "path": str(planned.out), "steps": planned.begun})
+    else:
+        result(str(planned.out))
+    return 0
 
 
 def placed(session: Session, fields: dict[str, object], *, link: bool) -> TuneSettings:

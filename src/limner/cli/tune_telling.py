@@ -26,6 +26,7 @@ from limner.session import Session
 from limner.types import Plan
 
 PICTURES = "pictures"
+GOES_ON = "the same command goes on from there"
 
 
 def follow(ready: Ready, session: Session, telling: Telling) -> Shown:
@@ -52,8 +53,11 @@ def follow(ready: Ready, session: Session, telling: Telling) -> Shown:
         with follower.watching():
             return run(ready, session, draw=draw, tell=telling.say)
     except Cancelled as error:
-        error.hint = "the same command goes on from there"
+        error.hint = GOES_ON
         raise
+    except KeyboardInterrupt:  # while pictures were scored, not drawn
+        kept = ready.made + follower.made
+        raise Cancelled(f"stopped; {kept} of {design.pictures} pictures are kept", hint=GOES_ON) from None
 
 
 def tell(

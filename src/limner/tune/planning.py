@@ -19,6 +19,7 @@ from limner.tune.places import STATE, check_out, folder_of, refuse_busy
 from limner.tune.prior import ClassPictures
 from limner.tune.settings import TuneSettings
 from limner.tune.state import State, refuse_other
+from limner.tune.told import read_told
 from limner.tune.words import Wording, unseen, wording
 from limner.types import Plan, Request
 
@@ -57,6 +58,13 @@ class Planned:
     def begun(self) -> int:
         """The step that it goes on from."""
         return 0 if self.state is None else self.state.step
+
+    @property
+    def done(self) -> bool:
+        """Whether it goes on with a run that has taken all its steps, and whose file says so."""
+        if self.begun < self.settings.steps or not self.out.is_file():
+            return False
+        return read_told(self.out).run.get("ended") == "done"
 
 
 def plan(
