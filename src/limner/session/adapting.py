@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from limner.config import Settings
-from limner.errors import UnsupportedField
+from limner.errors import LimnerError, UnsupportedField
+from limner.models.adapters.called import called
 from limner.models.adapters.words import pattern_of
 from limner.models.links.names import asked
 from limner.prompts.extra_networks import Named, has_tag, named, parse
@@ -60,6 +61,18 @@ def files_of(adapters: tuple[Adapter, ...], settings: Settings) -> Mapping[str, 
     """Where the adapters of a Plan made elsewhere lie here, by hash. Raises ``ModelNotFound`` where one is missing."""
     shelf = Shelf(settings)
     return {each.hash: shelf.of_hash(each.kind, each.name, each.hash) for each in adapters if each.kind in KINDS}
+
+
+def called_by(laid: Laid) -> frozenset[str]:
+    """The words, lower case, that the LoRAs' own files say call them."""
+    found: list[str] = []
+    for each in laid.adapters:
+        path = laid.extras.get(each.hash) if each.kind == "lora" else None
+        try:
+            found += called(path) if path is not None else ()
+        except LimnerError:
+            continue  # a file that cannot be read is not drawn with either: the engine says so
+    return frozenset(word for phrase in found for word in phrase.lower().split())
 
 
 def without_words(text: str, adapters: tuple[Adapter, ...]) -> str:

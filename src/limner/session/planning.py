@@ -25,7 +25,7 @@ from limner.models.resolving.resolve import Resolved, resolve
 from limner.prompts.expand import Wildcards, expand
 from limner.prompts.lint import lint
 from limner.prompts.styles import Style, apply, choose
-from limner.session.adapting import lay_over, without_words
+from limner.session.adapting import Laid, called_by, lay_over, without_words
 from limner.session.inputs import given_pictures, refuse_idle
 from limner.session.merging import BUILT_IN_MODEL, honoured, merge, refuse_unsupported, weak_defaults
 from limner.session.upscalers import named_upscalers
@@ -181,7 +181,7 @@ def _plan(ground: Ground, words: Words, indexes: list[int]) -> Plan:
     lint_notices = [
         notice
         for text in dict.fromkeys((laid.request.prompt, words.morph_to or laid.request.prompt))
-        for notice in _lint(text, laid.adapters, ground.family, resolved.files, resolved.card)
+        for notice in _lint(text, laid, ground.family, resolved.files, resolved.card)
     ]
     return Plan(
         asked=ground.asked,
@@ -253,12 +253,13 @@ def _of_styles(words: Words, ground: Ground) -> tuple[Notice, ...]:
     return (Notice(code="negative-unused", message=message),)
 
 
-def _lint(text: str, adapters: tuple[Adapter, ...], family: Family, files: Files, card: Card) -> tuple[Notice, ...]:
-    """Warn, before drawing, of words a closed vocabulary cannot see. Those that stand for vectors are known."""
+def _lint(text: str, laid: Laid, family: Family, files: Files, card: Card) -> tuple[Notice, ...]:
+    """Warn, before drawing, of words a closed vocabulary cannot see. Those that stand for vectors are known, and those
+    that a LoRA says call it are meant to be none of the model's own."""
     vocabulary = family.vocabulary(files)
     if vocabulary is None or vocabulary.open:
         return ()
-    rest = without_words(text, adapters)
+    rest = without_words(text, laid.adapters)
     found = lint(rest, vocabulary)
     if found.main_noun_unknown and found.main_noun:
         return (
@@ -269,7 +270,8 @@ def _lint(text: str, adapters: tuple[Adapter, ...], family: Family, files: Files
         )
     if found.blind and rest == text:
         return (Notice(code="no-known-word", message=f"{card.name} knows no word of this: it draws what it likes"),)
-    if found.unknown:
-        unknown = ", ".join(repr(word) for word in found.unknown)
+    calling = called_by(laid) if found.unknown else frozenset()
+    if strange := [word for word in found.unknown if word not in calling]:
+        unknown = ", ".join(repr(word) for word in strange)
         return (Notice(code="unknown-words", message=f"{card.name} cannot see the words {unknown}"),)
     return ()
