@@ -17,11 +17,11 @@ from limner.models.inspect import read_header
 from limner.session import Session
 from tests import checkpoints
 from tests.faces.calling import Limner, assert_refused, limner_in, said
-from tests.tuning import SIDE, write_pictures
 from tests.tuning import tried as tried
 from tests.tuning import untried as untried
+from tests.tuning import write_pictures
 
-QUICK = ("--steps", "2", "--rank", "2", "--batch", "2", "--size", str(SIDE), "--check-every", "1")
+QUICK = ("--steps", "2", "--rank", "2", "--batch", "2", "--size", "64", "--check-every", "1")
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_file_is_made_that_says_what_it_was_trained_on(limner: Limner, data: P
     assert shown.exit_code == 0, shown.stderr
     assert "a sks fox" in shown.stdout
     assert "pocket sha256:" in shown.stdout
-    small = ("a sks fox", "--seed", "1", "--size", "32x32", "--steps", "1", "--json")
+    small = ("a sks fox", "--seed", "1", "--size", "64x64", "--steps", "1", "--json")
     plain, tuned = (said(limner(*small, *more)) for more in ((), ("--lora", str(out))))
     assert isinstance(plain, dict)
     assert isinstance(tuned, dict)
