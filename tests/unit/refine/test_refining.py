@@ -284,9 +284,9 @@ def test_a_language_models_answers_are_not_asked_for_again(session: Session, pai
 
 def test_seconds_are_a_budget_and_the_verdict_fits_the_clock(session: Session) -> None:
     found(session)  # from here on the pace is known
-    refinement = begin(Request(prompt=WORDS), session, wishes_seconds(25), Faces()).run()
+    refinement = begin(Request(prompt=WORDS), session, wishes_seconds(40), Faces()).run()
     assert refinement.verified
-    assert refinement.design.budget.seconds == 25
+    assert refinement.design.budget.seconds == 40
 
 
 def wishes_seconds(seconds: float) -> Wishes:

@@ -19,7 +19,7 @@ from limner.models.resolving.resolve import resolve
 from limner.models.singlefiles import clip_words
 from limner.models.stored import part_bytes
 from tests import singlefiles
-from tests.checkpoints import POCKET
+from tests.checkpoints import POCKET, VOCABULARY
 from tests.hub_server import HubServer
 
 CATALOG = Catalog.load()
@@ -123,12 +123,12 @@ def test_the_cache_of_a_published_model_will_do(tmp_path: Path, lone: Path, sett
 
 
 def test_words_that_the_encoder_does_not_know_are_refused(tmp_path: Path, lone: Path, settings: Settings) -> None:
-    words = json.loads(vocabulary()["vocab.json"]) | {f"w{k}": 100 + k for k in range(500)}
+    words = json.loads(vocabulary()["vocab.json"]) | {f"w{k}": 100 + k for k in range(VOCABULARY)}
     folder = lone.parent / "tokenizer"
     folder.mkdir()
     (folder / "vocab.json").write_text(json.dumps(words))
     (folder / "merges.txt").write_bytes(vocabulary()["merges.txt"])
-    with pytest.raises(MismatchedWeights, match="knows 400"):
+    with pytest.raises(MismatchedWeights, match=f"knows {VOCABULARY}"):
         resolve(str(lone), settings, CATALOG, offline=True)
 
 
