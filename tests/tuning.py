@@ -14,7 +14,7 @@ from limner.tune.planning import plan
 from limner.tune.settings import TuneSettings
 from limner.tune.tuning import Tuning, prepare
 
-SIDE = 32
+SIDE = 64
 
 
 def write_pictures(folder: Path, count: int = 4, *, side: int = SIDE) -> Path:
