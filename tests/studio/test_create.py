@@ -96,9 +96,9 @@ def test_a_failure_stays_with_what_next(world: World, opened: Opener) -> None:
 
 def test_an_unknown_word_gets_known_ones_as_buttons(world: World, opened: Opener) -> None:
     page = opened(world.url)
-    page.locator("#prompt").press_sequentially("a spaceship at night")
+    page.locator("#prompt").press_sequentially("a vixen at night")
     hint = page.locator("#hints .hint")
-    expect(hint).to_contain_text("does not know spaceship")
+    expect(hint).to_contain_text("does not know vixen")
     near = hint.locator("[data-with]:not([data-with=''])").first
     word = near.inner_text()
     near.click()

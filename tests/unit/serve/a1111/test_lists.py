@@ -24,6 +24,7 @@ from limner.serve.a1111.asking import draft
 from limner.serve.a1111.bodies import Txt2Img
 from limner.serve.a1111.checkpoints import Checkpoint
 from limner.serve.a1111.settings import Kept
+from tests.builtin import SIDE
 from tests.serving import Served, live
 
 
@@ -176,7 +177,7 @@ def test_the_users_own_files(stocked: Settings) -> None:
 def test_a_lora_in_a_prompt(stocked: Settings) -> None:
     session = SimpleNamespace(catalog=Catalog.load(), offline=True)
     own: Any = SimpleNamespace(settings=stocked, session=session)
-    body = Txt2Img(prompt="a <lora:water:0.5:0.8> fox <lora:fire:1>", width=128, height=128)
+    body = Txt2Img(prompt="a <lora:water:0.5:0.8> fox <lora:fire:1>", width=SIDE, height=SIDE)
     drafted = draft(own, body, Kept(), {})
     assert drafted.request.prompt == "a fox"
     assert drafted.request.loras == ("water:0.5:0.8",)
@@ -188,11 +189,11 @@ def test_a_lora_in_a_prompt(stocked: Settings) -> None:
 
 
 def test_png_info(api: webuiapi.WebUIApi) -> None:
-    made = api.txt2img(prompt="a red fox", seed=3, width=128, height=128, sampler_name="Euler a")
+    made = api.txt2img(prompt="a red fox", seed=3, width=SIDE, height=SIDE, sampler_name="Euler a")
     found = api.png_info(made.image)
     assert found.info == made.info["infotexts"][0]
     assert found.parameters["Prompt"] == "a red fox"
-    assert (found.parameters["Size-1"], found.parameters["Seed"]) == ("128", "3")
+    assert (found.parameters["Size-1"], found.parameters["Seed"]) == (str(SIDE), "3")
     assert "limner" in found.json["items"]
     bare = api.png_info(Image.new("RGB", (8, 8)))
     assert (bare.info, bare.parameters, bare.json["items"]) == ("", {}, {})

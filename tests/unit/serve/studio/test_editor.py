@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from limner.types import Request
+from tests.builtin import SIDE
 from tests.serving import Served, live, png
 
 PAGE = {"accept": "text/html"}
@@ -30,7 +31,7 @@ def fox(server: Served) -> str:
 
 def masked(server: Served, box: tuple[int, int, int, int] = (30, 30, 90, 90)) -> str:
     """A mask as the page sends it: white is redrawn."""
-    image = Image.new("RGB", (128, 128))
+    image = Image.new("RGB", (SIDE, SIDE))
     image.paste((255, 255, 255), box)
     out = io.BytesIO()
     image.save(out, "PNG")
@@ -53,7 +54,7 @@ def job_of(text: str) -> str:
 
 def test_the_page_has_a_box_by_numbers_for_who_does_not_paint(server: Served, fox: str) -> None:
     text = server.client.get(f"/i/{fox}/edit", headers=PAGE).text
-    assert f'data-id="{fox}" data-width="128" data-height="128"' in text
+    assert f'data-id="{fox}" data-width="{SIDE}" data-height="{SIDE}"' in text
     for name in ("left", "top", "wide", "high"):
         assert f'<label for="box-{name}">' in text
     assert server.client.get(f"/i/{'0' * 14}/edit", headers=PAGE).status_code == 404
@@ -111,7 +112,7 @@ def test_a_refused_fill_leaves_a_card(server: Served, fox: str) -> None:
 
 def test_a_picture_from_elsewhere_can_be_filled_too(server: Served, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("elsewhere")
-    (folder / "photo.png").write_bytes(png(128, 128))
+    (folder / "photo.png").write_bytes(png(SIDE, SIDE))
     library = server.service.session.library
     library.import_folder(folder, copy=True)
     entry = next(each for each in library.list() if each.source != "limner")
