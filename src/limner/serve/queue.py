@@ -109,6 +109,11 @@ class Queue:
             ).fetchall()
             return [_job(connection, row["id"]) for row in rows]
 
+    def standing(self, limit: int) -> tuple[list[Job], list[Job]]:
+        """What runs, newest first, and what waits, in its order, at one moment: what is begun is in one of them."""
+        with self._file.reading():
+            return self.listed("running", limit=limit), self.listed("queued", limit=limit)
+
     def waiting(self) -> int:
         """Pictures (or other pieces of work) that are accepted and not finished."""
         with self._file.reading() as connection:

@@ -94,7 +94,7 @@ def _stopping(shell: Shell, grace: float, told: Callable[[str], None]) -> None:
 
 async def _say(service: Service, grace: float, told: Callable[[str], None]) -> None:
     """How long the end may take, where anything is left to do."""
-    running, waiting = len(await service.jobs("running", limit=MANY)), len(await service.jobs("queued", limit=MANY))
+    running, waiting = map(len, await service.standing(MANY))
     if running or waiting:
         jobs = "1 job" if running == 1 else f"{running} jobs"
         told(f"finishing {jobs}, up to {grace:g} s; {waiting} wait{'s' if waiting == 1 else ''} in the queue")

@@ -184,6 +184,10 @@ class Service:
         """Jobs: those waiting in their order, others newest first."""
         return await self.inside.do(self.queue.listed, *states, limit=limit, before=before)
 
+    async def standing(self, limit: int = 100) -> tuple[list[Job], list[Job]]:
+        """Jobs that run, newest first, and those that wait, in their order, at one moment."""
+        return await self.inside.do(self.queue.standing, limit)
+
     async def cancel(self, name: str) -> Job | None:
         """Stop a job: a waiting one at once, a running one at its next step. What is made stays."""
         await self.inside.cancel(name)

@@ -193,6 +193,16 @@ def test_no_two_jobs_are_of_one_age(queue: Queue) -> None:
     assert len(pages) == len(set(pages)) == 50
 
 
+def test_a_job_that_is_begun_meanwhile_is_seen_to_run_or_to_wait(queue: Queue) -> None:
+    ids = [queue.accept(ask())[0].id for _ in range(60)]
+    begun = threading.Thread(target=lambda: [queue.start(each) for each in ids])
+    begun.start()
+    while begun.is_alive():
+        running, waiting = queue.standing(100)
+        assert sorted(job.id for job in (*running, *waiting)) == sorted(ids)
+    begun.join()
+
+
 def test_a_deadline_is_overdue_from_its_moment(queue: Queue) -> None:
     job, _ = queue.accept(ask(deadline=5.0))
     queue.accept(ask())

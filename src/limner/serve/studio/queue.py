@@ -70,8 +70,7 @@ async def stop(request: Request, own: Own, id: Id) -> Response:
 
 async def standing(own: Service) -> dict[str, object]:
     """What runs, and who waits: each job with the seconds until it begins, as measured."""
-    running = await own.jobs("running", limit=SHOWN)
-    queued = await own.jobs("queued", limit=SHOWN)
+    running, queued = await own.standing(SHOWN)
     return {
         "running": [(job, left(own, job)) for job in reversed(running)],
         "queued": [(job, own.seconds_until(job)) for job in queued],
