@@ -11,6 +11,7 @@ from openai import OpenAI
 from PIL import Image
 
 from limner.serve.crew import COMMAND
+from tests.builtin import SIDE
 from tests.serving import live
 
 
@@ -23,10 +24,11 @@ def test_pocket_draws_for_openais_client(tmp_path: Path, monkeypatch: pytest.Mon
         answer = client.images.generate(prompt="a red fox", n=2, extra_body={"seed": 7, "steps": 4})
         assert answer.data is not None
         first, second = (Image.open(io.BytesIO(base64.b64decode(each.b64_json or ""))) for each in answer.data)
-        assert first.size == (128, 128)
+        assert first.size == (SIDE, SIDE)
         assert first.tobytes() != second.tobytes()
-        again = client.images.generate(prompt="a red fox", size="256x256", extra_body={"seed": 7, "steps": 4})
-        assert again.size == "256x256"
+        size = f"{2 * SIDE}x{2 * SIDE}"
+        again = client.images.generate(prompt="a red fox", size=size, extra_body={"seed": 7, "steps": 4})
+        assert again.size == size
         events = list(
             client.images.generate(prompt="a red fox", stream=True, partial_images=1, extra_body={"steps": 12})
         )

@@ -13,6 +13,7 @@ from openai.types import ImagesResponse
 from PIL import Image
 
 from limner.library.metadata import of_image
+from tests.builtin import FACTOR, SIDE
 from tests.serving import Served
 
 
@@ -41,7 +42,7 @@ def test_n_pictures_with_their_seeds_and_ids(client: OpenAI, server: Served) -> 
     assert [library.get(str(each["id"])).seed for each in extras] == [7, 8, 9]
     assert [each.revised_prompt for each in answer.data] == [None] * 3
     assert (answer.size, answer.quality, answer.background, answer.output_format) == (
-        *("128x128", "medium", "opaque"),
+        *(f"{SIDE}x{SIDE}", "medium", "opaque"),
         "png",
     )
     assert answer.usage is not None
@@ -85,7 +86,8 @@ def test_a_size_that_is_not_the_models_is_resampled_and_said(client: OpenAI) -> 
     answer = client.images.generate(prompt="a red fox", size="1024x512")
     assert picture(answer).size == (1024, 512)
     assert answer.size == "1024x512"
-    assert extra(answer)["drawn_size"] == "184x88"
+    width, height = (round(SIDE * share**0.5 / FACTOR) * FACTOR for share in (2, 1 / 2))
+    assert extra(answer)["drawn_size"] == f"{width}x{height}"
     assert "resampled" in codes(answer)
     record = of_image(picture(answer)).record
     assert record is not None
@@ -93,14 +95,16 @@ def test_a_size_that_is_not_the_models_is_resampled_and_said(client: OpenAI) -> 
 
 
 def test_a_size_that_the_model_draws_is_drawn(client: OpenAI) -> None:
-    answer = client.images.generate(prompt="a red fox", size="160x96")
-    assert picture(answer).size == (160, 96)
+    width, height = SIDE + 2 * FACTOR, SIDE - 2 * FACTOR
+    answer = client.images.generate(prompt="a red fox", size=f"{width}x{height}")
+    assert picture(answer).size == (width, height)
     assert "drawn_size" not in extra(answer)
 
 
 def test_width_and_height_are_drawn_as_they_are(client: OpenAI, server: Served) -> None:
-    answer = client.images.generate(prompt="a red fox", extra_body={"width": 256, "height": 256, "steps": 2})
-    assert answer.size == "256x256"
+    own = {"width": 2 * SIDE, "height": 2 * SIDE, "steps": 2}
+    answer = client.images.generate(prompt="a red fox", extra_body=own)
+    assert answer.size == f"{2 * SIDE}x{2 * SIDE}"
     assert "drawn_size" not in extra(answer)
 
 
