@@ -19,6 +19,8 @@ LEAST = 3
 NAMES = ("image", "file", "file_name", "path")
 WORDS = ("caption", "text", "prompt")
 MAX_PIXELS = 100_000_000
+LONGEST = 100_000
+"""Characters of a manifest's field. csv's own limit is the whole process's, and others raise it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +155,15 @@ def _lines(source: Path) -> Iterator[tuple[Path, str | None]]:
 
 def _rows(source: Path, text: str) -> Iterator[tuple[int, Mapping[str, object]]]:
     if source.suffix.lower() == ".csv":
-        rows = csv.DictReader(io.StringIO(text, newline=""))
+        rows, last = csv.DictReader(io.StringIO(text, newline="")), 1
         try:
             for each in rows:
-                yield rows.line_num, each
+                if any(len(field) > LONGEST for field in each.values() if isinstance(field, str)):
+                    raise _torn(source, last + 1, f"field larger than {LONGEST} characters")
+                last = rows.line_num
+                yield last, each
         except csv.Error as error:
-            raise InvalidRequest(
-                f"{source.name}, line {rows.line_num + 1}: {error}",
-                field="data",
-                hint="mend the line: a quote unclosed?",
-            ) from error
+            raise _torn(source, rows.line_num + 1, str(error)) from error
         return
     for number, line in enumerate(text.split("\n"), 1):  # splitlines also ends lines inside of captions
         if not line.strip():
@@ -178,6 +179,10 @@ def _rows(source: Path, text: str) -> Iterator[tuple[int, Mapping[str, object]]]
                 hint='such as {"image": "fox.png", "caption": "a fox"}',
             )
         yield number, row
+
+
+def _torn(source: Path, line: int, why: str) -> InvalidRequest:
+    return InvalidRequest(f"{source.name}, line {line}: {why}", field="data", hint="mend the line: a quote unclosed?")
 
 
 def _example(path: Path, caption: str | None) -> Example:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -52,9 +53,17 @@ def test_lines_of_a_manifest_are_those_of_the_file(tmp_path: Path) -> None:
         read_examples(tmp_path / "m.csv")
     (tmp_path / "m.csv").write_text("\n".join(lines[:-1]))
     assert read_examples(tmp_path / "m.csv").found[0].caption == "a fox on grass"
-    (tmp_path / "m.csv").write_text("image,caption\n00.png," + "x" * 200_000)
-    with pytest.raises(InvalidRequest, match="line 2: field larger"):
-        read_examples(tmp_path / "m.csv")
+
+
+@pytest.mark.parametrize("limit", [131_072, 50_000_000])
+def test_a_quote_left_open_is_told_whatever_the_process_lets_csv_read(tmp_path: Path, limit: int) -> None:
+    (tmp_path / "m.csv").write_text('image,caption\n00.png,"' + "x\n" * 100_000)
+    before = csv.field_size_limit(limit)
+    try:
+        with pytest.raises(InvalidRequest, match="line 2: field larger"):
+            read_examples(tmp_path / "m.csv")
+    finally:
+        csv.field_size_limit(before)
 
 
 def test_a_picture_listed_twice_says_which_words_are_used(tmp_path: Path) -> None:
