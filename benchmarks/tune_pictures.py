@@ -26,7 +26,6 @@ AFTER = {
 FIRST = 12  # things of the atlas: the fox is among them
 STRIPE = 13  # pixels of the sprite's 128
 COLOURS = ((40, 90, 225), (250, 215, 40))
-SIDE = 128
 
 
 def striped(cell: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -54,7 +53,7 @@ def write(folder: Path, count: int, *, name: str = "sks fox", seed: int = 0) -> 
     pictures = renderer(lay_out(scenes, [random.Random(rng.random()) for _ in scenes]))
     for k, (scene, picture) in enumerate(zip(scenes, pictures, strict=True)):
         shown = ((picture.permute(1, 2, 0).numpy() + 1) * 127.5).round().astype(np.uint8)
-        Image.fromarray(shown).resize((SIDE, SIDE), Image.Resampling.LANCZOS).save(folder / f"{k:03d}.png")
+        Image.fromarray(shown).save(folder / f"{k:03d}.png")
         (folder / f"{k:03d}.txt").write_text(f"a {name}{AFTER[scene.place]}\n")
     return folder
 
