@@ -171,7 +171,8 @@ def test_a_refinement_is_followed_to_its_end(limner: Limner, server: Served) -> 
     assert json.loads(result.stdout) == {"stand_in": True}
     body = server.service.queue.listed("done", limit=1)[0].body
     assert (body["seconds"], body["strategies"], body["seed"]) == (120, ["paraphrase"], 3)
-    assert "part 2 of 3" in limner("refine", "a red fox").stderr
+    # Slow enough that who follows is there before the second part.
+    assert "part 2 of 3" in limner("refine", "a red fox zzslow").stderr
 
 
 def test_a_refinement_is_refused_what_is_of_this_machine(limner: Limner) -> None:
