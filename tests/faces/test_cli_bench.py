@@ -7,21 +7,18 @@ import hashlib
 import http.server
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import limner.session
 from limner.refine.suites import catalog, fetching
 from limner.refine.suites.catalog import KNOWN, Suite, find
 from limner.refine.suites.reading import prompts_of
-from limner.session import Session
 from tests.faces.calling import Limner, assert_refused, limner_in, said
-from tests.unit.refine.painting import Painter
+from tests.unit.refine.painting import Painter, take_over
 from tests.unit.refine.paired import blueness, redness, register
 
-RealSession = limner.session.Session
 OWN = "prompt,category\na red fox,animal\na dog,animal\na red red house,thing\na car,thing\na red fox,animal\n"
 RED = ("--scorer", "redness")
 
@@ -30,10 +27,7 @@ RED = ("--scorer", "redness")
 def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
     register(monkeypatch, "redness", redness)
     register(monkeypatch, "blueness", blueness)
-    backend = Painter()
-    made: Callable[..., Session] = lambda **words: RealSession(backend=backend, **words)  # noqa: E731
-    monkeypatch.setattr(limner.session, "Session", made)
-    return backend
+    return take_over(monkeypatch)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,13 +12,12 @@ from PIL import Image
 
 import limner
 import limner.session
+from limner.cli import compare_show
 from limner.refine import diversity
-from limner.session import Session
 from tests.faces.calling import Limner, assert_refused, limner_in, said
-from tests.unit.refine.painting import Painter
+from tests.unit.refine.painting import Painter, take_over
 from tests.unit.refine.paired import blueness, redness, register
 
-RealSession = limner.session.Session
 TWO = ("--prompt", "a fox", "--prompt", "a red red fox", "--judge", "redness", "-n", "8")
 
 
@@ -29,10 +27,7 @@ def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
     register(monkeypatch, "blueness", blueness)
     # The Painter's fields of colour are nothing to the pocket scorers.
     monkeypatch.setattr(diversity, "measure_of", lambda session, scorers: diversity.PIXELS)
-    backend = Painter()
-    made: Callable[..., Session] = lambda **words: RealSession(backend=backend, **words)  # noqa: E731
-    monkeypatch.setattr(limner.session, "Session", made)
-    return backend
+    return take_over(monkeypatch)
 
 
 @pytest.fixture
@@ -148,6 +143,14 @@ def test_too_few_prompts(limner_: Limner, painter: Painter, tmp_path: Path) -> N
     args = ("--prompts", str(prompts(tmp_path, 5)), "--axis", "guidance=1,50", "--judge", "redness")
     assert_refused(limner_("compare", *args), 2, "5 prompts", "at least 7")
     assert not painter.painted
+
+
+def test_ctrl_c_while_it_scores_says_how_it_goes_on(limner_: Limner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare_show, "run", stopped)
+    assert_refused(limner_("compare", *TWO), 130, "0 of 16 pictures are kept", "the same command goes on")
 
 
 def test_blind_votes_there_and_back(limner_: Limner, own_home: Path, tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,6 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-import limner
-import limner.session
 from limner import registry
 from limner.canonical import file_hash
 from limner.refine import tuned_design, tuned_likeness
@@ -23,11 +20,10 @@ from limner.refine.diversity import PIXELS
 from limner.session import Session
 from limner.types import Request
 from tests.faces.calling import Limner, assert_refused, limner_in, said
-from tests.unit.refine.painting import Painter, paint
+from tests.unit.refine.painting import Painter, paint, take_over
 from tests.unit.refine.paired import CELLS, redness, register
 
 pytest.importorskip("peft")
-RealSession = limner.session.Session
 CAPTION = "a sks fox on the beach"
 LAYER = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q"
 
@@ -39,10 +35,7 @@ def painter(monkeypatch: pytest.MonkeyPatch) -> Painter:
     monkeypatch.setattr(tuned_likeness, "TOWERS", ("cells",))
     usual = Scorers(judges=("redness",), alignment="redness", diversity=PIXELS)
     monkeypatch.setattr(tuned_design, "default_scorers", lambda session, world, device: usual)
-    backend = Painter()
-    made: Callable[..., Session] = lambda **words: RealSession(backend=backend, **words)  # noqa: E731
-    monkeypatch.setattr(limner.session, "Session", made)
-    return backend
+    return take_over(monkeypatch)
 
 
 @pytest.fixture
@@ -64,7 +57,7 @@ def data(tmp_path: Path) -> Path:
 @pytest.fixture
 def file(data: Path, painter: Painter, limner_: Limner, tmp_path: Path) -> Path:
     """As training writes it, of three pictures and one that was held out."""
-    with RealSession(backend=painter, keep=False) as session:
+    with Session(backend=painter, keep=False) as session:
         base = session.plan(Request.of(prompt="a fox", model="pocket"))[0].model.weights_hash()
     pictures = sorted(data.glob("*.png"))
     record: dict[str, Any] = {

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from limner.cli.carrying import carried_out
 from limner.cli.console import one_line, out, table, told
-from limner.cli.draw import prepare as room
-from limner.cli.drawing import Follower, Telling
+from limner.cli.drawing import Telling
 from limner.cli.sheet import count, duration, out_json, size
 from limner.cli.targets import Target, check_writable
 from limner.disk import write_atomic
-from limner.errors import Cancelled, InvalidRequest
-from limner.image import Image
+from limner.errors import InvalidRequest
 from limner.refine.compare import GRID, Comparison, prepare, run
 from limner.refine.compare_study import Study
 from limner.refine.compare_table import as_csv, categories, costs, versus
@@ -26,7 +25,6 @@ from limner.refine.verdict import Test, Verdict
 from limner.refine.verdict_words import span
 from limner.refine.voting import export
 from limner.session import Session
-from limner.types import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +72,13 @@ def follow(study: Study, session: Session, telling: Telling) -> Comparison:
     telling.say(f"judged by {', '.join(study.scorers.judges)}{guard}; at most {study.margin:g} SD of it may be lost")
     least = study.alpha * study.looks.shares[-1] / study.hypotheses
     telling.say(foreseen(study.units, study.unit, study.worthwhile, least))
-    if total:
-        room(session, telling)
-    follower = Follower(telling, total=total, silent=True)
-
-    def draw(plans: Sequence[Plan]) -> list[Image]:
-        return [image for image in follower.follow(session.run(plans)) if isinstance(image, Image)]
-
-    try:
-        with follower.watching():
-            return run(prepared, session, draw=draw, tell=telling.say)
-    except Cancelled as error:
-        error.hint = "the same command goes on from there"
-        raise
+    return carried_out(
+        lambda draw: run(prepared, session, draw=draw, tell=telling.say),
+        session,
+        telling,
+        made=prepared.made,
+        total=study.pictures,
+    )
 
 
 def tell(found: Comparison, session: Session, telling: Telling, wanted: Wanted) -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from limner.cli.carrying import carried_out
 from limner.cli.console import out, table, told
-from limner.cli.draw import prepare as room
-from limner.cli.drawing import Follower, Telling
+from limner.cli.drawing import Telling
 from limner.cli.sheet import count, duration, out_json
 from limner.cli.targets import slug
 from limner.disk import write_atomic
-from limner.errors import Cancelled, LibraryError
-from limner.image import Image
+from limner.errors import LibraryError
 from limner.refine.compare import GRID, STUDY
 from limner.refine.power import foreseen
 from limner.refine.report import REPORT
@@ -23,10 +22,8 @@ from limner.refine.tuned_answers import Shown
 from limner.refine.tuned_design import Ready
 from limner.refine.verdict_words import span
 from limner.session import Session
-from limner.types import Plan
 
 PICTURES = "pictures"
-GOES_ON = "the same command goes on from there"
 
 
 def follow(ready: Ready, session: Session, telling: Telling) -> Shown:
@@ -42,22 +39,13 @@ def follow(ready: Ready, session: Session, telling: Telling) -> Shown:
     telling.say(f"{asked}, before and after, {seeds}: {count(total, 'picture')} to draw{time}{there}")
     telling.say(f"likeness by {design.tower}, words by {', '.join(study.scorers.judges)}; all share one alpha (Holm)")
     telling.say(foreseen(study.units, "seed", study.worthwhile, study.alpha / len(design.asked)))
-    if total:
-        room(session, telling)
-    follower = Follower(telling, total=total, silent=True)
-
-    def draw(plans: Sequence[Plan]) -> list[Image]:
-        return [image for image in follower.follow(session.run(plans)) if isinstance(image, Image)]
-
-    try:
-        with follower.watching():
-            return run(ready, session, draw=draw, tell=telling.say)
-    except Cancelled as error:
-        error.hint = GOES_ON
-        raise
-    except KeyboardInterrupt:  # while pictures were scored, not drawn
-        kept = ready.made + follower.made
-        raise Cancelled(f"stopped; {kept} of {design.pictures} pictures are kept", hint=GOES_ON) from None
+    return carried_out(
+        lambda draw: run(ready, session, draw=draw, tell=telling.say),
+        session,
+        telling,
+        made=ready.made,
+        total=design.pictures,
+    )
 
 
 def tell(

@@ -59,18 +59,8 @@ def carry_out(
                 _take(study, cell, range(done if study.unit == "seed" else 0, seeds), taken, session, score, draw)
         done = units
         pairs = pairs_of(study, cells, taken, units)
-        verdicts = judge_all(
-            pairs,
-            judges=study.scorers.judges,
-            alignment=study.scorers.alignment,
-            diversity=study.scorers.diversity,
-            margin=study.margin,
-            diversity_margin=study.diversity_margin,
-            worthwhile=study.worthwhile,
-            alpha=study.alpha,
-            looks=study.looks,
-            caps=study.scorers.caps,
-        )
+        scorers = study.scorers
+        verdicts = judge_all(pairs, judges=scorers.judges, caps=scorers.caps, **study.terms)
         if all(verdict.final for verdict in verdicts):
             break
         if k < len(study.looks.pairs):

@@ -12,7 +12,7 @@ from limner.errors import InvalidRequest
 from limner.evaluate.statistics import ALPHA
 from limner.refine.arms import Arm
 from limner.refine.power import WORTHWHILE
-from limner.refine.verdict import MARGIN, require_pairs
+from limner.refine.verdict import MARGIN, Terms, require_pairs
 from limner.refine.verdict_types import Looks
 from limner.types import MAX_IMAGES, MAX_SEED, Frozen, Request
 
@@ -82,6 +82,19 @@ class Study(Frozen):
     @property
     def units(self) -> int:
         return len(self.texts) if self.unit == "prompt" else self.n
+
+    @property
+    def terms(self) -> Terms:
+        """What its verdicts are given by."""
+        return {
+            "alignment": self.scorers.alignment,
+            "diversity": self.scorers.diversity,
+            "margin": self.margin,
+            "diversity_margin": self.diversity_margin,
+            "worthwhile": self.worthwhile,
+            "alpha": self.alpha,
+            "looks": self.looks,
+        }
 
     @property
     def pictures(self) -> int:

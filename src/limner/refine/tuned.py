@@ -94,16 +94,7 @@ def _judged(design: Design, answers: Sequence[Answered]) -> tuple[Answered, ...]
         else Claim(each.paired, each.prepared.study.scorers.judges, each.prepared.study.scorers.caps)
         for k, each in enumerate(answers)
     ]
-    verdicts = judge_each(
-        claims,
-        alignment=study.scorers.alignment,
-        diversity=study.scorers.diversity,
-        margin=study.margin,
-        diversity_margin=study.diversity_margin,
-        worthwhile=study.worthwhile,
-        alpha=study.alpha,
-        looks=study.looks,
-    )
+    verdicts = judge_each(claims, **study.terms)
     return tuple(replace(each, verdict=verdict) for each, verdict in zip(answers, verdicts, strict=True))
 
 

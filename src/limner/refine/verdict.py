@@ -9,7 +9,7 @@ other, is traded off. Everything else is no evidence, with how many more units w
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, NotRequired, TypedDict, Unpack
 
 from limner.errors import EvidenceError, InvalidRequest
 from limner.evaluate.statistics import ALPHA, holm, least_pairs
@@ -28,67 +28,22 @@ MARGIN = 0.5
 """Of the standard deviation of the arm that would lose: how much alignment or diversity may be worse by."""
 
 
-def judge(
-    paired: Paired,
-    *,
-    judges: Sequence[str],
-    alignment: str | None,
-    diversity: str | None,
-    margin: float = MARGIN,
-    diversity_margin: float | None = None,
-    worthwhile: float = WORTHWHILE,
-    alpha: float = ALPHA,
-    looks: Looks | None = None,
-    caps: Sequence[str] = (),
-) -> Verdict:
-    """The verdict on one pair of arms; names are those of ``paired.values``.
+class Terms(TypedDict):
+    """What a verdict is given by; names are those of ``paired.values``.
 
     ``margin`` is in standard deviations over seeds of the arm that would lose (A, where B would be better);
     ``diversity_margin`` is another one for diversity, where words may ask for pictures that are more alike. A judge's
     difference that is shown to be below ``worthwhile`` standard deviations over seeds counts for nothing. ``looks``
-    are the pre-set numbers of units at which it is looked, with how alpha is split; ``None``: once. ``caps`` are
-    reasons for which the verdict can be no more than indicative. Raises ``InvalidRequest`` for fewer units than the
-    test needs, a number of units that is no pre-set look, and unknown scorers; ``EvidenceError`` where no unit has a
-    value.
+    are the pre-set numbers of units at which it is looked, with how alpha is split; ``None``: once.
     """
-    return judge_all(
-        [paired],
-        judges=judges,
-        alignment=alignment,
-        diversity=diversity,
-        margin=margin,
-        diversity_margin=diversity_margin,
-        worthwhile=worthwhile,
-        alpha=alpha,
-        looks=looks,
-        caps=caps,
-    )[0]
 
-
-def judge_all(
-    finalists: Sequence[Paired],
-    *,
-    judges: Sequence[str],
-    alignment: str | None,
-    diversity: str | None,
-    margin: float = MARGIN,
-    diversity_margin: float | None = None,
-    worthwhile: float = WORTHWHILE,
-    alpha: float = ALPHA,
-    looks: Looks | None = None,
-    caps: Sequence[str] = (),
-) -> tuple[Verdict, ...]:
-    """Verdicts on several finalists at once: the chance of any false one of them is at most ``alpha``. As ``judge``."""
-    return judge_each(
-        [Claim(each, tuple(judges), tuple(caps)) for each in finalists],
-        alignment=alignment,
-        diversity=diversity,
-        margin=margin,
-        diversity_margin=diversity_margin,
-        worthwhile=worthwhile,
-        alpha=alpha,
-        looks=looks,
-    )
+    alignment: str | None
+    diversity: str | None
+    margin: NotRequired[float]
+    diversity_margin: NotRequired[float | None]
+    worthwhile: NotRequired[float]
+    alpha: NotRequired[float]
+    looks: NotRequired[Looks | None]
 
 
 class Claim(NamedTuple):
@@ -99,18 +54,28 @@ class Claim(NamedTuple):
     caps: tuple[str, ...] = ()
 
 
-def judge_each(
-    claims: Sequence[Claim],
-    *,
-    alignment: str | None,
-    diversity: str | None,
-    margin: float = MARGIN,
-    diversity_margin: float | None = None,
-    worthwhile: float = WORTHWHILE,
-    alpha: float = ALPHA,
-    looks: Looks | None = None,
+def judge(paired: Paired, *, judges: Sequence[str], caps: Sequence[str] = (), **terms: Unpack[Terms]) -> Verdict:
+    """The verdict on one pair of arms.
+
+    ``caps`` are reasons for which the verdict can be no more than indicative. Raises ``InvalidRequest`` for fewer units
+    than the test needs, a number of units that is no pre-set look, and unknown scorers; ``EvidenceError`` where no unit
+    has a value.
+    """
+    return judge_all([paired], judges=judges, caps=caps, **terms)[0]
+
+
+def judge_all(
+    finalists: Sequence[Paired], *, judges: Sequence[str], caps: Sequence[str] = (), **terms: Unpack[Terms]
 ) -> tuple[Verdict, ...]:
+    """Verdicts on several finalists at once: the chance of any false one of them is at most ``alpha``. As ``judge``."""
+    return judge_each([Claim(each, tuple(judges), tuple(caps)) for each in finalists], **terms)
+
+
+def judge_each(claims: Sequence[Claim], **terms: Unpack[Terms]) -> tuple[Verdict, ...]:
     """Verdicts on several questions, each by its own judges: Holm goes over all judges of all of them. As ``judge``."""
+    alignment, diversity = terms["alignment"], terms["diversity"]
+    margin, diversity_margin = terms.get("margin", MARGIN), terms.get("diversity_margin")
+    worthwhile, alpha, looks = terms.get("worthwhile", WORTHWHILE), terms.get("alpha", ALPHA), terms.get("looks")
     if not claims:
         _check([], (), ())
     for claim in claims:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import numpy as np
+import pytest
 
+import limner.session
 from limner.engine.ticket import Ticket
+from limner.session import Session
 from limner.types import Cancelled, Done, Drawn, Facts, Pixels, Plan, Queued
 from tests.faces.fake_drawing import FakeBackend
 
@@ -32,6 +36,14 @@ class Painter(FakeBackend):
             facts = Facts("Painter", 1, {"total": 0.5}, 1_000_000, {"limner": "test"})
             ticket.tell(Drawn(plan.first + k, paint(plan.prompt, seed.seed, plan.recipe.guidance), facts))
         ticket.tell(Done(()))
+
+
+def take_over(monkeypatch: pytest.MonkeyPatch) -> Painter:
+    """A Painter, which every Session of the command line draws by from now on."""
+    backend, real = Painter(), limner.session.Session
+    made: Callable[..., Session] = lambda **words: real(backend=backend, **words)  # noqa: E731
+    monkeypatch.setattr(limner.session, "Session", made)
+    return backend
 
 
 def paint(prompt: str, seed: int, guidance: float) -> Pixels:
