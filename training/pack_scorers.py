@@ -121,6 +121,18 @@ def _write(out: Path, weights: dict[str, torch.Tensor], config: dict[str, object
     write_legal(out, out.name, "a scorer")
 
 
+def as_taught(judge: Path, known: tuple[Thing, ...]) -> tuple[Thing, ...]:
+    """The things in the order in which the judge there numbers them; as they come where there is none.
+
+    Raises KeyError for a thing of the judge's that is not known any more.
+    """
+    config = judge / "config.json"
+    if not config.exists():
+        return known
+    named = {thing.name: thing for thing in known}
+    return tuple(named[name] for name in json.loads(config.read_text())["things"])
+
+
 def main() -> None:
     """Pack what there is."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -139,7 +151,8 @@ def main() -> None:
         pack_clip(given.run / "clip", given.assets / CLIP, notes(CLIP))
     if (given.run / "judge" / "model.safetensors").exists():
         pack_judge(given.run / "judge", judge, notes(JUDGE))
-    (judge / "words.json").write_text(json.dumps(words(Atlas.load(given.run / "atlas.png").things)) + "\n")
+    known = as_taught(judge, Atlas.load(given.run / "atlas.png").things)
+    (judge / "words.json").write_text(json.dumps(words(known)) + "\n")
     write_legal(judge, JUDGE, "a scorer")
     for folder in (given.assets / CLIP, judge):
         total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())

@@ -67,6 +67,17 @@ def build_text(words: int, hidden: int = HIDDEN, layers: int = 4) -> CLIPTextMod
     )
 
 
+def widen(text: CLIPTextModel, vocab: dict[str, int], words: dict[str, int]) -> CLIPTextModel:
+    """The encoder over ``words``: those of ``vocab`` mean what they did, the others are untrained."""
+    old = text.get_input_embeddings().weight.data
+    rows = torch.randn(len(words), old.shape[1]) * old.std()
+    for word in words.keys() & vocab.keys():
+        rows[words[word]] = old[vocab[word]]
+    text.set_input_embeddings(torch.nn.Embedding.from_pretrained(rows, freeze=False))
+    text.config.vocab_size = len(words)
+    return text
+
+
 def build_unet(channels: int, widths: tuple[int, ...] = (128, 160, 256), hidden: int = HIDDEN) -> UNet2DConditionModel:
     """The UNet, untrained: attention below the top level only, heads of 32 channels."""
     levels = len(widths)

@@ -5,7 +5,7 @@ on drawn pictures; it is itself measured on held-out renders.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -111,9 +111,18 @@ def train(
     return train_detector.train(atlas, options, variants, shape, checked, favoured, seed=SEED, more=more)
 
 
-def load(folder: Path, device: str) -> Detector:
-    """The exported classifier, ready to answer."""
+def load(folder: Path, device: str, names: list[str] | None = None) -> Detector:
+    """The exported classifier, ready to answer; its things are numbered as in ``names`` when these are given.
+
+    Raises KeyError for a name that it was not taught.
+    """
     config = DetectorConfig.from_json(json.loads((folder / "config.json").read_text()))
+    weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
+    if names is not None:
+        number = {name: k for k, name in enumerate(config.things)}
+        rows = torch.tensor([number[name] for name in names])
+        weights |= {key: weights[key][rows] for key in ("thing.2.weight", "thing.2.bias")}
+        config = replace(config, things=tuple(names))
     model = Detector(config)
-    model.load_state_dict({k: v.float() for k, v in load_file(folder / "model.safetensors").items()})
+    model.load_state_dict(weights)
     return model.to(device).eval()

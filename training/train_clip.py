@@ -2,6 +2,7 @@
 
 Each picture is set against the captions of the whole batch and against NEGATIVES captions of almost its own scene
 (another colour, count, relation, place or thing), so that the score tells "a red fox left of a cat" from its mirror.
+It sees at 128x128 pixels, as the judge does, where the renderer draws ten times as many pictures a second.
 """
 
 import json
@@ -13,20 +14,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
-from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from training import captions, pocket
+from limner.evaluate.nets.detector import GRID, SIDE
+from training import captions, hints, pocket
+from training.clip_hints import ClipHeads, towers
 from training.data import Batch, Batches, held_out_scenes, stream
 from training.data import Stream as Plan
 from training.layout import lay_out
+from training.lessons import taught
 from training.loop import Options, Trainer, autocast, fit
 from training.negatives import negatives
-from training.render import SIZE, Renderer
+from training.render import Renderer
 from training.scene import training_scene
 from training.sprites import Atlas
 from training.train_detector import worn
 
 NEGATIVES = 3
+CURRICULUM = 40_000  # pictures until scenes are as mixed as they will be
+HINTS = 0.3  # what the heads' losses count beside the contrast
 
 
 class Contrasts(Batches):
@@ -44,8 +49,8 @@ class Contrasts(Batches):
         return Batch(lay_out(scenes, rngs), np.array(said, np.int64), tuple(scenes))
 
 
-def build(words: int, width: int = 192, layers: int = 6, patch: int = 16) -> CLIPModel:
-    """A small CLIP, untrained: patches of 16 pixels, ``width`` channels in both towers."""
+def build(words: int, width: int = 192, layers: int = 6) -> CLIPModel:
+    """A small CLIP, untrained: GRID x GRID patches, ``width`` channels in both towers."""
     heads = max(1, width // 64)
     shared = {"hidden_size": width, "intermediate_size": 3 * width, "num_attention_heads": heads}
     text = {
@@ -57,21 +62,14 @@ def build(words: int, width: int = 192, layers: int = 6, patch: int = 16) -> CLI
         "bos_token_id": 2,
         "eos_token_id": 3,
     }
-    vision = {**shared, "num_hidden_layers": layers, "image_size": SIZE, "patch_size": patch}
+    vision = {**shared, "num_hidden_layers": layers, "image_size": SIDE, "patch_size": SIDE // GRID}
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
-
-
-def _unit(x: Tensor | BaseModelOutputWithPooling) -> Tensor:
-    """The projected embedding, unit length (transformers 5 wraps it in an output object)."""
-    return F.normalize((x if isinstance(x, Tensor) else x.pooler_output).float(), dim=-1)
 
 
 def embed(model: CLIPModel, pictures: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Unit embeddings of pictures [B, D] and texts [N, D]; ``tokens``: [N, length]."""
     with autocast(pictures.device.type):
-        seen = model.get_image_features(pixel_values=pictures)
-        read = model.get_text_features(input_ids=tokens, attention_mask=(tokens != 0).long())
-    return _unit(seen), _unit(read)
+        return towers(model, pictures, tokens)[:2]
 
 
 def contrast_loss(seen: Tensor, read: Tensor, scale: Tensor) -> Tensor:
@@ -119,18 +117,29 @@ def train(
     torch.manual_seed(options.seed)
     device = options.device
     vocab = captions.vocabulary(atlas.things)
-    renderer = Renderer(atlas, variants).to(device)
+    renderer = Renderer(atlas, variants, SIDE).to(device)
     model = build(len(vocab), width, layers).to(device)
-    trainer = Trainer({"clip": model}, options)
-    plan = Plan(options.seed + 4, options.batch, length=pocket.LENGTH)
-    run = torch.compile(embed) if options.compile else embed
+    if device == "cpu":  # the fused attention's backward is slow on so few tokens
+        model.set_attn_implementation("eager")
+    heads = ClipHeads(len(atlas.things), width).to(device)
+    trainer = Trainer({"clip": model, "heads": heads}, options)
+    plan = Plan(options.seed + 4, options.batch, CURRICULUM, length=pocket.LENGTH)
+    run = torch.compile(towers) if options.compile else towers
+    nouns = hints.Nouns(atlas.things, vocab)
 
     def loss(batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        tokens = torch.from_numpy(batch.tokens).to(device)
-        b, k, length = tokens.shape
-        seen, read = run(model, worn(renderer(batch.layout)), tokens.view(b * k, length))
+        length = int((batch.tokens != 0).sum(-1).max())  # padding says nothing
+        tokens = torch.from_numpy(batch.tokens[..., :length].copy()).to(device)
+        b, k, _ = tokens.shape
+        said = [nouns(row, scene) for row, scene in zip(tokens[:, 0].tolist(), batch.scenes, strict=True)]
+        pictures = worn(renderer(batch.layout))
+        with autocast(device):
+            seen, read, patches, words = run(model, pictures, tokens.view(b * k, length))
+            look, right = heads.of_patches(patches, taught(batch.layout))
+            told = heads.of_words(words.view(b, k, length, -1)[:, 0], torch.from_numpy(np.stack(said)).to(device))
         value = contrast_loss(seen, read.view(b, k, -1), model.logit_scale.exp().clamp(max=100))
-        return value, {"loss": value}
+        terms = {"loss": value, "patches": look, "words": told, "right": right}
+        return value + HINTS * (look + told), terms
 
     def export() -> None:
         model.save_pretrained(options.out / "model")

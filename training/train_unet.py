@@ -115,15 +115,13 @@ def _fed(bank: Bank, batches: Iterator[Batch], nouns: hints.Nouns, draw: Callabl
 
 
 def _nets(
-    begin: Path | None, words: int, channels: int, widths: tuple[int, ...], hidden: int
+    begin: Path | None, vocab: dict[str, int], channels: int, widths: tuple[int, ...], hidden: int
 ) -> tuple[CLIPTextModel, UNet2DConditionModel]:
-    """Untrained networks, or those that an earlier run exported."""
+    """Untrained networks, or those of a packed folder, whose words keep what they say; others begin untrained."""
     if begin is None:
-        return pocket.build_text(words, hidden), pocket.build_unet(channels, widths, hidden)
-    return (
-        CLIPTextModel.from_pretrained(begin / "text_encoder"),
-        UNet2DConditionModel.from_pretrained(begin / "unet"),
-    )
+        return pocket.build_text(len(vocab), hidden), pocket.build_unet(channels, widths, hidden)
+    earlier = pocket.load_pack(begin, "cpu")
+    return pocket.widen(earlier.text, earlier.vocab, vocab).train(), earlier.unet.train()
 
 
 def train(
@@ -143,7 +141,7 @@ def train(
     """Train into ``options.out``: ``text_encoder/``, ``unet/``, ``facts.json`` (words, latent scale), ``look.png``.
 
     ``room``: latents kept; ``reuse``: how often each is seen; ``curriculum``: scenes until all kinds are drawn;
-    ``things``: only the first so many of the world; ``begin``: an earlier run's export to start from.
+    ``things``: only the first so many of the world; ``begin``: a packed folder to start from.
     """
     torch.manual_seed(options.seed)
     device = options.device
@@ -151,10 +149,11 @@ def train(
     renderer = Renderer(atlas, variants).to(device)
     vae = vae.to(device, memory_format=torch.channels_last).eval().requires_grad_(False)
     channels = vae.config.latent_channels
-    text, unet = _nets(begin, len(vocab), channels, widths, hidden)
+    text, unet = _nets(begin, vocab, channels, widths, hidden)
     text, unet = text.to(device), unet.to(device, memory_format=torch.channels_last)
     if device == "cpu":  # the fused attention's backward takes ten times as long on so few tokens
         unet.set_attn_processor(AttnProcessor())
+        text.set_attn_implementation("eager")
     heads = hints.Heads(len(atlas.things), widths[1], hidden).to(device)
     heads.attach(unet)
     trainer = Trainer({"text_encoder": text, "unet": unet, "heads": heads}, options)

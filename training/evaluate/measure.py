@@ -63,12 +63,12 @@ def relation_holds(relation: str, first: tuple[float, float], second: tuple[floa
 
 
 def marks(row: dict[str, object], answer: Answer, names: list[str]) -> dict[str, bool]:
-    """Which figures a picture of a prompt counts for, and whether it passes."""
+    """Which figures a picture of a prompt counts for, and whether it passes; a relation where both things are there."""
     things = [names.index(str(t)) for t in row["things"]]  # type: ignore[attr-defined]
     if row["kind"] == "relation":
         both = set(answer.things[:2]) == set(things)
-        if not both:
-            return {"both": False, "relation": False}
+        if not both:  # how two things stand can only be asked of those that are there
+            return {"both": False}
         centres = [answer.centres[answer.things.index(t)] for t in things]
         return {"both": True, "relation": relation_holds(str(row["relation"]), centres[0], centres[1])}
     top = answer.things[0] == things[0]
@@ -161,7 +161,7 @@ def markdown(figures: Figures) -> str:
         [
             *lines,
             "",
-            f"Held-out prompts, first seed, {figures['how']}, judged by a",
+            f"Held-out prompts, first seed, {figures['how']}; relations where both things were seen. Judged by a",
             f"classifier whose own marks on held-out renders are: {own}.",
             f"Autoencoder PSNR on held-out scenes {figures['psnr']:.1f} dB. KID (x1000, on that classifier's features)",
             f"against fresh renders {figures['kid']:.2f}; renders against renders {figures['kid_real']:.2f}.",
@@ -193,7 +193,7 @@ def main() -> None:
     if given.limit:
         rows = rows[:: max(1, len(rows) // given.limit)]
     drawn = pocket.load_pack(given.pack, device)
-    judge = train_classifier.load(given.run / "classifier", device)
+    judge = train_classifier.load(given.run / "classifier", device, names=[t.name for t in atlas.things])
     given.out.mkdir(parents=True, exist_ok=True)
     draw: Draw = partial(drawn.draw, steps=given.steps, guidance=given.guidance)
     how = f"{given.steps} steps, guidance {given.guidance}"

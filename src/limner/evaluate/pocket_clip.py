@@ -16,6 +16,8 @@ from limner.evaluate.pocket_files import WORLD, Folder, as_many, facts, shown
 from limner.types import Pixels, Score
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from limner.models.nets.clip_vision import Clip
 
 NAME = "pocket-clip"
@@ -85,10 +87,17 @@ class PocketClip:
             if known is None:
                 # One by one: a picture's embedding does not depend on its neighbours, to the bit.
                 with torch.inference_mode():
-                    known = self._net.pictures(shown([image]))[0].numpy()
+                    known = self._net.pictures(self._sized(shown([image])))[0].numpy()
                 cache.put(key, known)
             found.append(known)
         return found
+
+    def _sized(self, pictures: Tensor) -> Tensor:
+        """Pictures averaged down to the side that the weights were taught at."""
+        import torch.nn.functional as F
+
+        by = pictures.shape[-1] // self._net.config.vision.image_size
+        return F.avg_pool2d(pictures, by) if by > 1 else pictures
 
     def _read(self, text: str, cache: Embeddings) -> tuple[Embedding, tuple[str, ...]]:
         import torch

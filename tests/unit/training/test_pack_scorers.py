@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from training import captions, exam, pack_scorers, train_clip, train_detector
+from training.clip_hints import towers
 from training.sprites import Atlas
 
 from limner.evaluate.cache import ScoreCache
@@ -28,6 +29,13 @@ def written(run: Path, marks: dict[str, float]) -> Path:
     return run
 
 
+def test_words_are_numbered_as_the_judge_numbers_its_things(atlas: Atlas, tmp_path: Path) -> None:
+    assert pack_scorers.as_taught(tmp_path, atlas.things) == atlas.things
+    names = [thing.name for thing in atlas.things][::-1]
+    (tmp_path / "config.json").write_text(json.dumps({"things": names}))
+    assert [thing.name for thing in pack_scorers.as_taught(tmp_path, atlas.things)] == names
+
+
 def test_packed_clip_gives_the_cosines_of_what_was_trained(atlas: Atlas, tmp_path: Path) -> None:
     run = written(tmp_path / "clip", {"r1_text": 0.5, "near_all": 0.75, "near_colour": 0.8})
     vocab = captions.vocabulary(atlas.things)
@@ -40,8 +48,8 @@ def test_packed_clip_gives_the_cosines_of_what_was_trained(atlas: Atlas, tmp_pat
     found = [s.value for s in scorer.score(PICTURES, [TEXT] * 2, ScoreCache(None))]
     ids = torch.tensor([captions.encode(TEXT, vocab, 32)])
     with torch.no_grad():
-        seen = train_clip._unit(model.get_image_features(pixel_values=shown(PICTURES)))
-        read = train_clip._unit(model.get_text_features(input_ids=ids))
+        halved = torch.nn.functional.avg_pool2d(shown(PICTURES), 2)  # taught at 128 pixels a side
+        seen, read, *_ = towers(model.eval(), halved, ids)
     assert found == pytest.approx((seen @ read.T).flatten().tolist(), abs=1e-5)
     card = (tmp_path / "pocket_clip" / "README.md").read_text()
     assert "| colour alone | 80.0% |" in card
