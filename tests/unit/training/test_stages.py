@@ -22,6 +22,7 @@ from training import (
 from training.card import Facts
 from training.evaluate import measure, prompts
 from training.loop import Options
+from training.scene import atoms
 from training.sprites import Atlas
 
 from limner.evaluate.nets.detector import DetectorConfig
@@ -106,6 +107,13 @@ def test_a_relation_is_asked_of_things_that_are_there(atlas: Atlas) -> None:
     assert measure.marks(row, seen(1, 0), names) == {"both": True, "relation": True}
     assert measure.marks(row, seen(0, 1), names) == {"both": True, "relation": False}
     assert measure.marks(row, seen(0, 2), names) == {"both": False}
+
+
+def test_a_line_of_the_list_is_the_scene_it_was_written_from(atlas: Atlas) -> None:
+    names = [t.name for t in atlas.things]
+    for row in prompts.prompts(atlas.things, {"place": 10, "colour": 3, "count": 1, "relation": 5}):
+        scene = measure.shown(row, names)
+        assert {key: row[key] for key in atoms(scene, atlas.things)} == atoms(scene, atlas.things)
 
 
 def test_a_classifier_numbers_its_things_as_asked(atlas: Atlas, tmp_path: Path) -> None:
