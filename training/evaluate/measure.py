@@ -178,8 +178,8 @@ def markdown(figures: Figures) -> str:
             "",
             f"Held-out prompts, first seed, {figures['how']}; relations where both things were seen. Judged by a",
             f"classifier whose own marks on held-out renders are: {own}.",
-            f"Autoencoder PSNR on held-out scenes {figures['psnr']:.1f} dB. KID (x1000, on the classifier's features, each",
-            f"standardised) against renders of the same scenes {figures['kid']:.1f}; renders against renders",
+            f"Autoencoder PSNR on held-out scenes {figures['psnr']:.1f} dB. KID (x1000, on the classifier's features,",
+            f"each standardised) against renders of the same scenes {figures['kid']:.1f}; renders against renders",
             f"{figures['kid_real']:.1f}.",
             "",
         ]
