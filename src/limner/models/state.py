@@ -16,7 +16,7 @@ from limner.types import Dtype, Request
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 # The autoencoder's last layers decide the peak: some hundreds of channels at full size, a few of them at once.
 ACTIVATIONS_PER_PIXEL = 4096  # bytes in float32; an estimate, to be replaced by what plans measure
-RUNTIME = 300_000_000  # bytes of Python and torch themselves: a picture by the 44 MB pocket peaks at 380 MB
+RUNTIME = 300_000_000  # bytes of Python and torch themselves: a picture by the 62 MB pocket peaks at 439 MB
 
 
 @dataclass(frozen=True, slots=True)
