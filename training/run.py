@@ -14,15 +14,17 @@ from training import (
     train_autoencoder,
     train_classifier,
     train_clip,
+    train_dalle,
     train_detector,
     train_turbo,
     train_unet,
+    train_vqgan,
 )
 from training.loop import Options, pick_device
 from training.sprites import Atlas
 from training.sprites import atlas as load_atlas
 
-STAGES = ("autoencoder", "unet", "classifier", "clip", "judge", "turbo")
+STAGES = ("autoencoder", "unet", "classifier", "clip", "judge", "turbo", "vqgan", "dalle")
 _HERE = Path()
 _CPU = {
     "autoencoder": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
@@ -31,6 +33,8 @@ _CPU = {
     "clip": Options(_HERE, batch=48, rate=5e-4, average=0.998, warmup=200),
     "judge": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
     "turbo": Options(_HERE, batch=16, rate=3e-4, average=0.99, warmup=50),
+    "vqgan": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
+    "dalle": Options(_HERE, batch=32, rate=1e-3, flat=0.5, average=0.999, warmup=200),
 }
 _GPU = {
     "autoencoder": Options(_HERE, batch=48, rate=5e-4, decay=1e-4, average=0.999, workers=4),
@@ -39,6 +43,8 @@ _GPU = {
     "clip": Options(_HERE, batch=512, rate=1e-3, average=0.998, warmup=300, workers=14),
     "judge": Options(_HERE, batch=256, rate=2e-3, average=0.998, warmup=300, decay=2e-2, workers=14),
     "turbo": Options(_HERE, batch=256, rate=3e-4, average=0.995, warmup=100, workers=12),
+    "vqgan": Options(_HERE, batch=48, rate=5e-4, decay=1e-4, average=0.999, workers=4),
+    "dalle": Options(_HERE, batch=512, rate=1.5e-3, flat=0.5, average=0.9995, warmup=500, workers=12),
 }
 
 
@@ -75,6 +81,13 @@ def train(
         train_detector.train(atlas, options, favoured=things)
     elif stage == "turbo":
         train_turbo.train(atlas, options, pocket.load(root, options.device))
+    elif stage == "vqgan":
+        train_vqgan.train(atlas, options)
+    elif stage == "dalle":
+        pictures = train_vqgan.load(root / "vqgan", options.device)
+        room, usual, reuse = (262_144, 60_000, 8) if fast else (65_536, 12_000, 24)
+        widen = usual if curriculum is None else curriculum
+        train_dalle.train(atlas, options, pictures, room=room, reuse=reuse, curriculum=widen, things=things)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -90,9 +103,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--things",
         type=int,
-        help="only the first so many things of the world (unet); shown more often than others (judge, classifier)",
+        help="only the first so many things of the world (unet, dalle); shown more often (judge, classifier)",
     )
-    parser.add_argument("--curriculum", type=int, help="scenes until all kinds are drawn (unet)")
+    parser.add_argument("--curriculum", type=int, help="scenes until all kinds are drawn (unet, dalle)")
     parser.add_argument("--begin", type=Path, help="start from the networks an earlier unet stage exported there")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rate", type=float)
