@@ -30,7 +30,7 @@ _CPU = {
     "autoencoder": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
     "unet": Options(_HERE, batch=48, rate=6e-4, flat=0.6, average=0.999, warmup=200),
     "classifier": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
-    "clip": Options(_HERE, batch=48, rate=5e-4, average=0.998, warmup=200),
+    "clip": Options(_HERE, batch=64, rate=1e-3, average=0.998, warmup=300, decay=2e-2),
     "judge": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
     "turbo": Options(_HERE, batch=16, rate=3e-4, average=0.99, warmup=50),
     "vqgan": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
         help="only the first so many things of the world (unet, dalle); shown more often (judge, classifier)",
     )
     parser.add_argument("--curriculum", type=int, help="scenes until all kinds are drawn (unet, dalle)")
-    parser.add_argument("--begin", type=Path, help="start from the networks an earlier unet stage exported there")
+    parser.add_argument("--begin", type=Path, help="start from the packed networks there (unet)")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seed", type=int, default=0)
