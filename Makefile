@@ -72,10 +72,11 @@ TRAIN = $(BIN)/python -m training
 train-pocket: $(VENV)/.dev-installed
 	@mkdir -p $(RUN)
 	test -e $(RUN)/atlas.png || $(TRAIN).sprites $(RUN)/atlas.png
-	for stage in autoencoder unet classifier clip judge turbo; do $(TRAIN).run --stage $$stage --out $(RUN) || exit 1; done
+	for stage in autoencoder unet classifier clip judge turbo vqgan dalle; do $(TRAIN).run --stage $$stage --out $(RUN) || exit 1; done
 	$(TRAIN).pack $(RUN) $(RUN)/pack
 	$(TRAIN).evaluate.measure $(RUN)/pack --run $(RUN) --out $(RUN)/figures
 	$(TRAIN).pack $(RUN) $(RUN)/pack --measured $(RUN)/figures/figures.md
+	$(TRAIN).pack_dalle $(RUN) $(RUN)/pack-dalle
 
 setup: $(VENV)/.installed
 

@@ -28,7 +28,7 @@ STAGES = ("autoencoder", "unet", "classifier", "clip", "judge", "turbo", "vqgan"
 _HERE = Path()
 _CPU = {
     "autoencoder": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
-    "unet": Options(_HERE, batch=48, rate=6e-4, flat=0.6, average=0.999, warmup=200),
+    "unet": Options(_HERE, batch=64, rate=8e-4, flat=0.6, average=0.999, warmup=200),
     "classifier": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
     "clip": Options(_HERE, batch=64, rate=1e-3, average=0.998, warmup=300, decay=2e-2),
     "judge": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),

@@ -49,8 +49,8 @@ STRIPS: dict[str, Sequence[Request]] = {
 
 # What README.md shows. The studio's first page shows EXAMPLES.
 README = (
-    *("a ghost at night", "a tropical fish underwater", "a mushroom at sunset", "a yellow bird in a meadow"),
-    *("a strawberry on a blue background", "a penguin in the snow"),
+    *("a fox in the snow", "a house on a beach at sunset", "a robot next to a rocket", "a lion in the desert"),
+    *("three apples on a blue background", "a castle at night"),
 )
 
 

@@ -77,9 +77,9 @@ def marks(row: dict[str, object], answer: Answer, names: list[str]) -> dict[str,
     if row["kind"] == "count":
         return {"count": answer.count == row["counts"][0]}  # type: ignore[index]
     if row["kind"] == "colour":
-        return {"single": top, "colour": answer.colours[0] == row["colours"][0]}  # type: ignore[index]
+        return {"single": top, "single in a named colour": top, "colour": answer.colours[0] == row["colours"][0]}  # type: ignore[index]
     place = f"{PLAIN}|{row['ground']}" if row["place"] == PLAIN else f"{row['place']}|{row['time']}"
-    return {"single": top, "place": SETTINGS[answer.setting] == place}
+    return {"single": top, "single in its own colours": top, "place": SETTINGS[answer.setting] == place}
 
 
 def shown(row: dict[str, object], names: list[str]) -> Scene:
@@ -221,7 +221,7 @@ def main() -> None:
     (given.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
     (given.out / "figures.md").write_text(markdown(figures))
     print(markdown(figures))
-    picked = rows[:: max(1, len(rows) // 64)][:64]
+    picked = [rows[k * len(rows) // 64] for k in range(64)] if len(rows) > 64 else rows
     pictures = draw([str(r["prompt"]) for r in picked], list(range(len(picked))))
     look(drawn, given.out / "heldout-64.webp", columns=8, pictures=pictures)
     (given.out / "heldout-64.txt").write_text("".join(f"{r['prompt']}\n" for r in picked))
