@@ -23,7 +23,7 @@ PENGUIN = Request.of(prompt="a penguin in the snow", seed=1)
 GHOST = Request.of(prompt="a ghost at night", seed=5)
 STRAWBERRY = Request.of(prompt="a strawberry on a white background", seed=2)
 CAT = Request.of(prompt="a cat on the beach", seed=1)
-MUSHROOM = Request.of(prompt="a mushroom", seed=3)
+BALLOON = Request.of(prompt="a balloon", seed=3)
 APPLE = Request.of(prompt="a green apple on a white background", seed=1, variation_seed=9)
 
 STRIPS: dict[str, Sequence[Request]] = {
@@ -39,7 +39,7 @@ STRIPS: dict[str, Sequence[Request]] = {
     "seed": [GHOST.but(seed=1, n=5)],
     "steps": [GHOST.but(steps=steps) for steps in (1, 2, 3, 5, 20)],
     "guidance": [STRAWBERRY.but(guidance=guidance) for guidance in (0, 1, 2, 5, 20)],
-    "negative": [MUSHROOM, MUSHROOM.but(negative="red")],
+    "negative": [BALLOON, BALLOON.but(negative="red")],
     "solver": [CAT.but(solver=solver) for solver in ("euler", "dpmpp-2m", "euler-a", "lcm")],
     "vary": [PENGUIN, *(PENGUIN.but(variation=0.3, variation_seed=seed) for seed in (9, 10, 11, 12))],
     "morph": [APPLE.but(morph_to="a whale in the sea at sunset", morph=k / 6, variation=k / 6) for k in range(7)],
