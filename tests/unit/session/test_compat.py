@@ -195,8 +195,8 @@ ASKED = {"scale": 4.0, "sampler": "dpmpp-2m", "schedule": "karras", "steps": 6}
 
 def test_emphasis_and_chunks(session: Session, folder: Path) -> None:
     """Two chunks against one, each with its own mean; noise as a GPU draws it and Karras' levels, unasked."""
-    found = drawn(session, folder, "a (red:1.6) fox BREAK in [the snow]")
-    positive = [(99, [[("a", 1.0), ("red", 1.6), ("fox", 1.0)], [("in", 1.0), ("the snow", 1 / 1.1)]])]
+    found = drawn(session, folder, "a (red:3) fox BREAK in [the snow]")
+    positive = [(99, [[("a", 1.0), ("red", 3.0), ("fox", 1.0)], [("in", 1.0), ("the snow", 1 / 1.1)]])]
     wanted = WebUi(folder).draw(positive, NEGATIVE, philox(), **ASKED)  # type: ignore[arg-type]
     assert apart(found, wanted) <= BOUND
     plain = drawn(session, folder, "a red fox BREAK in the snow")

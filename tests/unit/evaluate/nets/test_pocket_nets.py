@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from training import train_clip, train_detector
+from training.clip_hints import towers
 
 from limner.errors import LimnerError
 from limner.evaluate.nets.detector import Detector, DetectorConfig
@@ -29,18 +30,17 @@ def spread(module: torch.nn.Module) -> None:
 
 @pytest.mark.parametrize("act", ["quick_gelu", "gelu"])
 def test_clip_embeds_as_transformers_does(tmp_path: Path, act: str) -> None:
-    theirs = train_clip.build(words=50, width=64, layers=3, patch=64).eval()
+    theirs = train_clip.build(words=50, width=64, layers=3).eval()
     theirs.config.vision_config.hidden_act = theirs.config.text_config.hidden_act = act
     theirs = type(theirs)(theirs.config).eval()
     spread(theirs)
     theirs.save_pretrained(tmp_path)
     config = ClipConfig.from_json(theirs.config.to_dict())
     ours = load_into(lambda: Clip(config), [tmp_path / "model.safetensors"], "clip", torch.float32, torch.device("cpu"))
-    pictures = torch.rand((3, 3, 256, 256), generator=seeded()) * 2 - 1
+    pictures = torch.rand((3, 3, 128, 128), generator=seeded()) * 2 - 1
     tokens = torch.tensor([[2, 9, 4, 7, 3, 0, 0], [2, 9, 3, 0, 0, 0, 0], [2, 4, 30, 31, 32, 49, 3]])
     with torch.no_grad():
-        seen = train_clip._unit(theirs.get_image_features(pixel_values=pictures))
-        read = train_clip._unit(theirs.get_text_features(input_ids=tokens, attention_mask=(tokens != 0).long()))
+        seen, read, *_ = towers(theirs, pictures, tokens)
         torch.testing.assert_close(ours.pictures(pictures), seen, rtol=0, atol=2e-6)
         torch.testing.assert_close(ours.texts(tokens), read, rtol=0, atol=2e-6)
 
