@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from transformers import CLIPModel
 
 from limner.evaluate.nets.detector import GRID
-from training.hints import IGNORED, OWN
+from training.hints import IGNORED, OWN, word_loss
 from training.lessons import Taught
 
 
@@ -45,13 +45,8 @@ class ClipHeads(nn.Module):
 
     def of_words(self, states: Tensor, labels: Tensor) -> Tensor:
         """The loss in nats a noun; ``labels`` [B, L, 3] as ``hints.Nouns`` gives them."""
-        spoken, n = labels[..., 0] != IGNORED, self.things
-        said, told = self.word(states[spoken]).float(), labels[spoken].long()
-        return (
-            F.cross_entropy(said[:, :n], told[:, 0])
-            + 0.5 * F.cross_entropy(said[:, n : n + OWN + 1], told[:, 1])
-            + 0.5 * F.cross_entropy(said[:, n + OWN + 1 :], told[:, 2])
-        )
+        spoken = labels[..., 0] != IGNORED
+        return word_loss(self.word(states[spoken]).float(), labels[spoken].long(), self.things)
 
 
 def towers(model: CLIPModel, pictures: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

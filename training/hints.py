@@ -88,6 +88,16 @@ class Marks:
     named: Tensor
 
 
+def word_loss(said: Tensor, told: Tensor, things: int) -> Tensor:
+    """Nats a noun, thing, colour and number: ``said`` [N, things + OWN + 1 + 5] logits, ``told`` [N, 3] labels."""
+    colours = things + OWN + 1
+    return (
+        F.cross_entropy(said[:, :things], told[:, 0])
+        + 0.5 * F.cross_entropy(said[:, things:colours], told[:, 1])
+        + 0.5 * F.cross_entropy(said[:, colours:], told[:, 2])
+    )
+
+
 class Heads(nn.Module):
     """Linear readings of the UNet's cells and the encoder's words. ``attach`` before the first forward."""
 
@@ -120,9 +130,7 @@ class Heads(nn.Module):
         self._seen = None
         return Marks(
             F.cross_entropy(here[:, :n], thing) + 0.5 * F.cross_entropy(here[:, n:], hue),
-            F.cross_entropy(noun[:, :n], label[:, 0])
-            + 0.5 * F.cross_entropy(noun[:, n : n + OWN + 1], label[:, 1])
-            + 0.5 * F.cross_entropy(noun[:, n + OWN + 1 :], label[:, 2]),
+            word_loss(noun, label, n),
             (here[:, :n].argmax(1) == thing).float().mean().detach(),
         )
 

@@ -85,10 +85,9 @@ def narrow(text: CLIPTextModel, vocab: dict[str, int], words: dict[str, int]) ->
     A word that the grammar has for things which were never shown keeps the row it began with. Left in, it would pass
     for known; so the packed tokenizer doesn't have it. Raises KeyError for a word that is not in ``vocab``.
     """
-    rows = text.get_input_embeddings().weight.data[[vocab[word] for word in words]].clone()
-    text.set_input_embeddings(torch.nn.Embedding.from_pretrained(rows, freeze=False))
-    text.config.vocab_size = len(words)
-    return text
+    if strange := words.keys() - vocab.keys():
+        raise KeyError(*sorted(strange))
+    return pocket.reworded(text, vocab, words)
 
 
 def pack(drawn: pocket.Pocket, out: Path, facts: Facts) -> None:
@@ -126,22 +125,36 @@ def pack_clip(run: Path, out: Path) -> None:
     """``pocket-clip`` in transformers' layout: float16 weights, tokenizer, how to prepare a picture."""
     from transformers import CLIPModel
 
-    CLIPModel.from_pretrained(run / "clip" / "model").half().save_pretrained(out, max_shard_size=SHARD)
+    model = CLIPModel.from_pretrained(run / "clip" / "model")
+    model.half().save_pretrained(out, max_shard_size=SHARD)
     tokenizer(json.loads((run / "clip" / "vocab.json").read_text())).save_pretrained(out)
-    half = [0.5, 0.5, 0.5]
-    prepare = {"image_processor_type": "CLIPImageProcessor", "size": {"height": 256, "width": 256}, "image_mean": half}
-    (out / "preprocessor_config.json").write_text(json.dumps({**prepare, "image_std": half, "do_center_crop": False}))
+    half, side = [0.5, 0.5, 0.5], model.config.vision_config.image_size
+    size = {"height": side, "width": side}
+    prepare = {"image_processor_type": "CLIPImageProcessor", "size": size, "image_mean": half, "image_std": half}
+    (out / "preprocessor_config.json").write_text(json.dumps({**prepare, "do_center_crop": False}))
+
+
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """What every packing of a model that draws is told."""
+    parser = argparse.ArgumentParser(description=doc)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--measured", type=Path, help="the evaluation's markdown, for the card")
+    parser.add_argument("--able", type=Path, help="markdown list for the card: what comes out and what fails")
+    return parser
+
+
+def size(folder: Path) -> str:
+    """A folder and how large its files are, for the terminal."""
+    total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
+    return f"{folder}: {total / 2**20:.1f} MiB"
 
 
 def main() -> None:
     """Pack a run's exports."""
     from training.sprites import Atlas
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--measured", type=Path, help="the evaluation's markdown, for the card")
-    parser.add_argument("--able", type=Path, help="markdown list for the card: what comes out and what fails")
+    parser = arguments(__doc__)
     parser.add_argument("--begun", type=Path, help="the unet stage that the run's own began from, which counts too")
     parser.add_argument("--clip", type=Path, help="pack pocket-clip too, in transformers' layout, there")
     given = parser.parse_args()
@@ -151,8 +164,7 @@ def main() -> None:
     pack(pocket.load(given.run, "cpu"), given.out, Facts.of(given.run, known, given.begun, **told))
     if given.clip:
         pack_clip(given.run, given.clip)
-    total = sum(f.stat().st_size for f in given.out.rglob("*") if f.is_file())
-    print(f"{given.out}: {total / 2**20:.1f} MiB")
+    print(size(given.out))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@
 published ones of torch tensors; Limner's loader takes the folder as it takes the published checkpoint.
 """
 
-import argparse
 import json
 import textwrap
 from collections import defaultdict
@@ -22,7 +21,7 @@ from limner.models.family import Files
 from limner.models.nets.bart import Bart
 from training import dalle, train_dalle, train_vqgan
 from training.card import NOT_MEASURED, Facts
-from training.pack import write_legal
+from training.pack import arguments, size, write_legal
 from training.sprites import Atlas
 
 NAME = "pocket-dalle"
@@ -180,12 +179,7 @@ def _last(stage: Path) -> dict[str, float]:
 
 def main() -> None:
     """Pack a run's exports."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--measured", type=Path, help="the evaluation's markdown, for the card")
-    parser.add_argument("--able", type=Path, help="markdown list for the card: what comes out and what fails")
-    given = parser.parse_args()
+    given = arguments(__doc__).parse_args()
     stages = [given.run / "vqgan", given.run / "dalle"]
     drawn = train_dalle.load(stages[1], train_vqgan.load(stages[0], "cpu"), "cpu")
     things = json.loads((stages[1] / train_dalle.FACTS).read_text())["things"]  # null: all
@@ -198,8 +192,7 @@ def main() -> None:
         given.able.read_text() if given.able else UNKNOWN,
     )
     pack(drawn, given.out, facts, int(logs[0]["seen"]))
-    total = sum(f.stat().st_size for f in given.out.rglob("*") if f.is_file())
-    print(f"{given.out}: {total / 2**20:.1f} MiB")
+    print(size(given.out))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from training.pack import write_legal
+from limner.evaluate.nets.detector import SIDE
+from training.pack import size, write_legal
 from training.sprites import Atlas
 from training.world import COLOURS, COUNTS, PLACES, RELATIONS, SIZES, TIMES, Thing
 
@@ -34,8 +35,8 @@ license: apache-2.0
 # pocket-clip
 
 Says how well a picture of the pocket models fits words: cosine of a CLIP image and a CLIP text embedding (Radford et
-al. 2021), {millions:.1f} M parameters, 256x256 pixels, {words} words, 32 tokens. It knows emoji-like scenes and nothing
-else; Limner refuses to ask it about other pictures.
+al. 2021), {millions:.1f} M parameters, {side}x{side} pixels, {words} words, 32 tokens. It knows emoji-like scenes and
+nothing else; Limner refuses to ask it about other pictures.
 
 """,
     JUDGE: """---
@@ -44,7 +45,7 @@ license: apache-2.0
 # pocket-judge
 
 Answers yes-or-no questions about one fact of a picture ("is the fox red?"). A small convolutional detector of
-{millions:.1f} M parameters sees at 128x128 pixels, in each cell of 8x8, which of {words} things stands there, its
+{millions:.1f} M parameters sees at {side}x{side} pixels, in each cell of 8x8, which of {words} things stands there, its
 colour and its centre, and in the whole picture place, time and ground; the answers follow from that by probability and
 are calibrated on held-out renders. Trained apart from pocket-clip: other architecture, other labels, other grammar,
 other seeds; but the same renderer, so the two are not fully independent. It knows emoji-like scenes and nothing else.
@@ -90,17 +91,19 @@ def pack_clip(run: Path, out: Path, notes: str = "") -> None:
     config = json.loads((run / "model" / "config.json").read_text())
     weights = {k: v.half().contiguous() for k, v in load_file(run / "model" / "model.safetensors").items()}
     vocab = json.loads((run / "vocab.json").read_text())
-    _write(out, weights, {**config, "vocab": vocab}, run / "log.jsonl", notes)
+    _write(out, weights, {**config, "vocab": vocab}, run / "log.jsonl", notes, config["vision_config"]["image_size"])
 
 
 def pack_judge(run: Path, out: Path, notes: str = "") -> None:
     """What the judge's stage exported, with its card."""
     config = json.loads((run / "config.json").read_text())
     weights = load_file(run / "model.safetensors")
-    _write(out, weights, config, run / "log.jsonl", notes)
+    _write(out, weights, config, run / "log.jsonl", notes, SIDE)
 
 
-def _write(out: Path, weights: dict[str, torch.Tensor], config: dict[str, object], log: Path, notes: str) -> None:
+def _write(
+    out: Path, weights: dict[str, torch.Tensor], config: dict[str, object], log: Path, notes: str, side: int
+) -> None:
     name = out.name
     out.mkdir(parents=True, exist_ok=True)
     save_file(weights, out / "model.safetensors", {"format": "pt"})
@@ -114,7 +117,7 @@ def _write(out: Path, weights: dict[str, torch.Tensor], config: dict[str, object
     (out / "card.json").write_text(json.dumps(facts, indent=2) + "\n")
     millions = sum(v.numel() for v in weights.values()) / 1e6
     known = config["vocab"] if "vocab" in config else config["things"]
-    card = _CARDS[name].format(millions=millions, words=len(known))  # type: ignore[arg-type]
+    card = _CARDS[name].format(millions=millions, words=len(known), side=side)  # type: ignore[arg-type]
     (out / "README.md").write_text(
         card + measured(log) + notes + "\n## Licence\n\nApache-2.0, see `LICENSE` and `NOTICE`.\n"
     )
@@ -155,8 +158,7 @@ def main() -> None:
     (judge / "words.json").write_text(json.dumps(words(known)) + "\n")
     write_legal(judge, JUDGE, "a scorer")
     for folder in (given.assets / CLIP, judge):
-        total = sum(f.stat().st_size for f in folder.rglob("*") if f.is_file())
-        print(f"{folder}: {total / 2**20:.1f} MiB")
+        print(size(folder))
 
 
 if __name__ == "__main__":

@@ -67,7 +67,7 @@ def build_text(words: int, hidden: int = HIDDEN, layers: int = 4) -> CLIPTextMod
     )
 
 
-def widen(text: CLIPTextModel, vocab: dict[str, int], words: dict[str, int]) -> CLIPTextModel:
+def reworded(text: CLIPTextModel, vocab: dict[str, int], words: dict[str, int]) -> CLIPTextModel:
     """The encoder over ``words``: those of ``vocab`` mean what they did, the others are untrained."""
     old = text.get_input_embeddings().weight.data
     rows = torch.randn(len(words), old.shape[1]) * old.std()

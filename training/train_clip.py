@@ -67,7 +67,12 @@ def build(words: int, width: int = 192, layers: int = 6) -> CLIPModel:
 
 
 def embed(model: CLIPModel, pictures: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Unit embeddings of pictures [B, D] and texts [N, D]; ``tokens``: [N, length]."""
+    """Unit embeddings of pictures [B, D] and texts [N, D]; ``tokens``: [N, length].
+
+    Pictures larger than the model was taught at, by a whole factor, are averaged down, as Limner does.
+    """
+    by = pictures.shape[-1] // model.config.vision_config.image_size
+    pictures = F.avg_pool2d(pictures, by) if by > 1 else pictures
     with autocast(pictures.device.type):
         return towers(model, pictures, tokens)[:2]
 

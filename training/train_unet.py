@@ -121,7 +121,7 @@ def _nets(
     if begin is None:
         return pocket.build_text(len(vocab), hidden), pocket.build_unet(channels, widths, hidden)
     earlier = pocket.load_pack(begin, "cpu")
-    return pocket.widen(earlier.text, earlier.vocab, vocab).train(), earlier.unet.train()
+    return pocket.reworded(earlier.text, earlier.vocab, vocab).train(), earlier.unet.train()
 
 
 def train(

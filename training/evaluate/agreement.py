@@ -6,7 +6,6 @@ scorers, and how often each sides with the colour histogram and the component co
 
 import argparse
 import json
-import random
 from pathlib import Path
 
 import torch
@@ -18,8 +17,9 @@ from limner.evaluate.nets.detector import Detector, DetectorConfig
 from limner.evaluate.pocket_sight import Fact
 from training import captions, exam, pocket, train_clip
 from training.evaluate import modelfree
-from training.evaluate.prompts import LIST
+from training.evaluate.prompts import held_out
 from training.loop import pick_device
+from training.sprites import Atlas
 
 
 def ranks(values: Tensor) -> Tensor:
@@ -86,11 +86,11 @@ def main() -> None:
     parser.add_argument("pack", type=Path)
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--things", type=int, help="only prompts about the first so many things")
     parser.add_argument("--limit", type=int, default=256)
     given = parser.parse_args()
     device = pick_device(given.device)
-    rows = [json.loads(line) for line in LIST.read_text().splitlines()]
-    rows = random.Random(0).sample(rows, min(given.limit, len(rows)))
+    rows = held_out((t.name for t in Atlas.load(given.run / "atlas.png").things[: given.things]), given.limit)
     drawn, judge = pocket.load_pack(given.pack, device), Judged(given.run / "judge", device)
     clip = CLIPModel.from_pretrained(given.run / "clip" / "model").to(device).eval()
     words = json.loads((given.run / "clip" / "vocab.json").read_text())

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from limner.evaluate.nets.detector import Detector
 from training import lora, pocket, train_classifier, train_turbo
-from training.evaluate.prompts import LIST
+from training.evaluate.prompts import held_out, spread
 from training.layout import lay_out
 from training.loop import pick_device
 from training.render import Renderer
@@ -186,9 +186,9 @@ def markdown(figures: Figures) -> str:
     )
 
 
-def main() -> None:
-    """Measure a pack."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def arguments(doc: str | None) -> argparse.ArgumentParser:
+    """What every measuring of a packed model is told."""
+    parser = argparse.ArgumentParser(description=doc)
     parser.add_argument("pack", type=Path)
     parser.add_argument("--run", type=Path, required=True, help="the run's folder: atlas.png, classifier/")
     parser.add_argument("--atlas", type=Path)
@@ -196,21 +196,29 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--things", type=int, help="only prompts about the first so many things")
     parser.add_argument("--limit", type=int, help="at most so many prompts, spread over the kinds")
+    return parser
+
+
+def write(figures: Figures, out: Path) -> None:
+    """``figures.json`` and ``figures.md`` in ``out``; prints the latter."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (out / "figures.md").write_text(markdown(figures))
+    print(markdown(figures))
+
+
+def main() -> None:
+    """Measure a pack."""
+    parser = arguments(__doc__)
     parser.add_argument("--guidance", type=float, default=4.0)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--turbo", type=Path, help="an LCM-LoRA: four steps, no guidance")
     given = parser.parse_args()
     device = pick_device(given.device)
     atlas = Atlas.load(given.atlas or given.run / "atlas.png")
-    rows = [json.loads(line) for line in LIST.read_text().splitlines()]
-    if given.things:
-        known = {t.name for t in atlas.things[: given.things]}
-        rows = [r for r in rows if known.issuperset(r["things"])]
-    if given.limit:
-        rows = rows[:: max(1, len(rows) // given.limit)]
+    rows = held_out((t.name for t in atlas.things[: given.things]), given.limit)
     drawn = pocket.load_pack(given.pack, device)
     judge = train_classifier.load(given.run / "classifier", device, names=[t.name for t in atlas.things])
-    given.out.mkdir(parents=True, exist_ok=True)
     draw: Draw = partial(drawn.draw, steps=given.steps, guidance=given.guidance)
     how = f"{given.steps} steps, guidance {given.guidance}"
     if given.turbo:
@@ -218,10 +226,8 @@ def main() -> None:
         lora.load(adapters, given.turbo)
         draw, how = partial(train_turbo.draw, drawn), "turbo, 4 steps"
     figures = measure(drawn, draw, judge, atlas, rows, how=how)
-    (given.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    (given.out / "figures.md").write_text(markdown(figures))
-    print(markdown(figures))
-    picked = [rows[k * len(rows) // 64] for k in range(64)] if len(rows) > 64 else rows
+    write(figures, given.out)
+    picked = spread(rows, 64)
     pictures = draw([str(r["prompt"]) for r in picked], list(range(len(picked))))
     look(drawn, given.out / "heldout-64.webp", columns=8, pictures=pictures)
     (given.out / "heldout-64.txt").write_text("".join(f"{r['prompt']}\n" for r in picked))

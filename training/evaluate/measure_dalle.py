@@ -1,11 +1,9 @@
 """The figures of pocket-dalle: ``python -m training.evaluate.measure_dalle PACK --run RUN --out DIR``.
 
 As ``measure.py``, by the same prompts, marks and classifier, on pictures that the packed model draws through Limner's
-loader; the one that is asked of it is ``single``. PSNR is that of the ``vqgan`` stage, whose encoder isn't packed.
+loader; the one that is asked of it is ``single``. PSNR is that of RUN's ``vqgan`` stage, whose encoder isn't packed.
 """
 
-import argparse
-import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,7 +13,7 @@ from torch import Tensor, nn
 
 from training import dalle, pack_dalle, pocket, train_classifier, train_vqgan
 from training.evaluate import measure
-from training.evaluate.prompts import LIST
+from training.evaluate.prompts import SIZES, held_out
 from training.loop import pick_device
 from training.sprites import Atlas
 from training.vq_nets import PictureTokenizer
@@ -69,30 +67,17 @@ def figures_of(
 
 def main() -> None:
     """Measure a pack."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pack", type=Path)
-    parser.add_argument("--run", type=Path, required=True, help="the run's folder: atlas.png, classifier/, vqgan/")
-    parser.add_argument("--atlas", type=Path)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--things", type=int, help="only prompts about the first so many things")
-    parser.add_argument("--limit", type=int, help="at most so many prompts, spread over the kinds")
+    parser = measure.arguments(__doc__)
     parser.add_argument("--all", action="store_true", help="prompts of every kind, not only those of single things")
     parser.add_argument("--guidance", type=float, default=dalle.GUIDANCE)
     parser.add_argument("--top-k", type=int, default=dalle.TOP_K)
     given = parser.parse_args()
     atlas = Atlas.load(given.atlas or given.run / "atlas.png")
-    rows = [json.loads(line) for line in LIST.read_text().splitlines()]
-    known = {t.name for t in atlas.things[: given.things]}
-    rows = [r for r in rows if known.issuperset(r["things"]) and (given.all or r["kind"] in KINDS)]
-    if given.limit:
-        rows = rows[:: max(1, len(rows) // given.limit)][: given.limit]
+    known = (t.name for t in atlas.things[: given.things])
+    rows = held_out(known, given.limit, SIZES if given.all else KINDS)
     device = pick_device(given.device)
     figures = figures_of(given.pack, given.run, atlas, rows, device, guidance=given.guidance, top_k=given.top_k)
-    given.out.mkdir(parents=True, exist_ok=True)
-    (given.out / "figures.json").write_text(json.dumps(figures, indent=2) + "\n")
-    (given.out / "figures.md").write_text(measure.markdown(figures))
-    print(measure.markdown(figures))
+    measure.write(figures, given.out)
 
 
 if __name__ == "__main__":

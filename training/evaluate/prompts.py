@@ -6,7 +6,7 @@
 import argparse
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 from training.captions import caption
@@ -58,6 +58,19 @@ def prompts(known: tuple[Thing, ...], sizes: dict[str, int] | None = None) -> li
                 made += 1
                 rows.append({"kind": kind, "prompt": text, **atoms(scene, known)})
     return rows
+
+
+def held_out(known: Iterable[str], limit: int | None = None, kinds: Collection[str] = SIZES) -> list[dict[str, object]]:
+    """The list's prompts about ``known`` things of some kinds, at most ``limit`` of them, spread over the kinds."""
+    rows = [json.loads(line) for line in LIST.read_text().splitlines()]
+    names = set(known)
+    rows = [row for row in rows if names.issuperset(row["things"]) and row["kind"] in kinds]
+    return spread(rows, limit) if limit else rows
+
+
+def spread(rows: list[dict[str, object]], n: int) -> list[dict[str, object]]:
+    """``n`` of the rows at even distances, or all that there are."""
+    return [rows[k * len(rows) // n] for k in range(n)] if len(rows) > n else rows
 
 
 def main() -> None:

@@ -1,5 +1,6 @@
 """What the captions promise: known words only, the same words for the same seed, nothing held out in training."""
 
+import json
 import random
 
 from training import captions, scene
@@ -63,3 +64,17 @@ def test_encoding_is_cut_and_padded() -> None:
     vocab = {"<pad>": 0, "<unk>": 1, "<bos>": 2, "<eos>": 3, "fox": 4}
     assert captions.encode("Fox, zebra", vocab, 6) == [2, 4, 1, 3, 0, 0]
     assert captions.encode("fox " * 9, vocab, 4) == [2, 4, 4, 3]
+
+
+def test_the_list_is_asked_about_known_things_of_some_kinds_at_even_distances() -> None:
+    known = ("cat", "dog", "fox", "horse", "owl", "penguin", "apple", "car", "house", "tree")
+    rows = prompts.held_out(known)
+    assert rows
+    assert all(set(known).issuperset(row["things"]) for row in rows)
+    assert {row["kind"] for row in prompts.held_out(known, kinds=("colour",))} == {"colour"}
+    every = prompts.held_out(thing for row in map(json.loads, prompts.LIST.open()) for thing in row["things"])
+    assert len(every) == sum(prompts.SIZES.values())
+    some = prompts.held_out((thing for row in every for thing in row["things"]), 84)
+    assert len(some) == 84
+    assert {row["kind"] for row in some} == set(prompts.SIZES)
+    assert prompts.spread(every, 10_000) == every

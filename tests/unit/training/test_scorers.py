@@ -1,5 +1,6 @@
 """The scorers' data tells right from wrong, and both stages train at toy size."""
 
+import json
 import random
 from pathlib import Path
 
@@ -66,10 +67,19 @@ def test_clip_loss_falls_when_own_captions_match() -> None:
     assert good < bad
 
 
+def test_a_larger_picture_is_seen_averaged_down() -> None:
+    model = train_clip.build(20, width=64, layers=2).eval()
+    picture, ids = torch.rand(2, 3, 256, 256), torch.tensor([[2, 5, 3]])
+    halved = torch.nn.functional.avg_pool2d(picture, 2)
+    assert torch.equal(train_clip.embed(model, picture, ids)[0], train_clip.embed(model, halved, ids)[0])
+
+
 def test_the_packed_clip_gives_the_same_embeddings(atlas: Atlas, tmp_path: Path) -> None:
     trainer = train_clip.train(atlas, _options(tmp_path / "clip"), variants=1, width=64, layers=2, checked=8)
     pack.pack_clip(tmp_path, tmp_path / "packed")
     packed = CLIPModel.from_pretrained(tmp_path / "packed", dtype=torch.float32)
+    prepare = json.loads((tmp_path / "packed" / "preprocessor_config.json").read_text())
+    assert prepare["size"] == {"height": 128, "width": 128}  # the positions are learnt for that many patches
     trainer.swap()  # the export holds the averaged weights
     ids = torch.tensor([captions.encode("a fox in the snow", captions.vocabulary(atlas.things), 32)])
     picture = torch.zeros(1, 3, 128, 128)

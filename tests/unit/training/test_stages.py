@@ -133,7 +133,7 @@ def test_an_encoder_over_more_words_says_of_the_old_ones_what_it_said() -> None:
     old, new = {"<pad>": 0, "fox": 1, "cat": 2, "dog": 3}, {"<pad>": 0, "cat": 1, "dog": 2, "fox": 3, "owl": 4}
     text = pocket.build_text(len(old), 16, 1).eval()
     before = text(torch.tensor([[3, 1, 2]])).last_hidden_state
-    after = pocket.widen(text, old, new)(torch.tensor([[2, 3, 1]])).last_hidden_state
+    after = pocket.reworded(text, old, new)(torch.tensor([[2, 3, 1]])).last_hidden_state
     assert torch.equal(before, after)
     assert text.config.vocab_size == len(new)
 
