@@ -26,7 +26,10 @@ class Batch:
 
 @dataclass(frozen=True)
 class Stream:
-    """What is drawn: from which seed, in which batches, and over how many scenes the curriculum widens."""
+    """What is drawn: from which seed, in which batches, and over how many scenes the curriculum widens.
+
+    ``aligned``: things stand on whole cells (layout.py).
+    """
 
     seed: int
     batch: int
@@ -34,6 +37,7 @@ class Stream:
     ways: int = 0
     length: int = 32
     things: int | None = None
+    aligned: bool = False
 
     def mix(self, index: int) -> Mix:
         """Single things first, everything once ``curriculum`` scenes have been seen."""
@@ -50,7 +54,7 @@ class Batches(Dataset[Batch]):
         stream, mix = self.stream, self.stream.mix(index)
         rngs = [random.Random(f"{stream.seed}:{index}:{k}") for k in range(stream.batch)]
         scenes = [training_scene(r, self.known, mix, stream.things) for r in rngs]
-        layout = lay_out(scenes, rngs)
+        layout = lay_out(scenes, rngs, stream.aligned)
         said = [
             [captions.encode(captions.caption(s, self.known, r), self.vocab, stream.length) for _ in range(stream.ways)]
             for s, r in zip(scenes, rngs, strict=True)

@@ -51,7 +51,7 @@ class Mix:
 
 
 SINGLE = Mix(single=1.0, counted=0.0, related=0.0, coloured=0.15, sized=0.1, plain=0.6)
-FULL = Mix(single=0.42, counted=0.14, related=0.44, coloured=0.45, sized=0.2, plain=0.4)
+FULL = Mix(single=0.42, counted=0.14, related=0.44, coloured=0.5, sized=0.2, plain=0.4)
 
 
 def blend(a: Mix, b: Mix, t: float) -> Mix:

@@ -97,7 +97,7 @@ def train(
     empty = torch.tensor(dalle.encode("", words), device=device)
 
     chunk = min(room, max(16, options.batch // reuse))  # scenes rendered at once
-    plan = Stream(options.seed + 1, chunk, curriculum, things=things)
+    plan = Stream(options.seed + 1, chunk, curriculum, things=things, aligned=True)
     bank = Bank(room, config.image_length, words.length, device)
     keep = None if device.startswith("cuda") else options.out / "bank.pt"  # a GPU renders it again in seconds
 

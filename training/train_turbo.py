@@ -65,7 +65,7 @@ def train(atlas: Atlas, options: Options, drawn: pocket.Pocket, variants: int = 
     trainer = Trainer({"lora": adapters}, options)
     table = diffusion.alphas().to(device, torch.float32)
     empty = torch.tensor(drawn.ids(""), device=device)
-    plan = Plan(options.seed + 10, options.batch, ways=1, length=pocket.LENGTH)
+    plan = Plan(options.seed + 10, options.batch, ways=1, length=pocket.LENGTH, aligned=True)
 
     def clean_of(x: Tensor, t: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Clean latent and noise that v stands for."""

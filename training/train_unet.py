@@ -164,7 +164,7 @@ def train(
     empty = torch.tensor(captions.encode("", vocab, pocket.LENGTH), device=device)
 
     chunk = min(room, max(16, options.batch // reuse))  # scenes rendered at once
-    plan = Stream(options.seed + 1, chunk, curriculum, ways=WAYS, length=pocket.LENGTH, things=things)
+    plan = Stream(options.seed + 1, chunk, curriculum, ways=WAYS, length=pocket.LENGTH, things=things, aligned=True)
     bank = Bank(room, (channels, pocket.LATENT, pocket.LATENT), device)
     keep = None if device.startswith("cuda") else options.out / "bank.pt"  # a GPU renders it again in seconds
 

@@ -149,7 +149,7 @@ def measure(
                 tally[name].append(passed)
     renderer = Renderer(atlas, variants).to(device)
     scenes = 2 * [shown(row, names) for row in rows]  # what was asked for, as the renderer draws it: KID compares like
-    real = renderer(lay_out(scenes, [random.Random(f"real:{k}") for k in range(len(scenes))]))
+    real = renderer(lay_out(scenes, [random.Random(f"real:{k}") for k in range(len(scenes))], aligned=True))
     own = answers(judge, real)[1]
     half = len(rows)
     shares: dict[str, Share] = {
