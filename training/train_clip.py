@@ -15,9 +15,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import CLIPConfig, CLIPModel
 
-from limner.evaluate.nets.detector import GRID, SIDE
+from limner.evaluate.nets.detector import SIDE
 from training import captions, hints, pocket
-from training.clip_hints import ClipHeads, towers
+from training.clip_hints import PATCHES, ClipHeads, towers
 from training.data import Batch, Batches, held_out_scenes, stream
 from training.data import Stream as Plan
 from training.layout import lay_out
@@ -50,7 +50,7 @@ class Contrasts(Batches):
 
 
 def build(words: int, width: int = 192, layers: int = 6) -> CLIPModel:
-    """A small CLIP, untrained: GRID x GRID patches, ``width`` channels in both towers."""
+    """A small CLIP, untrained: PATCHES x PATCHES patches, ``width`` channels in both towers."""
     heads = max(1, width // 64)
     shared = {"hidden_size": width, "intermediate_size": 3 * width, "num_attention_heads": heads}
     text = {
@@ -62,7 +62,7 @@ def build(words: int, width: int = 192, layers: int = 6) -> CLIPModel:
         "bos_token_id": 2,
         "eos_token_id": 3,
     }
-    vision = {**shared, "num_hidden_layers": layers, "image_size": SIDE, "patch_size": SIDE // GRID}
+    vision = {**shared, "num_hidden_layers": layers, "image_size": SIDE, "patch_size": SIDE // PATCHES}
     return CLIPModel(CLIPConfig(text_config=text, vision_config=vision, projection_dim=128))
 
 
