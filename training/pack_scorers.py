@@ -73,7 +73,7 @@ def measured(log: Path) -> str:
     shown = {k: v for k, v in last.items() if k.startswith(("r1_", "near_", "atom_"))}
     brier = [f"| mean squared error of its probabilities | {last['brier']:.3f} |"] if "brier" in last else []
     rows = [f"| {_MEANINGS.get(k, k.partition('_')[2] + ' alone')} | {v:.1%} |" for k, v in shown.items()]
-    trained = f"Trained for {last['minutes']:.0f} minutes of one shared CPU core on {last['seen']:,} pictures."
+    trained = f"Trained for {last['minutes']:.0f} minutes of one processor core on {last['seen']:,} pictures."
     return trained + "\n\n" + _TABLE_HEAD + "\n".join(rows + brier) + "\n"
 
 

@@ -1,7 +1,8 @@
 """Do pocket-clip, pocket-judge and checks without a model say the same of drawn pictures?
 
 ``python -m training.evaluate.agreement PACK --run RUN``: on held-out prompts it prints the rank correlation of the two
-scorers, and how often each sides with the colour histogram and the component count.
+scorers, how often each sides with the colour histogram and the component count, and how well pocket-clip finds a
+picture's own prompt among all.
 """
 
 import argparse
@@ -31,6 +32,16 @@ def spearman(a: Tensor, b: Tensor) -> float:
     """Rank correlation of two lists [N]."""
     pair = torch.stack([ranks(a), ranks(b)])
     return float(torch.corrcoef(pair)[0, 1])
+
+
+def found_again(scores: Tensor) -> dict[str, float]:
+    """Of pictures by prompts [N, N]: how often its own prompt is a picture's best, and above another one."""
+    own = scores.diagonal()[:, None]
+    others = ~torch.eye(len(scores), dtype=torch.bool, device=scores.device)
+    return {
+        "own_prompt_best": (scores.argmax(1) == torch.arange(len(scores), device=scores.device)).float().mean().item(),
+        "own_prompt_above_another": (own > scores)[others].float().mean().item(),
+    }
 
 
 def facts_of(row: dict[str, object], known: list[str]) -> list[Fact]:
@@ -103,7 +114,7 @@ def main() -> None:
     by_clip = (seen * read).sum(1).cpu()
     answers = [judge.yes(p, facts_of(r, judge.known)) for p, r in zip(pictures, rows, strict=True)]
     by_judge = torch.tensor([sum(each) / len(each) for each in answers])
-    found = {"clip_and_judge": spearman(by_clip, by_judge), "n": len(rows)}
+    found = {"clip_and_judge": spearman(by_clip, by_judge), "n": len(rows), **found_again(seen @ read.T)}
     print(json.dumps(found | _by_colour(rows, pictures, judge) | _by_count(rows, pictures, judge), indent=2))
 
 
