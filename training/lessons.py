@@ -49,16 +49,26 @@ def loosened(layout: Layout, rng: np.random.Generator) -> Layout:
 
 
 class Lessons(Dataset[Lesson]):
-    """Batch ``index`` of a seed. ``favoured``: a third of the scenes show only the first so many things."""
+    """Batch ``index`` of a seed. ``favoured``: a third of the scenes show only the first so many things.
 
-    def __init__(self, seed: int, batch: int, known: tuple[Thing, ...], favoured: int | None = None) -> None:
-        self.seed, self.batch, self.known, self.favoured = seed, batch, known, favoured
+    Every second batch begins from aligned layouts, in which things are larger: pocket draws those.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        batch: int,
+        known: tuple[Thing, ...],
+        favoured: int | None = None,
+        curriculum: int = CURRICULUM,
+    ) -> None:
+        self.seed, self.batch, self.known, self.favoured, self.curriculum = seed, batch, known, favoured, curriculum
 
     def __getitem__(self, index: int) -> Lesson:
         rngs = [random.Random(f"detector:{self.seed}:{index}:{k}") for k in range(self.batch)]
-        mix = blend(SINGLE, FULL, min(1.0, index * self.batch / CURRICULUM))
+        mix = blend(SINGLE, FULL, min(1.0, index * self.batch / self.curriculum)) if self.curriculum else FULL
         scenes = [training_scene(r, self.known, mix, self.favoured if r.random() < 1 / 3 else None) for r in rngs]
-        layout = loosened(lay_out(scenes, rngs), np.random.default_rng([self.seed, index]))
+        layout = loosened(lay_out(scenes, rngs, index % 2 == 1), np.random.default_rng([self.seed, index]))
         places, times, grounds = np.array([around(s) for s in scenes], np.int64).T
         return Lesson(layout, places, times, grounds)
 

@@ -78,7 +78,7 @@ def train(
     elif stage == "clip":
         train_clip.train(atlas, options)
     elif stage == "judge":
-        train_detector.train(atlas, options, favoured=things)
+        train_detector.train(atlas, options, favoured=things, begin=begin)
     elif stage == "turbo":
         train_turbo.train(atlas, options, pocket.load(root, options.device))
     elif stage == "vqgan":
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
         help="only the first so many things of the world (unet, dalle); shown more often (judge, classifier)",
     )
     parser.add_argument("--curriculum", type=int, help="scenes until all kinds are drawn (unet, dalle)")
-    parser.add_argument("--begin", type=Path, help="start from the packed networks there (unet)")
+    parser.add_argument("--begin", type=Path, help="start from the networks packed there (unet, judge)")
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seed", type=int, default=0)

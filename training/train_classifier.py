@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from limner.evaluate.nets.detector import COLOURS, GROUNDS, PLACES, TIMES, Detector, DetectorConfig
@@ -117,12 +116,7 @@ def load(folder: Path, device: str, names: list[str] | None = None) -> Detector:
     Raises KeyError for a name that it was not taught.
     """
     config = DetectorConfig.from_json(json.loads((folder / "config.json").read_text()))
-    weights = {k: v.float() for k, v in load_file(folder / "model.safetensors").items()}
-    if names is not None:
-        number = {name: k for k, name in enumerate(config.things)}
-        rows = torch.tensor([number[name] for name in names])
-        weights |= {key: weights[key][rows] for key in ("thing.2.weight", "thing.2.bias")}
-        config = replace(config, things=tuple(names))
+    config = replace(config, things=tuple(names or config.things))
     model = Detector(config)
-    model.load_state_dict(weights)
+    model.load_state_dict({k: v.float() for k, v in train_detector.numbered(folder, config.things).items()})
     return model.to(device).eval()

@@ -6,14 +6,14 @@ no a picture cannot: after 54,000 pictures a network that was taught by question
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from limner.evaluate.nets.detector import (
@@ -140,6 +140,32 @@ def settle(model: nn.Module, pictures: Tensor) -> None:
         norm.momentum = 0.1
 
 
+def unfolded(model: nn.Module, weights: dict[str, Tensor], pictures: Tensor) -> None:
+    """Make ``model``, with norms, do what ``weights``, without, do: to ``pictures`` [B, 3, SIDE, SIDE] exactly.
+
+    Each norm's scale and shift become those of what reaches it, so that it changes nothing when training begins.
+    """
+    bare = {k: v for k, v in weights.items() if k in model.state_dict()}
+    model.load_state_dict(bare, strict=False)
+    hooks = []
+    for name, module in model.named_modules():
+        if isinstance(module, Normed):
+            module.conv.weight.data.copy_(weights[f"{name}.weight"])
+
+            def follow(norm: nn.Module, given: tuple[Tensor, ...], bias: Tensor = weights[f"{name}.bias"]) -> None:
+                assert isinstance(norm, nn.BatchNorm2d)
+                variance, mean = torch.var_mean(given[0].float(), (0, 2, 3), correction=0)
+                norm.weight.data.copy_((variance + norm.eps).sqrt())
+                norm.bias.data.copy_(bias + mean)
+
+            hooks.append(module.norm.register_forward_pre_hook(follow))
+    model.train()
+    with torch.no_grad():
+        model.cells(pictures)  # type: ignore[operator]
+    for hook in hooks:
+        hook.remove()
+
+
 def build(config: DetectorConfig) -> Detector:
     """A detector to be trained: few cells hold a centre, which its first guess should know."""
     model = Detector(config, Normed)
@@ -157,6 +183,18 @@ def export(model: Detector, out: Path, calibration: dict[str, Line]) -> None:
     (out / "config.json").write_text(json.dumps({**asdict(model.config), "calibration": calibration}))
 
 
+def numbered(folder: Path, names: Sequence[str]) -> dict[str, Tensor]:
+    """An exported detector's weights, its things numbered as in ``names``.
+
+    Raises KeyError for a name that it was not taught.
+    """
+    config = DetectorConfig.from_json(json.loads((folder / "config.json").read_text()))
+    weights = load_file(folder / "model.safetensors")
+    number = {name: k for k, name in enumerate(config.things)}
+    rows = torch.tensor([number[name] for name in names])
+    return weights | {key: weights[key][rows] for key in ("thing.2.weight", "thing.2.bias")}
+
+
 def train(
     atlas: Atlas,
     options: Options,
@@ -166,12 +204,13 @@ def train(
     favoured: int | None = None,
     *,
     seed: int = 0,
+    begin: Path | None = None,
     more: Callable[[Detector, Tensor, list[Scene]], dict[str, float]] | None = None,
 ) -> Trainer:
     """Train into ``options.out``: ``model.safetensors`` (float16) and ``config.json`` with the calibration.
 
-    ``config``: the shape; its things are the atlas's. ``seed`` is added to the run's. ``more``: further marks, of the
-    model on the held-out scenes' pictures.
+    ``config``: the shape; its things are the atlas's. ``seed`` is added to the run's. ``begin``: an exported detector
+    of that shape to go on from. ``more``: further marks, of the model on the held-out scenes' pictures.
     """
     torch.manual_seed(options.seed + seed + 77)
     device = options.device
@@ -179,13 +218,16 @@ def train(
     renderer = Renderer(atlas, variants, SIDE).to(device)
     model = build(shape).to(device)
     model.trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    usual = Lessons(options.seed + seed + 8_000, min(1024, 2 * checked), atlas.things)[CURRICULUM]
+    if begin:
+        taken = {k: v.float().to(device) for k, v in numbered(begin, shape.things).items()}
+        unfolded(model, taken, worn(renderer(usual.layout)))
     trainer = Trainer({"detector": model}, options)
-    lessons = Lessons(options.seed + seed + 9_000, options.batch, atlas.things, favoured)
+    lessons = Lessons(options.seed + seed + 9_000, options.batch, atlas.things, favoured, 0 if begin else CURRICULUM)
     loader = torch.utils.data.DataLoader(
         lessons, batch_size=None, sampler=Onward(trainer.step), num_workers=options.workers
     )
     marker = Marker(atlas, Renderer(atlas, variants).to(device), checked)
-    usual = Lessons(options.seed + seed + 8_000, min(1024, 2 * checked), atlas.things)[CURRICULUM]
     calibration: dict[str, tuple[float, float]] = {}
 
     def check() -> dict[str, float]:

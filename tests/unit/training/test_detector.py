@@ -1,6 +1,7 @@
 """What a detector is taught is what the picture shows, and it trains and is exported at toy size."""
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from training import captions_judge, exam, lessons, train_classifier, train_detector, world
 from training.data import held_out_scenes
-from training.layout import lay_out
+from training.layout import Layout, lay_out
 from training.loop import Options
 from training.render import Renderer
 from training.scene import Part, Scene, is_held_out
@@ -66,7 +67,12 @@ def test_who_has_learnt_the_lesson_answers_every_question(atlas: Atlas) -> None:
 
 def test_a_lesson_is_the_same_again_and_never_held_out(atlas: Atlas, monkeypatch: pytest.MonkeyPatch) -> None:
     shown: list[Scene] = []
-    monkeypatch.setattr(lessons, "lay_out", lambda scenes, rngs: (shown.extend(scenes), lay_out(scenes, rngs))[1])
+
+    def spied(scenes: list[Scene], rngs: list[random.Random], aligned: bool) -> Layout:
+        shown.extend(scenes)
+        return lay_out(scenes, rngs, aligned)
+
+    monkeypatch.setattr(lessons, "lay_out", spied)
     first, again = (lessons.Lessons(4, 16, atlas.things, favoured=2)[3_000] for _ in range(2))
     assert np.array_equal(first.layout.slots, again.layout.slots)
     assert not any(is_held_out(scene, atlas.things) for scene in shown)
@@ -104,6 +110,41 @@ def test_a_detector_trains_and_exports(atlas: Atlas, tmp_path: Path) -> None:
     assert all(v.dtype == torch.float16 for v in saved.values())
     assert not any("norm" in name for name in saved)
     assert {"atom_all", "brier"} <= set((tmp_path / "log.jsonl").read_text().replace('"', " ").split())
+
+
+def test_every_second_lesson_shows_things_as_large_as_pocket_draws_them(atlas: Atlas) -> None:
+    def side(index: int) -> float:
+        slots = lessons.Lessons(4, 64, atlas.things, curriculum=10**9)[index].layout.slots  # single things alone
+        return float(np.median(slots[:, 0, 3][slots[:, 0, 0] >= 0]))
+
+    assert side(1) > 1.05 * side(0)
+
+
+def test_a_detector_goes_on_from_an_exported_one(atlas: Atlas, tmp_path: Path) -> None:
+    options = Options(out=tmp_path / "first", samples=16, batch=4, warmup=2, save_every=60.0)
+    train_detector.train(atlas, options, variants=1, config=SMALL, checked=8)
+    weights = {k: v.float() for k, v in load_file(tmp_path / "first" / "model.safetensors").items()}
+    names = tuple(t.name for t in atlas.things)
+    bare, normed = Detector(replace(SMALL, things=names)), train_detector.build(replace(SMALL, things=names))
+    bare.load_state_dict(weights)
+    pictures = torch.rand(8, 3, 128, 128, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    train_detector.unfolded(normed, weights, pictures)
+    with torch.no_grad():
+        assert torch.allclose(normed(pictures).things, bare(pictures).things, atol=1e-4)
+    on = replace(options, out=tmp_path / "on", samples=4, rate=0.0)
+    train_detector.train(atlas, on, variants=1, config=SMALL, checked=8, begin=tmp_path / "first")
+    after = load_file(tmp_path / "on" / "model.safetensors")
+    assert torch.allclose(after["thing.2.weight"].float(), weights["thing.2.weight"], atol=1e-3)
+
+
+def test_weights_are_numbered_as_asked(tmp_path: Path, atlas: Atlas) -> None:
+    options = Options(out=tmp_path, samples=4, batch=4, warmup=2, save_every=60.0)
+    train_detector.train(atlas, options, variants=1, config=SMALL, checked=8)
+    names = [t.name for t in atlas.things]
+    usual, turned = train_detector.numbered(tmp_path, names), train_detector.numbered(tmp_path, names[::-1])
+    assert torch.equal(usual["thing.2.bias"].flip(0), turned["thing.2.bias"])
+    with pytest.raises(KeyError, match="wombat"):
+        train_detector.numbered(tmp_path, ["wombat"])
 
 
 def test_the_classifiers_answer_is_what_it_sees(monkeypatch: pytest.MonkeyPatch) -> None:
