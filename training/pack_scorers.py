@@ -83,7 +83,7 @@ def verified(log: Path) -> str:
     kind, what = ("atom_", "yes-or-no questions") if "atom_all" in last else ("near_", "captions wrong in one fact")
     weak = [k.removeprefix(kind) for k, v in sorted(last.items()) if k.startswith(kind) and v < CHANCE]
     told = f"; little better than chance at: {', '.join(weak)}" if weak else ""
-    return f"{last[f'{kind}all']:.0%} of {what} told right on held-out scenes of the training's renderer{told}"
+    return f"{last[f'{kind}all']:.1%} of {what} told right on held-out scenes of the training's renderer{told}"
 
 
 def pack_clip(run: Path, out: Path, notes: str = "") -> None:
