@@ -54,7 +54,7 @@ def test_packed_clip_gives_the_cosines_of_what_was_trained(atlas: Atlas, tmp_pat
     card = (tmp_path / "pocket_clip" / "README.md").read_text()
     assert "| colour alone | 80.0% |" in card
     assert "Seen by eye." in card
-    assert "75% of captions wrong in one fact told right" in scorer.card.verified
+    assert "75.0% of captions wrong in one fact told right" in scorer.card.verified
     assert (tmp_path / "pocket_clip" / "NOTICE").read_text().startswith("pocket_clip, a scorer built into Limner")
 
 
@@ -78,7 +78,7 @@ def test_packed_judge_gives_the_answers_of_what_was_trained(atlas: Atlas, tmp_pa
     fox = things.index("fox")
     facts = [Fact("thing", (fox,)), Fact("colour", (fox,), "red"), Fact("place", (), "snow")]
     assert [answer.yes for answer in found] == pytest.approx([sight.yes(fact) for fact in facts], abs=2e-3)
-    assert "90% of yes-or-no questions told right" in scorer.card.verified
+    assert "90.0% of yes-or-no questions told right" in scorer.card.verified
     assert scorer.card.verified.endswith("little better than chance at: colour")
     assert (
         "| mean squared error of its probabilities | 0.100 |" in (tmp_path / "pocket_judge" / "README.md").read_text()
