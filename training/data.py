@@ -92,7 +92,9 @@ def stream(batches: Batches, start: int, workers: int) -> Iterator[Batch]:
     return iter(loader)
 
 
-def held_out_scenes(n: int, seed: int, known: tuple[Thing, ...], mix: Mix = FULL) -> tuple[list[Scene], Layout]:
+def held_out_scenes(
+    n: int, seed: int, known: tuple[Thing, ...], mix: Mix = FULL, aligned: bool = False
+) -> tuple[list[Scene], Layout]:
     """``n`` scenes that each show a held-out combination, and their layout."""
     scenes: list[Scene] = []
     rngs: list[random.Random] = []
@@ -104,4 +106,4 @@ def held_out_scenes(n: int, seed: int, known: tuple[Thing, ...], mix: Mix = FULL
         if is_held_out(scene, known):
             scenes.append(scene)
             rngs.append(rng)
-    return scenes, lay_out(scenes, rngs)
+    return scenes, lay_out(scenes, rngs, aligned)

@@ -82,7 +82,7 @@ def train(
     elif stage == "turbo":
         train_turbo.train(atlas, options, pocket.load(root, options.device))
     elif stage == "vqgan":
-        train_vqgan.train(atlas, options)
+        train_vqgan.train(atlas, options, things=things)
     elif stage == "dalle":
         pictures = train_vqgan.load(root / "vqgan", options.device)
         room, usual, reuse = (262_144, 60_000, 8) if fast else (65_536, 12_000, 24)
@@ -103,7 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--things",
         type=int,
-        help="only the first so many things of the world (unet, dalle); shown more often (judge, classifier)",
+        help="only the first so many things of the world (unet, vqgan, dalle); shown more often (judge, classifier)",
     )
     parser.add_argument("--curriculum", type=int, help="scenes until all kinds are drawn (unet, dalle)")
     parser.add_argument("--begin", type=Path, help="start from the networks packed there (unet, judge)")

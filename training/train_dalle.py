@@ -171,7 +171,7 @@ def train(
 
 def _unseen(known: tuple[Thing, ...], words: Tokens, renderer: Renderer, pictures: PictureTokenizer, n: int) -> Drawn:
     """Held-out scenes and their captions; without labels."""
-    scenes, layout = held_out_scenes(n, 5, known)
+    scenes, layout = held_out_scenes(n, 5, known, aligned=True)
     rng = random.Random(5)
     device = next(pictures.parameters()).device
     ids = torch.tensor([dalle.encode(caption(s, known, rng), words) for s in scenes], device=device)

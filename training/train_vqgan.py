@@ -27,11 +27,11 @@ from training.train_autoencoder import CROPS, crop
 from training.vq_nets import PictureTokenizer
 
 CONFIG = VqganConfig(
-    channels=32,  # the fewest that the layout's 32 norm groups allow
-    multipliers=(1, 1, 2, 2, 4),
+    channels=64,  # two to each of the layout's 32 norm groups: one would lose every channel's mean, and colour with it
+    multipliers=(1, 1, 2, 2),
     blocks=1,
     attention=(),
-    resolution=SIZE,
+    resolution=128,
     z_channels=64,
     embed_dim=32,
     codes=1024,
@@ -110,10 +110,17 @@ def sheet(pixels: Tensor, path: Path, columns: int) -> None:
 
 
 def train(
-    atlas: Atlas, options: Options, variants: int = 16, config: VqganConfig = CONFIG, checked: int = 32
+    atlas: Atlas,
+    options: Options,
+    variants: int = 16,
+    config: VqganConfig = CONFIG,
+    checked: int = 32,
+    things: int | None = None,
 ) -> Trainer:
     """Train into ``options.out``: ``vqgan.safetensors`` (both halves, averaged, float32), ``config.json``, ``look.png``
-    (held-out scenes above, what their codes give below)."""
+    (held-out scenes above, what their codes give below). ``things``: only the first so many of the world.
+
+    Scenes are aligned and crops keep to the codes' grid: a code a cell, and pocket-dalle draws no others."""
     torch.manual_seed(options.seed)
     device = options.device
     # As the autoencoder's: a GPU takes whole pictures at once, a CPU learns sooner from crops.
@@ -130,8 +137,10 @@ def train(
         return made.float(), off, rows
 
     body = torch.compile(through) if options.compile else through
-    unseen = (renderer(held_out_scenes(checked, 0, atlas.things)[1]) + 1) / 2
-    scenes = Stream(options.seed, options.batch if whole else max(1, options.batch // CROPS))
+    known = atlas.things[:things]
+    unseen = (renderer(held_out_scenes(checked, 0, known, aligned=True)[1]) + 1) / 2
+    at_once = options.batch if whole else max(1, options.batch // CROPS)
+    scenes = Stream(options.seed, at_once, things=things, aligned=True)
     batches = Batches(scenes, atlas.things, {})
 
     def views(batch: Batch, step: int) -> tuple[Tensor, Tensor]:
@@ -144,7 +153,7 @@ def train(
             side = 64 if trainer.progress < 0.25 else (128, SIZE)[step % 2]
             if side > 64:  # as many pixels a step
                 framed = framed[: max(1, len(framed) // 4)]
-            framed = crop(framed, torch.from_numpy(batch.layout.slots), side)
+            framed = crop(framed, torch.from_numpy(batch.layout.slots), side, SIZE // config.grid)
         return framed[:, :3].contiguous(memory_format=torch.channels_last), framed[:, 3:]
 
     def loss(batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:

@@ -76,7 +76,7 @@ class Dispatch:
     @property
     def pending(self) -> int:
         """Pictures that are accepted and not finished."""
-        return self.queue.pending
+        return self.queue.places.held
 
     async def do(self, call: Callable[..., T], *given: object, **named: object) -> T:
         """Something of the queue's, on its thread: never behind what else is computed."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from limner.library.entries import IdClock
 from limner.serve.jobs import OVER, Ask, Body, Job, Kind, State, Trouble
+from limner.serve.places import Places, Promise
 from limner.serve.queue_file import QueueFile
 from limner.types import Notice
 
@@ -41,7 +42,7 @@ class Started:
 class Queue:
     """Jobs in ``root/queue.db``. Threads take turns. Every method raises ``StorageError`` where the disk does.
 
-    ``pending`` counts the pictures (or other pieces of work) that are accepted and not finished.
+    ``places`` counts the pictures (or other pieces of work) that are accepted and not finished.
     """
 
     def __init__(self, root: Path) -> None:
@@ -49,13 +50,14 @@ class Queue:
         self.path = self._file.path
         self._clock = IdClock()
         self._newest = 0.0
-        self.pending = self.waiting()
+        self.places = Places(self.waiting())
 
     def close(self) -> None:
         self._file.close()
 
-    def accept(self, ask: Ask) -> tuple[Job, bool]:
-        """The job of ``ask``, on the disk, and whether it is new: an idempotency key seen before gives its job."""
+    def accept(self, ask: Ask, room: Promise | None = None) -> tuple[Job, bool]:
+        """The job of ``ask``, on the disk, and whether it is new: an idempotency key seen before gives its job.
+        ``room``: what was promised for it."""
         with self._file.writing() as connection:
             if ask.key is not None and (known := _by_key(connection, ask.key)) is not None:
                 return known, False
@@ -79,7 +81,7 @@ class Queue:
                 ),
             )
             job = _job(connection, name)
-        self._count()
+        self.places.count(self.waiting(), kept=room)
         return job, True
 
     def get(self, name: str) -> Job | None:
@@ -238,7 +240,7 @@ class Queue:
             return connection.execute("DELETE FROM jobs WHERE ended IS NOT NULL AND ended < ?", (older_than,)).rowcount
 
     def _count(self) -> None:
-        self.pending = self.waiting()
+        self.places.count(self.waiting())
 
 
 def _by_key(connection: sqlite3.Connection, key: str) -> Job | None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from limner.errors import GenerationError, InvalidRequest, ResourceError
 from limner.serve.dispatch import Dispatch, Options
 from limner.serve.hub import Hub
 from limner.serve.jobs import Ask, Job, State, Tiding
+from limner.serve.places import Promise
 from limner.serve.queue import Queue
 from limner.types import Notice, Plan, Request
 
@@ -79,7 +80,6 @@ class Service:
         self.inside = Dispatch(self.queue, self.hub, self.session.library, self.options, protection)
         self.started = time.time()
         self.resumed = 0
-        self._coming = 0
         self._planner = ThreadPoolExecutor(1, thread_name_prefix="limner-plan")
 
     async def start(self) -> None:
@@ -144,9 +144,9 @@ class Service:
             raise self._stopping()
         if n > most:
             raise InvalidRequest(f"n: {n} pictures at once; this server takes {most}", field="n", hint="ask for fewer")
-        pending = self.inside.pending + self._coming
-        if pending + n > most:
-            raise QueueFull(pending, self.inside.rate.wait(pending + n - most))
+        taken = self.queue.places.taken
+        if taken + n > most:
+            raise QueueFull(taken, self.inside.rate.wait(taken + n - most))
 
     async def known(self, key: str | None) -> Job | None:
         """The job that was accepted with an idempotency key: whoever asks again is answered also when the queue is
@@ -157,22 +157,17 @@ class Service:
         """Accept work: on return it is on the disk. Raises ``QueueFull``, ``Draining``, ``StorageError``."""
         if (known := await self.known(ask.key)) is not None:
             return known
-        with self._room(ask.n):
-            job, new = await self.inside.do(self.queue.accept, ask)
+        with self._room(ask.n) as room:
+            job, new = await self.inside.do(self.queue.accept, ask, room)
         if new:
             self.hub.tell(job.id, "queued", {"place": job.place, "n": job.n})
             self.inside.wake()
         return job
 
-    @contextlib.contextmanager
-    def _room(self, n: int) -> Iterator[None]:
-        """Room in the queue for ``n`` pictures that are about to be accepted: nobody else gets it meanwhile."""
+    def _room(self, n: int) -> AbstractContextManager[Promise]:
+        """Room in the queue for ``n`` pictures that are about to be accepted. Raises what ``admit`` does."""
         self.admit(n)
-        self._coming += n
-        try:
-            yield
-        finally:
-            self._coming -= n
+        return self.queue.places.promised(n)
 
     def _stopping(self) -> Draining:
         return Draining("the server is stopping", hint="try again in a minute")

@@ -148,7 +148,7 @@ class Laws(RuleBasedStateMachine):
         assert [job.place for job in self.queue.listed("queued")] == list(range(1, len(self.line) + 1))
         assert self.queue.running() == self.running
         live = [*self.line, *self.running]
-        assert self.queue.pending == sum(self.n[job] - len(self.made[job]) for job in live)
+        assert self.queue.places.held == sum(self.n[job] - len(self.made[job]) for job in live)
         for job, state in self.over.items():
             found = self.queue.get(job)
             assert found is not None
@@ -179,7 +179,7 @@ def test_a_key_used_by_many_at_once_gives_one_job(queue: Queue) -> None:
         thread.join()
     assert len({name for name, _ in got}) == 1
     assert sum(new for _, new in got) == 1
-    assert queue.pending == 1
+    assert queue.places.held == 1
 
 
 def test_no_two_jobs_are_of_one_age(queue: Queue) -> None:
@@ -302,4 +302,4 @@ def test_a_full_disk_accepts_nothing(queue: Queue) -> None:
     with pytest.raises(StorageError, match="full"):
         queue.accept(ask(body={"prompt": json.dumps("x" * 100_000)}))
     assert queue.listed() == []
-    assert queue.pending == 0
+    assert queue.places.held == 0

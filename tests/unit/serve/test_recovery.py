@@ -69,7 +69,7 @@ def test_a_stored_picture_that_was_not_told_is_the_jobs(queue: Queue, library: L
     picture = stored(library, plan, 1)
     assert put_back(queue, library, [name]) == ([name], [])
     assert made(queue, name) == (None, picture)
-    assert queue.pending == 1
+    assert queue.places.held == 1
 
 
 def test_the_same_asked_twice_gives_each_its_own_picture(queue: Queue, library: Library, plan: Plan) -> None:
