@@ -1,23 +1,24 @@
 """Stage 6: pocket-turbo, an LCM-LoRA (Luo et al. 2023) on ``pocket`` for four steps without guidance.
 
 The student is the UNet with adapters; the teacher is the same UNet without them, guided. The student's clean picture at
-a noisier step shall be what it says one teacher's DDIM step nearer to the picture.
+a noisier step shall be what it says one teacher's DDIM step nearer to the picture. Latents come out of a bank as the
+UNet's do (bank.py).
 """
 
 import torch
+from diffusers.models.attention_processor import AttnProcessor
 from torch import Tensor
 
-from training import diffusion, lora, pocket
-from training.data import Batch, Batches, stream
-from training.data import Stream as Plan
+from training import diffusion, hints, lora, pocket
+from training.bank import Plan, Source
 from training.loop import Options, Trainer, autocast, fit
 from training.render import Renderer
 from training.sprites import Atlas
-from training.train_autoencoder import encode
 from training.train_unet import LOOK, look
 
 RANK = 16
-GRID = 50  # DDIM steps the teacher takes from noise to picture
+GRID = 50  # noise levels that are taught: LCMScheduler's original steps, from which it picks those it takes
+SKIP = 3  # of them in one DDIM step of the teacher, which draws well in 20
 GUIDANCE = 4.0
 
 
@@ -26,6 +27,12 @@ def boundary(t: Tensor) -> tuple[Tensor, Tensor]:
     scaled = 10.0 * t.float()
     skip = 0.25 / (scaled**2 + 0.25)
     return skip.view(-1, 1, 1, 1), (scaled / (scaled**2 + 0.25).sqrt()).view(-1, 1, 1, 1)
+
+
+def times_of(steps: int) -> list[int]:
+    """The training steps at which so many are taken, as LCMScheduler picks them."""
+    stride = diffusion.STEPS // GRID
+    return [diffusion.STEPS - 1 - stride * (k * GRID // steps) for k in range(steps)]
 
 
 @torch.no_grad()
@@ -40,7 +47,7 @@ def draw(drawn: pocket.Pocket, prompts: list[str], seeds: list[int], steps: int 
         return torch.stack([torch.randn(shape, generator=g) for g in makers]).to(device)
 
     table = diffusion.alphas().to(device, torch.float32)
-    times = [diffusion.STEPS - 1 - k * (diffusion.STEPS // steps) for k in range(steps)]
+    times = times_of(steps)
     with autocast(device.type):
         states = drawn.text(ids).last_hidden_state
         x = noise()
@@ -55,33 +62,52 @@ def draw(drawn: pocket.Pocket, prompts: list[str], seeds: list[int], steps: int 
         return drawn.vae.decode(clean / drawn.scale).sample.float().clamp(-1, 1)
 
 
-def train(atlas: Atlas, options: Options, drawn: pocket.Pocket, variants: int = 16, rank: int = RANK) -> Trainer:
-    """Train into ``options.out``: ``pytorch_lora_weights.safetensors`` and ``look.png``."""
+def train(
+    atlas: Atlas,
+    options: Options,
+    drawn: pocket.Pocket,
+    *,
+    room: int,
+    reuse: int,
+    things: int | None = None,
+    variants: int = 16,
+    rank: int = RANK,
+) -> Trainer:
+    """Train into ``options.out``: ``pytorch_lora_weights.safetensors`` and ``look.png``; ``room``, ``reuse`` and
+    ``things`` as the UNet's stage has them."""
     torch.manual_seed(options.seed + 9)
     device = options.device
     renderer = Renderer(atlas, variants).to(device)
     text, unet, vae = (m.to(device).eval().requires_grad_(False) for m in (drawn.text, drawn.unet, drawn.vae))
+    if device == "cpu":  # as in the UNet's stage
+        unet.set_attn_processor(AttnProcessor())
+        text.set_attn_implementation("eager")
     adapters = lora.adapt(unet, rank).to(device)
     trainer = Trainer({"lora": adapters}, options)
+    unet.to(memory_format=torch.channels_last)
     table = diffusion.alphas().to(device, torch.float32)
     empty = torch.tensor(drawn.ids(""), device=device)
-    plan = Plan(options.seed + 10, options.batch, ways=1, length=pocket.LENGTH, aligned=True)
+    plan = Plan(options.seed + 10, room, reuse, things=things)
+    source = Source(plan, trainer, atlas, drawn.vocab, renderer, vae, drawn.scale)
 
     def clean_of(x: Tensor, t: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Clean latent and noise that v stands for."""
         a, s = table[t].sqrt().view(-1, 1, 1, 1), (1 - table[t]).sqrt().view(-1, 1, 1, 1)
         return a * x - s * v, s * x + a * v
 
+    def velocity(x: Tensor, t: Tensor, states: Tensor) -> Tensor:
+        made: Tensor = unet(x.to(memory_format=torch.channels_last), t, states).sample
+        return made.float()
+
     def student(x: Tensor, t: Tensor, states: Tensor) -> Tensor:
         skip, out = boundary(t)
-        return skip * x + out * clean_of(x, t, unet(x, t, states).sample.float())[0]
+        return skip * x + out * clean_of(x, t, velocity(x, t, states))[0]
 
-    def loss(batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        latent = encode(vae, renderer(batch.layout)) * drawn.scale
-        tokens = torch.from_numpy(batch.tokens[:, 0]).to(device)
+    def loss(_: None, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+        latent, tokens, cells, _ = source.bank.draw(options.batch)
         k = torch.randint(1, GRID + 1, (len(latent),), device=device)
         stride = diffusion.STEPS // GRID
-        t, nearer = k * stride - 1, ((k - 1) * stride - 1).clamp(min=0)
+        t, nearer = k * stride - 1, ((k - SKIP) * stride - 1).clamp(min=0)
         x, _ = diffusion.noisy(latent, torch.randn_like(latent), table[t])
         with autocast(device):
             states = text(tokens).last_hidden_state
@@ -89,20 +115,21 @@ def train(atlas: Atlas, options: Options, drawn: pocket.Pocket, variants: int = 
             made = student(x, t, states)
             with torch.no_grad():
                 with lora.without(adapters):
-                    both = unet(x.repeat(2, 1, 1, 1), t.repeat(2), torch.cat([silent, states])).sample.float()
+                    both = velocity(x.repeat(2, 1, 1, 1), t.repeat(2), torch.cat([silent, states]))
                 free, given = both.chunk(2)
                 clean, noise = clean_of(x, t, free + GUIDANCE * (given - free))
                 a = table[nearer].sqrt().view(-1, 1, 1, 1)
                 before = a * clean + (1 - a * a).sqrt() * noise
-                first = (k == 1).view(-1, 1, 1, 1)  # the last step ends in the picture itself
+                first = (k <= SKIP).view(-1, 1, 1, 1)  # the last step ends in the picture itself
                 target = torch.where(first, clean, student(before, nearer, states))
-        value = ((made - target).square() + 1e-6).sqrt().sub(1e-3).mean()
+        off = ((made - target).square() + 1e-6).sqrt() - 1e-3
+        value = (hints.emphasis(cells, pocket.LATENT) * off).mean()
         return value, {"loss": value}
 
     def export() -> None:
         lora.save(adapters, options.out / "pytorch_lora_weights.safetensors")
         look(drawn, options.out / "look.png", pictures=draw(drawn, list(LOOK), list(range(len(LOOK)))))
+        source.save()
 
-    source = stream(Batches(plan, atlas.things, drawn.vocab), trainer.step, options.workers)
-    fit(trainer, source, loss, lambda: {}, export)
+    fit(trainer, source.turns(), loss, lambda: {}, export)
     return trainer

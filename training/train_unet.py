@@ -1,18 +1,13 @@
 """Stage 2: text encoder and UNet together, on latents of the frozen autoencoder.
 
-A bank of latents keeps the device busy with training: every step a few new scenes are rendered and encoded into it,
-and a whole batch is drawn from it, so that each scene is seen about REUSE times, said another way each time. The bank's
-content follows from the step number, so a resumed run goes on with the same scenes; a CPU keeps it in a file.
-
-The velocity's error counts nearly the same at all noise levels: with min-SNR weights the noisiest steps, where a
-picture of 16x16 latents decides what it shows, counted an eighth, and things stayed nameless (hints.py has the rest).
+Latents come out of a bank (bank.py). The velocity's error counts nearly the same at all noise levels: with min-SNR
+weights the noisiest steps, where a picture of 16x16 latents decides what it shows, counted an eighth, and things stayed
+nameless (hints.py has the rest).
 """
 
 import json
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
@@ -21,14 +16,11 @@ from torch import Tensor
 from transformers import CLIPTextModel
 
 from training import captions, diffusion, hints, pocket
-from training.data import Batch, Batches, Stream, held_out_scenes, stream
+from training.bank import Plan, Source, latent_scale
 from training.loop import Options, Trainer, autocast, fit
 from training.render import Renderer
-from training.scene import FULL
 from training.sprites import Atlas
-from training.train_autoencoder import encode
 
-WAYS = 4  # captions kept with each scene
 LOOK = (
     "a red fox in the snow",
     "a cat to the left of a dog",
@@ -43,75 +35,6 @@ LOOK = (
     "a frog on a purple background",
     "a robot in space",
 )
-
-
-class Bank:
-    """A ring of latents, their captions and their labels, on the training device."""
-
-    def __init__(self, room: int, latent: tuple[int, ...], device: str) -> None:
-        dtype = torch.bfloat16 if device.startswith("cuda") else torch.float16
-        self.latents = torch.zeros(room, *latent, dtype=dtype, device=device)
-        self.tokens = torch.zeros(room, WAYS, pocket.LENGTH, dtype=torch.int16, device=device)
-        self.cells, self.words = hints.empty(room, WAYS, pocket.LENGTH, device)
-        self.held = 0  # scenes put so far
-
-    def put(self, latents: Tensor, tokens: Tensor, cells: Tensor, words: Tensor) -> None:
-        """Add scenes in place of the oldest."""
-        room, n = len(self.latents), len(latents)
-        spots = (torch.arange(n, device=latents.device) + self.held) % room
-        for ring, new in self._rings(latents, tokens, cells, words):
-            ring[spots] = new.to(ring.device, ring.dtype)
-        self.held += n
-
-    def _rings(self, *new: Tensor) -> list[tuple[Tensor, Tensor]]:
-        return list(zip((self.latents, self.tokens, self.cells, self.words), new, strict=True))
-
-    def draw(self, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """``n`` scenes at random with one caption each, from torch's global generator; labels as ``put``'s."""
-        device = self.latents.device
-        spots = torch.randint(0, min(self.held, len(self.latents)), (n,), device=device)
-        ways = torch.randint(0, WAYS, (n,), device=device)
-        return (
-            self.latents[spots].float(),
-            self.tokens[spots, ways].long(),
-            self.cells[spots].long(),
-            self.words[spots, ways].long(),
-        )
-
-    def save(self, path: Path) -> None:
-        """Keep what is held, whole or not at all."""
-        n = min(self.held, len(self.latents))
-        partial = path.with_suffix(".part")
-        torch.save({"held": self.held, "rings": [r[:n] for r, _ in self._rings(*[self.latents] * 4)]}, partial)
-        partial.replace(path)
-
-    def load(self, path: Path) -> None:
-        """Take up what ``save`` kept."""
-        state = torch.load(path, map_location=self.latents.device, weights_only=True)
-        self.held = state["held"]
-        for ring, kept in self._rings(*state["rings"]):
-            ring[: len(kept)] = kept
-
-
-def latent_scale(vae: AutoencoderKL, renderer: Renderer, atlas: Atlas, scenes: int = 128) -> float:
-    """One over the latents' standard deviation, over a fixed set of scenes."""
-    _, layout = held_out_scenes(scenes, 1, atlas.things, FULL)
-    latents = torch.cat([encode(vae, p) for p in torch.split(renderer(layout), 16)])
-    return 1 / latents.std().item()
-
-
-def _fed(bank: Bank, batches: Iterator[Batch], nouns: hints.Nouns, draw: Callable[[Batch], Tensor]) -> Iterator[None]:
-    """Put one stream batch into the bank at each turn; ``draw`` gives its scaled latents."""
-    for batch in batches:
-        words = np.stack(
-            [
-                np.stack([nouns(row, scene) for row in rows])
-                for rows, scene in zip(batch.tokens.tolist(), batch.scenes, strict=True)
-            ]
-        )
-        labels = torch.from_numpy(hints.cells(batch.layout)), torch.from_numpy(words)
-        bank.put(draw(batch), torch.from_numpy(batch.tokens), *labels)
-        yield
 
 
 def _nets(
@@ -163,30 +86,11 @@ def train(
     weights = diffusion.weight(table)
     empty = torch.tensor(captions.encode("", vocab, pocket.LENGTH), device=device)
 
-    chunk = min(room, max(16, options.batch // reuse))  # scenes rendered at once
-    plan = Stream(options.seed + 1, chunk, curriculum, ways=WAYS, length=pocket.LENGTH, things=things, aligned=True)
-    bank = Bank(room, (channels, pocket.LATENT, pocket.LATENT), device)
-    keep = None if device.startswith("cuda") else options.out / "bank.pt"  # a GPU renders it again in seconds
-
-    def wanted(step: int) -> int:
-        """Scenes that have gone into the bank before a step."""
-        return (max(1, room // 4 // chunk) + step * options.batch // (chunk * reuse)) * chunk
-
-    if keep and options.resume and trainer.step and keep.exists():
-        bank.load(keep)
-    if not wanted(trainer.step) - room <= bank.held <= wanted(trainer.step):
-        bank.held = max(0, wanted(trainer.step) - room // chunk * chunk)
-    batches = stream(Batches(plan, atlas.things, vocab), bank.held // chunk, options.workers)
-    fed = _fed(bank, batches, hints.Nouns(atlas.things, vocab), lambda b: encode(vae, renderer(b.layout)) * scale)
-
-    def turns() -> Iterator[None]:
-        while True:
-            while bank.held < wanted(trainer.step):
-                next(fed)
-            yield
+    plan = Plan(options.seed + 1, room, reuse, curriculum, things)
+    source = Source(plan, trainer, atlas, vocab, renderer, vae, scale)
 
     def loss(_: None, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        clean, tokens, cells, words = bank.draw(options.batch)
+        clean, tokens, cells, words = source.bank.draw(options.batch)
         silent = torch.rand(len(clean), device=device) < 0.1
         tokens = torch.where(silent[:, None], empty, tokens)
         t = diffusion.times(len(clean), device)
@@ -216,10 +120,9 @@ def train(
         facts = {"scale": scale, "step": trainer.step, "seen": trainer.seen, "things": things, "vocab": vocab}
         (options.out / "facts.json").write_text(json.dumps(facts))
         look(drawn, options.out / "look.png")
-        if keep:
-            bank.save(keep)
+        source.save()
 
-    fit(trainer, turns(), loss, lambda: {}, export)
+    fit(trainer, source.turns(), loss, lambda: {}, export)
     return trainer
 
 

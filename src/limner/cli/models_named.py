@@ -94,4 +94,5 @@ def files_of(what: Named) -> Mapping[str, Path]:
     if what.path.is_file():
         return {what.path.name: what.path}
     found = {path.relative_to(what.path).as_posix(): path for path in what.path.rglob("*") if path.is_file()}
+    found |= {} if what.card is None else {name: path for name, path in what.card.worn().items() if path.is_file()}
     return {name: path for name, path in found.items() if not any(part.startswith(".") for part in Path(name).parts)}

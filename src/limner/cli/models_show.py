@@ -115,6 +115,7 @@ def _of_card(card: Card) -> Iterator[Fact]:
     yield "family", card.family if card.pipeline is None else f"{card.family} ({card.pipeline})"
     yield "from", card.repo or card.folder or "inside Limner"
     yield "and from", card.companion
+    yield "LoRA", _worn(card)
     yield "revision", card.commit or ("the newest when it is fetched" if card.repo else "")
     yield "licence", card.licence
     yield "restrictions", card.restrictions
@@ -128,6 +129,12 @@ def _of_card(card: Card) -> Iterator[Fact]:
     yield "prediction", card.prediction
     yield "verified", card.verified
     yield "also called", ", ".join(card.aliases)
+
+
+def _worn(card: Card) -> str:
+    """The LoRA of its own, and what it is laid over."""
+    sizes = [path.stat().st_size for path in card.worn().values() if path.is_file()]
+    return f"always worn, over {card.asset}: {size(sum(sizes)) or 'MISSING'}" if card.adapter is not None else ""
 
 
 def _access(card: Card) -> str:

@@ -19,6 +19,8 @@ from limner.errors import ConfigError, UnknownName
 from limner.types import Frozen
 
 UNCHECKED = "never checked"
+OWN_LORA = "lora/pytorch_lora_weights.safetensors"
+"""What a model's own LoRA is called among its files; diffusers' name for it, in a folder as a part has."""
 
 
 class Card(Frozen):
@@ -26,12 +28,13 @@ class Card(Frozen):
 
     Exactly one of ``repo`` (hub repo id), ``asset`` (folder inside the package's assets) and ``folder`` (or one file)
     says where the weights are; ``companion`` is a second repo at a commit, where a model's parts were never published
-    together. ``variant`` names the published weights to prefer where a repo holds several ("fp16", "bf16"); ``None`` is
-    the full ones. ``pipeline`` is the diffusers class of models of the family "pipeline". ``parameters`` counts the
-    numbers of all networks that drawing uses. ``guidance`` 1 is off; of pipelines it is what the pipeline itself takes.
-    ``world`` is the domain of its pictures, which scorers compare with their own. ``no_checks`` says why
-    its pictures need no image check; empty, they do. ``verified`` is "published weights
-    (date, machine)", "random weights only", "trained here" or "never checked".
+    together. ``adapter`` is a second folder inside the assets, with a LoRA that makes another model of a built-in one:
+    always worn, and one of its files. ``variant`` names the published weights to prefer where a repo holds several
+    ("fp16", "bf16"); ``None`` is the full ones. ``pipeline`` is the diffusers class of models of the family "pipeline".
+    ``parameters`` counts the numbers of all networks that drawing uses. ``guidance`` 1 is off; of pipelines it is what
+    the pipeline itself takes. ``world`` is the domain of its pictures, which scorers compare with their own.
+    ``no_checks`` says why its pictures need no image check; empty, they do. ``verified`` is "published weights (date,
+    machine)", "random weights only", "trained here" or "never checked".
     """
 
     name: str
@@ -42,6 +45,7 @@ class Card(Frozen):
     folder: str | None = None
     commit: str | None = None
     companion: str | None = None
+    adapter: str | None = None
     variant: Literal["fp16", "bf16"] | None = None
     pipeline: str | None = None
     licence: str = "not known"
@@ -66,6 +70,8 @@ class Card(Frozen):
     def _one_source(self) -> Self:
         if sum(place is not None for place in (self.repo, self.asset, self.folder)) != 1:
             raise ValueError("give exactly one of repo, asset and folder")
+        if self.adapter is not None and self.asset is None:
+            raise ValueError("an adapter goes with an asset: other models have none of their own")
         return self
 
     @property
@@ -77,7 +83,11 @@ class Card(Frozen):
         """Folder of a built-in model's files. Raises ``ValueError`` for any other card."""
         if self.asset is None:
             raise ValueError(f"{self.name} is not built in")
-        return Path(str(files("limner"))) / "assets" / self.asset
+        return _assets() / self.asset
+
+    def worn(self) -> dict[str, Path]:
+        """The model's own LoRA by its name among the model's files, be it here or not; empty where it has none."""
+        return {} if self.adapter is None else {OWN_LORA: _assets() / self.adapter / Path(OWN_LORA).name}
 
     @classmethod
     def for_unknown(
@@ -108,6 +118,10 @@ class Card(Frozen):
             prediction=prediction if isinstance(prediction, str) else None,
             size_bytes=size_bytes or None,
         )
+
+
+def _assets() -> Path:
+    return Path(str(files("limner"))) / "assets"
 
 
 def _native_side(unet: Mapping[str, object], vae: Mapping[str, object]) -> int | None:

@@ -64,6 +64,8 @@ def memory_needed(card: Card, dtype: Dtype, width: int | None = None, height: in
 def is_here(card: Card) -> bool:
     """Whether every file that drawing needs is on this machine."""
     found = files_here(card)
+    if not card.worn().keys() <= found.keys():
+        return False
     if card.folder is not None and Path(card.folder).is_file():
         return True
     if card.companion is not None:
@@ -84,7 +86,8 @@ def files_here(card: Card) -> dict[str, Path]:
     if folder.is_file():
         return {folder.name: folder}
     paths = (path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else ()
-    return {path.relative_to(folder).as_posix(): path for path in paths}
+    worn = {name: path for name, path in card.worn().items() if path.is_file()}
+    return {path.relative_to(folder).as_posix(): path for path in paths} | worn
 
 
 def _to_fetch(card: Card) -> int | None:

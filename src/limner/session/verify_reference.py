@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import numpy as np
 
 from limner.engine.meter import Meter, mapped_bytes
+from limner.models.catalog import OWN_LORA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +36,7 @@ class _Pipeline(Protocol):
 
     def to(self, device: str) -> _Pipeline: ...
     def set_progress_bar_config(self, *, disable: bool) -> None: ...
+    def load_lora_weights(self, folder: str, *, weight_name: str) -> None: ...
     def __call__(self, **arguments: object) -> _Result: ...
 
 
@@ -99,7 +101,10 @@ def _load(diffusers: ModuleType, torch: ModuleType, folder: Path, dtype: str) ->
     made = kind.from_pretrained(
         str(folder), local_files_only=True, use_safetensors=True, torch_dtype=getattr(torch, dtype)
     )
-    return cast(_Pipeline, made)
+    pipe, worn = cast(_Pipeline, made), folder / OWN_LORA
+    if worn.is_file():
+        pipe.load_lora_weights(str(worn.parent), weight_name=worn.name)
+    return pipe
 
 
 if __name__ == "__main__":

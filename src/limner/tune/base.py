@@ -45,7 +45,8 @@ class Base:
                 hint="pocket, Stable Diffusion 1, 2 and XL can",
             )
         unet = made.configs.unet
-        if unet.in_channels != unet.out_channels or unet.time_cond_proj_dim is not None:
+        distilled = unet.time_cond_proj_dim is not None or card.adapter is not None
+        if unet.in_channels != unet.out_channels or distilled:
             raise UnsupportedField(
                 f"{card.name} is an inpainting or distilled network, which words and pictures alone do not train",
                 field="model",

@@ -180,9 +180,10 @@ def test_the_driver_knows_both_stages(atlas: Atlas, run: Path, monkeypatch: pyte
     driver.train("dalle", atlas, driver.defaults("dalle", "cpu"), run, things=3, curriculum=7)
     assert (asked["things"], asked["curriculum"]) == (3, 7)
     assert asked["pictures"].config == TINY
-    monkeypatch.setattr(train_vqgan, "train", lambda _, options: asked.update(vqgan=options))
+    monkeypatch.setattr(train_vqgan, "train", lambda _, options, things: asked.update(vqgan=options, of=things))
     driver.train("vqgan", atlas, driver.defaults("vqgan", "cuda"), run, things=3)
     assert asked["vqgan"] == driver.defaults("vqgan", "cuda") != driver.defaults("vqgan", "cpu")
+    assert asked["of"] == 3
 
 
 def test_one_caption_in_ten_is_the_text_of_nothing() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import LCMScheduler
 from safetensors.torch import load_file
 from training import (
     captions,
@@ -179,6 +180,15 @@ def test_kid_of_a_sample_with_itself_is_small_and_grows_with_a_shift() -> None:
     assert abs(measure.kid(a, b)) < measure.kid(a, b + 1)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 4, 8])
+def test_turbo_is_examined_at_the_steps_that_diffusers_takes(steps: int) -> None:
+    scheduler = LCMScheduler(num_train_timesteps=diffusion.STEPS)
+    scheduler.set_timesteps(steps)
+    assert train_turbo.times_of(steps) == scheduler.timesteps.tolist()
+    stride = diffusion.STEPS // train_turbo.GRID
+    assert all((t + 1) % stride == 0 for t in train_turbo.times_of(steps))  # none that was never taught
+
+
 def test_turbo_trains_adapters_that_start_as_nothing(atlas: Atlas, run: Path, tmp_path: Path) -> None:
     drawn = pocket.load(run, "cpu")
     before = drawn.draw(["a fox"], [1], steps=2)
@@ -186,7 +196,7 @@ def test_turbo_trains_adapters_that_start_as_nothing(atlas: Atlas, run: Path, tm
     assert torch.allclose(drawn.draw(["a fox"], [1], steps=2), before, atol=1e-5)
     assert len(adapters) > 10
     teacher = pocket.load(run, "cpu")
-    trainer = train_turbo.train(atlas, _options(tmp_path, 8), teacher, variants=1, rank=2)
+    trainer = train_turbo.train(atlas, _options(tmp_path, 8), teacher, room=16, reuse=2, variants=1, rank=2)
     assert trainer.step == 2
     saved = load_file(tmp_path / "pytorch_lora_weights.safetensors")
     assert len(saved) == 2 * len(adapters)

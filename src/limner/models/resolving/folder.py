@@ -26,10 +26,13 @@ def from_folder(folder: Path, means: Means) -> Resolved:
 
 
 def from_card(card: Card, folder: Path, means: Means) -> Resolved:
-    """A folder that a card names. Raises ``ModelError``."""
+    """A folder that a card names, and the LoRA that the card lays over it. Raises ``ModelError``."""
     found = tree(folder)
     need = in_folder(found, card.name).need
-    used = {name: found[name] for name in need.names}
+    for path in card.worn().values():
+        if not path.is_file():
+            raise ModelNotFound(f"{card.name} has no {path.name}", hint="install Limner again")
+    used = {name: found[name] for name in need.names} | card.worn()
     return resolved(card, folder, used, means, notices=reduced(card, need))
 
 
