@@ -24,7 +24,7 @@ from limner.models.catalog import OWN_LORA, Card, Catalog
 from limner.models.hashes import Hashes
 from limner.models.machine import probe
 from limner.models.resolving.resolve import resolve
-from limner.models.state import state
+from limner.models.state import files_here, state
 from limner.tune.base import Base
 from limner.types import Plan
 from tests import turbo
@@ -117,8 +117,8 @@ def test_a_lora_of_the_users_comes_on_top(session: Session, folder: Path) -> Non
 
 def test_no_image_check_is_asked_for_what_the_card_vouches_for(session: Session, folder: Path) -> None:
     linked(session, folder, "same")
-    assert not session._checking._looking.needed(planned(session))
-    assert session._checking._looking.needed(planned(session, loras=("same:1",)))
+    assert not session._checking.looking.needed(planned(session))
+    assert session._checking.looking.needed(planned(session, loras=("same:1",)))
 
 
 def test_a_picture_is_drawn_again_the_same(session: Session) -> None:
@@ -153,6 +153,12 @@ def test_without_its_lora_it_is_not_here(session: Session, folder: Path) -> None
     assert not state(card, probe()).here
     with pytest.raises(ModelNotFound, match=turbo.NAME):
         planned(session)
+
+
+def test_what_a_built_in_card_says_of_its_size_is_true() -> None:
+    for card in (each for each in Catalog.load().cards if each.built_in):
+        parts = [path for name, path in files_here(card).items() if "/" in name]
+        assert card.size_bytes == sum(path.stat().st_size for path in parts), card.name
 
 
 def test_only_a_built_in_model_has_one() -> None:
