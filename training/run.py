@@ -32,7 +32,7 @@ _CPU = {
     "classifier": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
     "clip": Options(_HERE, batch=64, rate=1e-3, average=0.998, warmup=300, decay=2e-2),
     "judge": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
-    "turbo": Options(_HERE, batch=32, rate=3e-4, average=0.99, warmup=50),
+    "turbo": Options(_HERE, batch=32, rate=5e-4, average=0.995, warmup=50),
     "vqgan": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
     "dalle": Options(_HERE, batch=32, rate=1e-3, flat=0.5, average=0.999, warmup=200),
 }
@@ -80,7 +80,7 @@ def train(
     elif stage == "judge":
         train_detector.train(atlas, options, favoured=things, begin=begin)
     elif stage == "turbo":
-        room, reuse = (65_536, 8) if fast else (6_144, 24)
+        room, reuse = (65_536, 8) if fast else (6_144, 64)
         train_turbo.train(atlas, options, pocket.load(root, options.device), room=room, reuse=reuse, things=things)
     elif stage == "vqgan":
         train_vqgan.train(atlas, options, things=things)

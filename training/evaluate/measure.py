@@ -22,7 +22,7 @@ from training import lora, pocket, train_classifier, train_turbo
 from training.evaluate.prompts import held_out, spread
 from training.layout import lay_out
 from training.loop import pick_device
-from training.render import Renderer
+from training.render import SIZE, Renderer
 from training.scene import Part, Scene
 from training.sprites import Atlas
 from training.train_autoencoder import psnr
@@ -132,9 +132,11 @@ def measure(
     *,
     batch: int = 64,
     variants: int = 16,
+    side: int = SIZE,
     how: str = "",
 ) -> Figures:
-    """Every figure of the pictures that ``draw`` makes: shares, PSNR, KID, the classifier's own marks."""
+    """Every figure of the pictures that ``draw`` makes, of ``side`` pixels: shares, PSNR, KID, the classifier's own
+    marks."""
     device = str(next(judge.parameters()).device)
     names = [t.name for t in atlas.things]
     tally: dict[str, list[bool]] = defaultdict(list)
@@ -148,7 +150,7 @@ def measure(
         for row, answer in zip(part, said, strict=True):
             for name, passed in marks(row, answer, names).items():
                 tally[name].append(passed)
-    renderer = Renderer(atlas, variants).to(device)
+    renderer = Renderer(atlas, variants, side).to(device)
     scenes = 2 * [shown(row, names) for row in rows]  # what was asked for, as the renderer draws it: KID compares like
     real = renderer(lay_out(scenes, [random.Random(f"real:{k}") for k in range(len(scenes))], aligned=True))
     loose = renderer(lay_out(scenes, [random.Random(f"real:{k}") for k in range(len(scenes))]))

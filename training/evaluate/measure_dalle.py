@@ -61,6 +61,7 @@ def figures_of(
         atlas,
         rows,
         variants=variants,
+        side=drawn.vqgan.config.resolution,
         how=f"super conditioning {guidance}, top-k {top_k}",
     )
 
