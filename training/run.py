@@ -33,7 +33,7 @@ _CPU = {
     "clip": Options(_HERE, batch=64, rate=1e-3, average=0.998, warmup=300, decay=2e-2),
     "judge": Options(_HERE, batch=32, rate=1.5e-3, average=0.998, warmup=300, decay=2e-2),
     "turbo": Options(_HERE, batch=32, rate=5e-4, average=0.995, warmup=50),
-    "vqgan": Options(_HERE, batch=8, rate=2.5e-4, decay=1e-4, average=0.998),
+    "vqgan": Options(_HERE, batch=4, rate=3e-4, decay=1e-4, average=0.998),
     "dalle": Options(_HERE, batch=32, rate=1e-3, flat=0.5, average=0.999, warmup=200),
 }
 _GPU = {
@@ -86,7 +86,7 @@ def train(
         train_vqgan.train(atlas, options, things=things)
     elif stage == "dalle":
         pictures = train_vqgan.load(root / "vqgan", options.device)
-        room, usual, reuse = (262_144, 60_000, 8) if fast else (65_536, 12_000, 24)
+        room, usual, reuse = (262_144, 60_000, 8) if fast else (65_536, 12_000, 4)
         widen = usual if curriculum is None else curriculum
         train_dalle.train(atlas, options, pictures, room=room, reuse=reuse, curriculum=widen, things=things)
 

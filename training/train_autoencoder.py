@@ -57,9 +57,8 @@ def _open_paths(model: nn.Module) -> None:
                 nn.init.zeros_(part.weight)
 
 
-def crop(pictures: Tensor, slots: Tensor, side: int, grid: int = 1) -> Tensor:
-    """CROPS windows of ``side`` pixels from each picture, each centred near one of its things; their corners on
-    multiples of ``grid`` pixels."""
+def crop(pictures: Tensor, slots: Tensor, side: int) -> Tensor:
+    """CROPS windows of ``side`` pixels from each picture, each centred near one of its things."""
     if side >= SIZE:
         return pictures
     n = pictures.shape[0]
@@ -71,7 +70,7 @@ def crop(pictures: Tensor, slots: Tensor, side: int, grid: int = 1) -> Tensor:
         for k in range(CROPS):
             x, y, size = things[pick[row, k] % len(things), 1:4].tolist()
             left, top = (
-                int(min(max((c + j * size * 1.3) * SIZE - side / 2, 0), SIZE - side)) // grid * grid
+                int(min(max((c + j * size * 1.3) * SIZE - side / 2, 0), SIZE - side))
                 for c, j in ((x, jitter[row, k, 0].item()), (y, jitter[row, k, 1].item()))
             )
             windows.append(pictures[row, :, top : top + side, left : left + side])

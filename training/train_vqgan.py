@@ -1,11 +1,12 @@
-"""The tokenizer of pictures of pocket-dalle: 256x256 pixels to 16x16 codes and back, in the layout of a VQGAN.
+"""The tokenizer of pictures of pocket-dalle: 128x128 pixels to 16x16 codes and back, in the layout of a VQGAN.
 
-3.2 M parameters, of which decoder and codebook, 2.0 M, ship. No discriminator and no pretrained features: the loss is
-L1 and squared error and their differences between neighbours at three scales, things counting three times the ground,
-and the commitment of the encoder to its codes (van den Oord et al. 2017, arXiv 1711.00937). The codebook follows the
-running means of what chose it. At first the decoder sees vectors as they are and turns to their codes over a tenth of
-the run, for no code can be good before the encoder is; in the last third no dead code is put elsewhere, so that the
-averaged decoder and the codebook fit together.
+4.3 M parameters, of which decoder and codebook, 2.6 M, ship. Sixteen by sixteen codes hold what they hold: another
+level, to 256 pixels, would take four times the work and say nothing new. Scenes are aligned (layout.py), so that a cell
+is a code. No discriminator and no pretrained features: the loss is L1 and squared error and their differences between
+neighbours at three scales, things counting three times the ground, and the commitment of the encoder to its codes (van
+den Oord et al. 2017, arXiv 1711.00937). The codebook follows the running means of what chose it. At first the decoder
+sees vectors as they are and turns to their codes over a tenth of the run, for no code can be good before the encoder
+is; in the last third no dead code is put elsewhere, so that the averaged decoder and the codebook fit together.
 """
 
 import json
@@ -21,9 +22,8 @@ from limner.models.nets.dalle_configs import VqganConfig
 from training import hints
 from training.data import Batch, Batches, Stream, held_out_scenes, stream
 from training.loop import Options, Trainer, autocast, fit
-from training.render import SIZE, Renderer
+from training.render import Renderer
 from training.sprites import Atlas
-from training.train_autoencoder import CROPS, crop
 from training.vq_nets import PictureTokenizer
 
 CONFIG = VqganConfig(
@@ -119,12 +119,9 @@ def train(
 ) -> Trainer:
     """Train into ``options.out``: ``vqgan.safetensors`` (both halves, averaged, float32), ``config.json``, ``look.png``
     (held-out scenes above, what their codes give below). ``things``: only the first so many of the world.
-
-    Scenes are aligned and crops keep to the codes' grid: a code a cell, and pocket-dalle draws no others."""
+    """
     torch.manual_seed(options.seed)
     device = options.device
-    # As the autoencoder's: a GPU takes whole pictures at once, a CPU learns sooner from crops.
-    whole = device.startswith("cuda") or config.resolution < SIZE
     renderer = Renderer(atlas, variants, config.resolution).to(device)
     model = build(config).to(device)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -139,25 +136,17 @@ def train(
     body = torch.compile(through) if options.compile else through
     known = atlas.things[:things]
     unseen = (renderer(held_out_scenes(checked, 0, known, aligned=True)[1]) + 1) / 2
-    at_once = options.batch if whole else max(1, options.batch // CROPS)
-    scenes = Stream(options.seed, at_once, things=things, aligned=True)
-    batches = Batches(scenes, atlas.things, {})
+    batches = Batches(Stream(options.seed, options.batch, things=things, aligned=True), atlas.things, {})
 
-    def views(batch: Batch, step: int) -> tuple[Tensor, Tensor]:
-        """Pixels in 0..1 and their weights, cut alike."""
-        pictures = renderer(batch.layout)
+    def views(batch: Batch) -> tuple[Tensor, Tensor]:
+        """Pixels in 0..1 and their weights."""
+        pictures = (renderer(batch.layout) + 1) / 2
         things = torch.from_numpy(hints.cells(batch.layout)).to(device)
         weights = F.interpolate(hints.emphasis(things, config.grid), pictures.shape[-2:])
-        framed = torch.cat([(pictures + 1) / 2, weights], 1)
-        if not whole:
-            side = 64 if trainer.progress < 0.25 else (128, SIZE)[step % 2]
-            if side > 64:  # as many pixels a step
-                framed = framed[: max(1, len(framed) // 4)]
-            framed = crop(framed, torch.from_numpy(batch.layout.slots), side, SIZE // config.grid)
-        return framed[:, :3].contiguous(memory_format=torch.channels_last), framed[:, 3:]
+        return pictures.contiguous(memory_format=torch.channels_last), weights
 
     def loss(batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
-        true, weights = views(batch, step)
+        true, weights = views(batch)
         made, off, rows = body(true, torch.tensor(min(1.0, trainer.progress / RAMP), device=device))
         born = model.use.follow(model.table, rows, revive=trainer.progress < SETTLED)
         value, squared = error_of(made, true, weights)

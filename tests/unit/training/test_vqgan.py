@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from training import train_autoencoder, train_vqgan, vq_nets
+from training import train_vqgan, vq_nets
 from training.loop import Options
 from training.sprites import Atlas
 
@@ -103,19 +103,6 @@ def test_limners_own_decoder_carries_gradients() -> None:
     with torch.no_grad():
         ends = [model.decode(vectors + side * eps * way).square().sum() for side in (1, -1)]
     assert (given * way).sum().item() == pytest.approx(((ends[0] - ends[1]) / (2 * eps)).item(), rel=1e-5)
-
-
-def test_crops_keep_to_the_grid_of_codes() -> None:
-    """Every pixel says where it is, so that the corner of a crop can be read off it."""
-    rows, columns = torch.meshgrid(torch.arange(256.0), torch.arange(256.0), indexing="ij")
-    pictures = torch.stack([rows, columns]).expand(6, 2, 256, 256)
-    slots = torch.full((6, 5, 7), -1.0)
-    slots[:, 0, :4] = torch.tensor([0.0, 0.53, 0.41, 0.3])
-    torch.manual_seed(0)
-    corners = train_autoencoder.crop(pictures, slots, 64, grid=16)[:, :, 0, 0]
-    assert (corners % 16 == 0).all()
-    assert len(corners.unique(dim=0)) > 4
-    assert (train_autoencoder.crop(pictures, slots, 64)[:, :, 0, 0] % 16 != 0).any()
 
 
 def test_the_loss_falls_and_codes_are_used(atlas: Atlas, tmp_path: Path) -> None:
