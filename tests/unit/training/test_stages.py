@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from training import (
     diffusion,
     lora,
     pack,
+    pack_turbo,
     pocket,
     train_autoencoder,
     train_classifier,
@@ -203,3 +205,19 @@ def test_turbo_trains_adapters_that_start_as_nothing(atlas: Atlas, run: Path, tm
     assert any(v.abs().max() > 0 for k, v in saved.items() if "lora_B" in k)
     lora.load(adapters, tmp_path / "pytorch_lora_weights.safetensors")
     assert not torch.allclose(drawn.draw(["a fox"], [1], steps=2), before, atol=1e-5)
+    pack_turbo.pack(tmp_path, tmp_path / "pack", "| single | 80 % |\n", "- **Comes out well:** frogs\n")
+    told = (tmp_path / "pack" / "README.md").read_text()
+    for part in ("8 samples", "four steps without guidance", "| single | 80 % |", "frogs"):
+        assert part in told.replace("\n", " "), part
+    assert load_file(tmp_path / "pack" / pack_turbo.WEIGHTS).keys() == saved.keys()
+    assert (tmp_path / "pack" / "NOTICE").read_text().startswith("pocket-turbo, a LoRA built into Limner")
+
+
+@pytest.mark.parametrize("t", [999, 759, 499, 259, 139, 19])
+def test_the_teachers_course_begins_at_the_noise_and_ends_clean(t: int) -> None:
+    course = train_turbo.course(t)
+    assert (course[0], course[-1]) == (t, -1)
+    assert course == sorted(course, reverse=True)
+    strides = [a - b for a, b in pairwise(course)]
+    assert max(strides) - min(strides) <= 1
+    assert 2 <= len(strides) <= train_turbo.SOLVER
