@@ -37,7 +37,7 @@ the pipeline of `pocket`.
 ## How it was made
 
 As a latent consistency model (Luo et al. 2023), but for one thing: the student learns the ends of the guided teacher's
-trajectories (guidance {guidance:.0f}), which are solved in two to twelve steps, and not its own words one step on. It saw
+trajectories (guidance {guidance:.0f}), which are solved in two to twelve steps, not its own words one step on. It saw
 {seen} samples{time}, of scenes that Limner's `training/` package renders from the Noto Color Emoji font. No
 photograph, no artwork and no text from the web went into it.
 
