@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from limner.engine import threads
 from limner.engine.engine import Engine
 from limner.engine.job import Job
 from limner.engine.meter import mapped_bytes
@@ -107,6 +108,7 @@ class Desk:
     def _open_jobs(self, opened: Open) -> None:
         plan = opened.ticket.plan
         self._open[opened.ticket.id] = opened
+        number = threads.number(plan, probe(), threads.own(), asked=threads.ASKED)
         for images in _groups(opened.family, len(plan.seeds)):
             job = Job(
                 id=f"{opened.ticket.id}/{images[0]}",
@@ -116,6 +118,7 @@ class Desk:
                 on_show=self._shown,
                 on_note=self._noted,
                 stopped=lambda: opened.ticket.cancelling or self._closing(),
+                threads=number,
             )
             self._owner[job.id] = (opened, images)
             opened.left.add(job.id)
@@ -198,7 +201,7 @@ class Desk:
         timings["total"] = round(sum(job.seconds.values()), 4)
         return Facts(
             device_name=device_name(device),
-            threads=torch.get_num_threads(),
+            threads=job.threads or threads.own(),
             timings=timings,
             peak_bytes=self._peak(job, device),
             versions={**versions(), **(opened.family.versions() if isinstance(opened.family, Leaning) else {})},

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from limner.engine.job import Job
 from limner.engine.runner import TorchRunner, is_out_of_memory
 from limner.engine.scheduler import Scheduler, Waiting
+from limner.engine.threads import using
 from limner.errors import Cancelled, LimnerError, OutOfMemory
 from limner.sampling.course import Call, Eval, Row
 
@@ -61,11 +62,13 @@ class Engine:
         self._drop_cancelled()
         self._begin()
         if calling := next((j for j in self._jobs.values() if isinstance(j.pending, Call)), None):
-            self._call(calling)
+            with using(calling.threads):
+                self._call(calling)
             return True
         chosen = self.scheduler.pick(self._served_now([w for job in self._jobs.values() for w in job.waiting()]))
         if chosen:
-            self._forward(chosen)
+            with using(self._jobs[chosen[0].job].threads):  # as many for all: it is part of the bucket
+                self._forward(chosen)
         return not self.idle
 
     def _served_now(self, waiting: list[Waiting]) -> list[Waiting]:
@@ -89,8 +92,9 @@ class Engine:
                 continue
             del self._backlog[job.id]
             self._jobs[job.id] = job
-            job.start()
-            self._after(job)
+            with using(job.threads):
+                job.start()
+                self._after(job)
 
     def _forward(self, chosen: Sequence[Waiting]) -> None:
         jobs = [self._jobs[w.job] for w in chosen]
@@ -176,4 +180,4 @@ class Engine:
 
 def _key(job: Job, rows: Sequence[Row]) -> tuple[Hashable, ...]:
     keys = tuple((row.weights, row.key) for row in rows if row.key is not None)
-    return (job.alone, *keys) if len(keys) == len(rows) else ()
+    return (job.alone, job.threads, *keys) if len(keys) == len(rows) else ()

@@ -24,6 +24,7 @@ class Job:
 
     ``pending`` is what the course waits for; ``answers`` fills up row by row until the Eval is whole. ``stopped`` tells
     whether somebody wants it to end while the engine is inside a Call, where nobody can reach ``cancelled``.
+    ``threads`` is how many it is drawn with (``None``: torch's own number); rows share calls with those of as many.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Job:
     on_show: Callable[[Job, Show], None]
     on_note: Callable[[Job, Notice], None]
     stopped: Callable[[], bool] = lambda: False
+    threads: int | None = None
     pending: Eval | Call | None = None
     answers: list[Answer | None] = field(default_factory=list)
     buckets: list[Hashable] = field(default_factory=list)
@@ -132,4 +134,4 @@ class Job:
     def _ask(self, ask: Eval | Call) -> None:
         self.pending = ask
         self.answers = [None] * (len(ask.rows) if isinstance(ask, Eval) else 1)
-        self.buckets = [row.bucket() for row in ask.rows] if isinstance(ask, Eval) else []
+        self.buckets = [(self.threads, row.bucket()) for row in ask.rows] if isinstance(ask, Eval) else []

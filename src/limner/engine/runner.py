@@ -15,6 +15,7 @@ from torch.nn import Module
 from limner.engine.allocation import own_pages
 from limner.engine.memory import Residency
 from limner.engine.meter import Meter
+from limner.engine.threads import own, using
 from limner.errors import LimnerError, NonFinite, OutOfMemory
 from limner.models.adapters.worn import SCALES
 from limner.models.family import Family, Files, Placement
@@ -151,7 +152,8 @@ class TorchRunner:
         self._fresh.add(weights)
         began = time.perf_counter()
         try:
-            with own_pages():
+            # Weights may be packed for a number of threads; jobs of several numbers use them, and in any order.
+            with own_pages(), using(own()):
                 if not weights.adapters:
                     return self._plain(weights)
                 from limner.models.adapters.load import dressed

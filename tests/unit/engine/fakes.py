@@ -70,10 +70,16 @@ class Bench:
         self.engine = Engine(self.runner, scheduler or Scheduler(), self.finished.append)
 
     def add(
-        self, name: str, course: Course, *, alone: bool = False, stopped: Callable[[], bool] = lambda: False
+        self,
+        name: str,
+        course: Course,
+        *,
+        alone: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
+        threads: int | None = None,
     ) -> None:
         self.added += 1
-        self.engine.add(Job(name, self.added, course, alone, self._shown, lambda job, notice: None, stopped))
+        self.engine.add(Job(name, self.added, course, alone, self._shown, lambda job, notice: None, stopped, threads))
 
     def run(self, at: Callable[[int], None] = lambda step: None, most: int = 1000) -> None:
         for step in range(most):
