@@ -10,6 +10,7 @@ from limner.models.catalog import Card
 from limner.models.dalle import files as dalle_files
 from limner.models.hub.cache import held
 from limner.models.machine import Fit, Machine, choose_device, choose_dtype, fits
+from limner.models.resolving.folder import own_kind
 from limner.models.resolving.resolved import in_folder
 from limner.types import Dtype, Request
 
@@ -71,7 +72,8 @@ def is_here(card: Card) -> bool:
     if card.companion is not None:
         return dalle_files.are_here(found, card.companion)
     try:
-        in_folder(found, card.name, card.variant)
+        if own_kind(found, card.name) is None:
+            in_folder(found, card.name, card.variant)
     except LimnerError:
         return False
     return True

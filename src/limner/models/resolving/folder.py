@@ -15,8 +15,7 @@ from limner.models.resolving.resolved import Means, Resolved, in_folder, reduced
 def from_folder(folder: Path, means: Means) -> Resolved:
     """A folder that the user names. Raises ``ModelError``."""
     found, where = tree(folder), str(folder)
-    arranged = None if INDEX in found else families.arranged(found, where)
-    if arranged is not None:
+    if (arranged := own_kind(found, where)) is not None:
         family, used = arranged
         return resolved(unknown_card(short(folder), family, used, folder=folder), folder, used, means)
     seen = in_folder(found, where)
@@ -28,12 +27,20 @@ def from_folder(folder: Path, means: Means) -> Resolved:
 def from_card(card: Card, folder: Path, means: Means) -> Resolved:
     """A folder that a card names, and the LoRA that the card lays over it. Raises ``ModelError``."""
     found = tree(folder)
-    need = in_folder(found, card.name).need
     for path in card.worn().values():
         if not path.is_file():
             raise ModelNotFound(f"{card.name} has no {path.name}", hint="install Limner again")
+    if (arranged := own_kind(found, card.name)) is not None:
+        return resolved(card, folder, arranged[1] | card.worn(), means)
+    need = in_folder(found, card.name).need
     used = {name: found[name] for name in need.names} | card.worn()
     return resolved(card, folder, used, means, notices=reduced(card, need))
+
+
+def own_kind(found: Mapping[str, Path], where: str) -> tuple[str, dict[str, Path]] | None:
+    """The family and its files where this is no diffusers folder but a kind that a family has of its own. Raises what
+    the family does."""
+    return None if INDEX in found else families.arranged(found, where)
 
 
 def tree(folder: Path) -> Mapping[str, Path]:
