@@ -33,6 +33,7 @@ from training.vq_nets import PictureTokenizer
 from training.world import Thing
 
 SILENT = 0.1  # share of captions that are left empty
+WRONG = 0.8  # highest share of the codes behind it that the decoder is shown wrong
 WEIGHTS, CONFIG, WORDS, FACTS = "bart.safetensors", "config.json", "tokenizer.json", "facts.json"
 Sizes = Callable[[int, int, int], DalleConfig]
 
@@ -51,6 +52,19 @@ def silenced(ids: Tensor, empty: Tensor) -> tuple[Tensor, Tensor]:
     """``ids`` [B, T] with one row in ten replaced by ``empty`` [T], and which."""
     silent = torch.rand(len(ids), device=ids.device) < SILENT
     return torch.where(silent[:, None], empty, ids), silent
+
+
+def mistaken(codes: Tensor) -> Tensor:
+    """``codes`` [B, L] with some replaced by others of the batch: in each row a share from none to ``WRONG``, mostly
+    a small one.
+
+    Shown true codes only, the decoder goes on from its neighbours and hardly asks the words where in a thing it is;
+    when it draws, its neighbours are its own mistakes.
+    """
+    share = WRONG * torch.rand(len(codes), 1, device=codes.device).square()
+    wrong = torch.rand(codes.shape, device=codes.device) < share
+    others = codes.flatten()[torch.randint(0, codes.numel(), codes.shape, device=codes.device)]
+    return torch.where(wrong, others, codes)
 
 
 def code_loss(logits: Tensor, codes: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
@@ -123,16 +137,16 @@ def train(
                 next(more)
             yield
 
-    def answer(drawn: Drawn, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """States of text and decoder, and logits."""
-        states, seen = body(bart, ids, ids != words.pad, drawn.codes)
+    def answer(codes: Tensor, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """States of text and decoder, and logits, where the decoder is shown ``codes``."""
+        states, seen = body(bart, ids, ids != words.pad, codes)
         return states, seen, bart.lm_head(seen).float()
 
     def loss(_: None, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         drawn = bank.draw(options.batch)
         ids, silent = silenced(drawn.ids, empty)
         with autocast(device):
-            states, seen, logits = answer(drawn, ids)
+            states, seen, logits = answer(mistaken(drawn.codes), ids)
             heads.look(seen)
             marks = heads(states, drawn.cells, drawn.words, silent)
         weights = hints.emphasis(drawn.cells, grid).flatten(1)
@@ -146,8 +160,8 @@ def train(
     def check() -> dict[str, float]:
         """Nats a code of held-out scenes, with their captions and without: the difference is what the words tell."""
         with autocast(device):
-            said = answer(unseen, unseen.ids)[2]
-            unsaid = answer(unseen, empty.expand_as(unseen.ids))[2]
+            said = answer(unseen.codes, unseen.ids)[2]
+            unsaid = answer(unseen.codes, empty.expand_as(unseen.ids))[2]
         found = [code_loss(logits, unseen.codes, torch.ones(()))[1] for logits in (said, unsaid)]
         return {"unseen": found[0].item(), "unsaid": found[1].item()}
 
