@@ -55,13 +55,12 @@ def silenced(ids: Tensor, empty: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def mistaken(codes: Tensor) -> Tensor:
-    """``codes`` [B, L] with some replaced by others of the batch: in each row a share from none to ``WRONG``, mostly
-    a small one.
+    """``codes`` [B, L] with some replaced by others of the batch: in each row a share from none to ``WRONG``.
 
     Shown true codes only, the decoder goes on from its neighbours and hardly asks the words where in a thing it is;
     when it draws, its neighbours are its own mistakes.
     """
-    share = WRONG * torch.rand(len(codes), 1, device=codes.device).square()
+    share = WRONG * torch.rand(len(codes), 1, device=codes.device)
     wrong = torch.rand(codes.shape, device=codes.device) < share
     others = codes.flatten()[torch.randint(0, codes.numel(), codes.shape, device=codes.device)]
     return torch.where(wrong, others, codes)

@@ -58,7 +58,7 @@ def test_search_asks_catalog_and_hub(limner: Limner, server: HubServer) -> None:
         assert word in text, word
     found = said(limner("models", "search", "turbo", "--json"))
     assert isinstance(found, dict)
-    assert {card["name"] for card in found["catalog"]} == {"sd-turbo", "sdxl-turbo", "z-image-turbo"}
+    assert {card["name"] for card in found["catalog"]} == {"pocket-turbo", "sd-turbo", "sdxl-turbo", "z-image-turbo"}
     assert found["hub"] == []
 
 

@@ -195,7 +195,7 @@ def test_one_caption_in_ten_is_the_text_of_nothing() -> None:
     assert torch.equal(given[~silent], ids[~silent])
 
 
-def test_the_decoder_is_shown_some_wrong_codes_and_mostly_few() -> None:
+def test_the_decoder_is_shown_some_wrong_codes_in_some_rows_many() -> None:
     torch.manual_seed(0)
     codes = torch.arange(400).expand(2000, 400)
     shown = train_dalle.mistaken(codes)
@@ -203,8 +203,8 @@ def test_the_decoder_is_shown_some_wrong_codes_and_mostly_few() -> None:
     assert (shown >= 0).all()
     wrong = (shown != codes).float().mean(1)
     assert wrong.max().item() == pytest.approx(train_dalle.WRONG, abs=0.05)
-    assert wrong.mean().item() == pytest.approx(train_dalle.WRONG / 3, abs=0.03)
-    assert (wrong < 0.05).float().mean().item() == pytest.approx(0.25, abs=0.04)
+    assert wrong.mean().item() == pytest.approx(train_dalle.WRONG / 2, abs=0.03)
+    assert (wrong < 0.2).float().mean().item() == pytest.approx(0.25, abs=0.04)
 
 
 def test_nouns_are_found_in_these_ids(atlas: Atlas) -> None:
