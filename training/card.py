@@ -57,7 +57,7 @@ The things, each with plurals and most with other names:
 {measured}
 ## How it was made
 
-Trained on {seen} scenes{time}. Limner's `training/` package rendered them from the Noto Color Emoji font and captioned
+Trained on {seen} samples{time}. Limner's `training/` package rendered them from the Noto Color Emoji font and captioned
 them by a grammar of its own, with names and keywords from the Unicode CLDR; ten in a hundred captions were empty. No
 photograph, no artwork and no text from the web went into it. The things were chosen by hand as those that people type
 most: a bias of the data.

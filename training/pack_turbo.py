@@ -21,8 +21,8 @@ tags: [lora, latent-consistency, stable-diffusion, emoji]
 
 # pocket-turbo
 
-A LoRA of rank {rank} on `pocket`'s UNet, float16, for **four steps without guidance**: four calls of the network where
-`pocket` takes forty. It draws what `pocket` draws and knows what `pocket` knows; its card has the list.
+A LoRA of rank {rank} on `pocket`'s UNet, float16, for **four steps without guidance**: a tenth of the network's work
+for `pocket`'s twenty steps with it. It draws what `pocket` draws and knows what `pocket` knows; its card has the list.
 
 Draw with 4 steps (2 to 8 will do), guidance 1 (off: a negative prompt does nothing) and the LCM sampler. In Limner that
 is `-m pocket-turbo`; in diffusers `LCMScheduler.from_config(pipe.scheduler.config)` and `pipe.load_lora_weights` over

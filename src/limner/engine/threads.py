@@ -14,7 +14,9 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -29,7 +31,17 @@ ASKED = not {"OMP_NUM_THREADS", "MKL_NUM_THREADS"}.isdisjoint(os.environ)
 WEIGHTS = 64 << 20  # bytes of a part; larger ones do not stay in a core's caches, and all cores read memory faster
 WORK = 5e9  # operations a row of a call; by measurement, see benchmarks/README.md
 
-_lowered: list[int] = []  # torch's own numbers that threads which draw with fewer will put back
+
+class _Inside(threading.local):
+    """The number that the calling thread computes with in ``using``."""
+
+    number: int | None = None
+
+
+_inside = _Inside()
+_lock = threading.Lock()
+_lowered = 0  # threads that compute with another number than torch's own just now
+_known: int | None = None  # torch's own number, as it was when nobody did
 
 
 def wait_passively() -> None:
@@ -48,29 +60,51 @@ def number(plan: Plan, machine: Machine, own: int, *, asked: bool = False) -> in
 
 
 def own() -> int:
-    """The number of threads that torch uses where nobody has lowered it."""
-    import torch
+    """The number of threads that torch uses where nobody computes with another.
 
-    # A thread that meets torch while another draws with fewer is given that number.
-    return max([torch.get_num_threads(), *_lowered])
+    It is asked of a thread that is new to torch: such a thread is given what was set last, by a user or here, and keeps
+    it. One that was new while another drew with fewer has that one's number and cannot be asked.
+    """
+    global _known
+    with _lock:
+        if _known is None or not _lowered:
+            _known = _of_a_new_thread()
+        return _known
 
 
 @contextmanager
 def using(threads: int | None) -> Iterator[None]:
-    """The calling thread's torch computes with so many threads inside, and as before afterwards. ``None``: as it is."""
+    """The calling thread's torch computes with so many threads inside, and afterwards with those of the ``using``
+    around this one or with torch's own number, as it was when ``own`` was last asked. ``None``: as it is."""
+    global _lowered
     import torch
 
-    before = torch.get_num_threads()
-    if threads is None or threads == before:
+    if threads is None:
         yield
         return
-    _lowered.append(before)
-    torch.set_num_threads(threads)
+    outer = _inside.number
+    back = outer or (own() if _known is None else _known)
+    if threads == back == torch.get_num_threads():
+        yield
+        return
+    with _lock:
+        _lowered += 1
+        torch.set_num_threads(threads)
+    _inside.number = threads
     try:
         yield
     finally:
-        torch.set_num_threads(before)
-        _lowered.remove(before)
+        _inside.number = outer
+        with _lock:
+            torch.set_num_threads(back)
+            _lowered -= 1
+
+
+def _of_a_new_thread() -> int:
+    import torch
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(torch.get_num_threads).result()
 
 
 def _small(parts: Sequence[PartCost]) -> bool:

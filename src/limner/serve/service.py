@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,7 @@ class Service:
         self.started = time.time()
         self.resumed = 0
         self._planner = ThreadPoolExecutor(1, thread_name_prefix="limner-plan")
+        self._accepting: set[asyncio.Task[Job]] = set()
 
     async def start(self) -> None:
         """Take up what an earlier server left, start the worker and the dispatch."""
@@ -157,7 +158,17 @@ class Service:
         """Accept work: on return it is on the disk. Raises ``QueueFull``, ``Draining``, ``StorageError``."""
         if (known := await self.known(ask.key)) is not None:
             return known
-        with self._room(ask.n) as room:
+        with ExitStack() as held:
+            room = held.enter_context(self._room(ask.n))
+            accepting = asyncio.create_task(self._accept(ask, room, held.pop_all()))
+        # Whoever goes away meanwhile: what is on its way to the disk gets there, in its own place, and is begun.
+        self._accepting.add(accepting)
+        accepting.add_done_callback(self._accepting.discard)
+        return await asyncio.shield(accepting)
+
+    async def _accept(self, ask: Ask, room: Promise, held: ExitStack) -> Job:
+        """The job of ``ask``; what is ``held`` for it is let go of at the end."""
+        with held:
             job, new = await self.inside.do(self.queue.accept, ask, room)
         if new:
             self.hub.tell(job.id, "queued", {"place": job.place, "n": job.n})

@@ -39,9 +39,11 @@ SMALL = (
 def two_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(OWN)
+    assert threads.own() == OWN
     yield
     torch.set_num_threads(before)
-    assert threads._lowered == []
+    assert threads._lowered == 0
+    threads.own()  # asked anew: other tests have another number
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +169,31 @@ def test_a_thread_that_comes_meanwhile_knows_torchs_own_number() -> None:
         late.join()
         assert threads.own() == OWN
     assert found == [1, OWN]
+
+
+def test_what_came_meanwhile_is_left_behind_nowhere() -> None:
+    """The late thread computes with torch's own number all the same, and those that come after both have it too."""
+    found: list[int] = []
+    come, over = threading.Event(), threading.Event()
+
+    def later() -> None:
+        found.append(torch.get_num_threads())
+        come.set()
+        over.wait(10)
+        with threads.using(threads.own()):
+            found.append(torch.get_num_threads())
+
+    late = threading.Thread(target=later)
+    with threads.using(1):
+        late.start()
+        come.wait(10)
+    over.set()
+    late.join()
+    third = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
+    third.start()
+    third.join()
+    assert found == [1, OWN, OWN]
+    assert threads.own() == OWN
 
 
 class Counting(FakeFamily):

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -249,6 +250,27 @@ def test_a_full_queue_says_when_to_come_back_and_knows_its_own(tmp_path: Path) -
         await service.cancel(known.id)
         await service.wait(known.id)
         await drawn(service, n=3)
+
+    run(tmp_path, part, most_waiting=5, at_once=1)
+
+
+def test_work_whose_caller_goes_away_while_it_is_accepted_is_begun_and_counted_once(tmp_path: Path) -> None:
+    async def part(service: Service) -> None:
+        ask = Ask(kind="draw", body={"prompt": "a fox"}, n=2, title="a fox", client="native")
+        gate = threading.Event()
+        busy = asyncio.ensure_future(service.inside.do(gate.wait, 10))  # the queue's thread has something else to do
+        await asyncio.sleep(0)
+        leaving = asyncio.create_task(service.submit(ask))
+        while not service.queue.places.taken:
+            await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await leaving
+        assert service.queue.places.taken == 2  # it is still on its way
+        gate.set()
+        await busy
+        (job,) = await service.jobs()
+        assert (job.n, service.queue.places.taken) == (2, service.inside.pending)
 
     run(tmp_path, part, most_waiting=5, at_once=1)
 

@@ -71,7 +71,7 @@ def test_the_card_says_what_was_shown_and_how_long(packed: Path) -> None:
     words = len(pocket.load_pack(packed, "cpu").vocab)
     assert "\nfox, cat, whale, frog\n" in text
     assert f"of 4 things**, and reads {words} words" in text
-    assert "on 1,234 scenes" in text
+    assert "on 1,234 samples" in text
     assert "1.5 hours" in text
     assert "32x32 pixels" in text
     assert "| colour | 80% |" in text
