@@ -115,7 +115,7 @@ def differences(then: Record, now: Record) -> tuple[str, ...]:
         ("device", then.device_name or then.numerics.device, now.device_name or now.numerics.device),
         ("speed class", then.numerics.speed, now.numerics.speed),
         ("batching", then.numerics.batching, now.numerics.batching),
-        (f"threads (OMP_NUM_THREADS={then.threads} draws with as many as then)", then.threads, now.threads),
+        ("threads", then.threads, now.threads),
         *_versions(then.versions, now.versions),
     ]
     return (*found, *(f"{name}: {old} then, {new} now" for name, old, new in facts if old != new))
