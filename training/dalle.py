@@ -94,6 +94,12 @@ def build(config: DalleConfig) -> Bart:
     return bart
 
 
+def matrices(bart: Bart) -> list[nn.Parameter]:
+    """The weights of its linear maps, but for the last: those that Muon moves."""
+    maps = (part for layers in (bart.encoder, bart.decoder) for part in layers.modules())
+    return [part.weight for part in maps if isinstance(part, nn.Linear)]
+
+
 def widen_norms(bart: Bart) -> None:
     """Norms without a scale get float32, as automatic casting gives it to all norms on a GPU: on a CPU the backward of
     such a norm of bfloat16 does not exist."""

@@ -28,7 +28,7 @@ class Batch:
 class Stream:
     """What is drawn: from which seed, in which batches, and over how many scenes the curriculum widens.
 
-    ``aligned``: things stand on whole cells (layout.py).
+    ``aligned``: things stand on whole cells, ``centred``: and alone in the middle (layout.py).
     """
 
     seed: int
@@ -38,10 +38,13 @@ class Stream:
     length: int = 32
     things: int | None = None
     aligned: bool = False
+    centred: bool = False
+    full: Mix = FULL
 
     def mix(self, index: int) -> Mix:
         """Single things first, everything once ``curriculum`` scenes have been seen."""
-        return blend(SINGLE, FULL, min(1.0, index * self.batch / self.curriculum)) if self.curriculum else FULL
+        seen = index * self.batch
+        return blend(SINGLE, self.full, min(1.0, seen / self.curriculum)) if self.curriculum else self.full
 
 
 class Batches(Dataset[Batch]):
@@ -54,7 +57,7 @@ class Batches(Dataset[Batch]):
         stream, mix = self.stream, self.stream.mix(index)
         rngs = [random.Random(f"{stream.seed}:{index}:{k}") for k in range(stream.batch)]
         scenes = [training_scene(r, self.known, mix, stream.things) for r in rngs]
-        layout = lay_out(scenes, rngs, stream.aligned)
+        layout = lay_out(scenes, rngs, stream.aligned, stream.centred)
         said = [
             [captions.encode(captions.caption(s, self.known, r), self.vocab, stream.length) for _ in range(stream.ways)]
             for s, r in zip(scenes, rngs, strict=True)
@@ -93,7 +96,7 @@ def stream(batches: Batches, start: int, workers: int) -> Iterator[Batch]:
 
 
 def held_out_scenes(
-    n: int, seed: int, known: tuple[Thing, ...], mix: Mix = FULL, aligned: bool = False
+    n: int, seed: int, known: tuple[Thing, ...], mix: Mix = FULL, aligned: bool = False, centred: bool = False
 ) -> tuple[list[Scene], Layout]:
     """``n`` scenes that each show a held-out combination, and their layout."""
     scenes: list[Scene] = []
@@ -106,4 +109,4 @@ def held_out_scenes(
         if is_held_out(scene, known):
             scenes.append(scene)
             rngs.append(rng)
-    return scenes, lay_out(scenes, rngs, aligned)
+    return scenes, lay_out(scenes, rngs, aligned, centred)

@@ -115,8 +115,9 @@ def _loose(scene: Scene, rng: random.Random) -> np.ndarray:
     return slots
 
 
-def _aligned(scene: Scene, rng: random.Random) -> np.ndarray:
-    """Slots [SLOTS, FIELDS] on whole cells; a thing alone stands two cells to a side in half of the pictures."""
+def _aligned(scene: Scene, rng: random.Random, centred: bool) -> np.ndarray:
+    """Slots [SLOTS, FIELDS] on whole cells; a thing alone stands two cells to a side in half of the pictures, or
+    ``centred`` in all."""
     slots = np.full((SLOTS, FIELDS), -1.0, np.float32)
     afloat = scene.place in _AFLOAT
 
@@ -141,7 +142,7 @@ def _aligned(scene: Scene, rng: random.Random) -> np.ndarray:
     side, corners = _ALIGNED[part.count]
     if part.count == 1:
         side, corner = _ALIGNED_ALONE[part.size] if part.size else (side, corners[0])
-        aside = rng.choice((-2, 0, 0, 2)) if part.size != "big" else 0
+        aside = rng.choice((-2, 0, 0, 2)) if part.size != "big" and not centred else 0
         raised = 2 if afloat and part.size != "big" else 0
         corners = ((corner[0] + aside, corner[1] - raised),)
     for slot, corner in enumerate(corners):
@@ -149,17 +150,22 @@ def _aligned(scene: Scene, rng: random.Random) -> np.ndarray:
     return slots
 
 
-def place(scene: Scene, rng: random.Random, aligned: bool = False) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One scene's slots [SLOTS, FIELDS], ground [6] and wash [2, 3]; the module says what ``aligned`` is."""
-    slots = (_aligned if aligned else _loose)(scene, rng)
+def place(
+    scene: Scene, rng: random.Random, aligned: bool = False, centred: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One scene's slots [SLOTS, FIELDS], ground [6] and wash [2, 3]; the module says what ``aligned`` is.
+
+    ``centred``: things alone stand in the middle of aligned layouts.
+    """
+    slots = _aligned(scene, rng, centred) if aligned else _loose(scene, rng)
     kind = -1 if scene.place == PLAIN else _KIND_INDEX[scene.place, scene.time]
     mirrored = float(rng.random() < 0.5)
     ground = np.array([kind, rng.random(), mirrored, rng.random(), rng.random(), rng.uniform(0.95, 1.04)], np.float32)
     return slots, ground, _wash(scene, rng).clip(0, 1).astype(np.float32)
 
 
-def lay_out(scenes: list[Scene], rngs: list[random.Random], aligned: bool = False) -> Layout:
+def lay_out(scenes: list[Scene], rngs: list[random.Random], aligned: bool = False, centred: bool = False) -> Layout:
     """Lay out a batch, each scene with its own generator."""
-    rows = [place(s, r, aligned) for s, r in zip(scenes, rngs, strict=True)]
+    rows = [place(s, r, aligned, centred) for s, r in zip(scenes, rngs, strict=True)]
     slots, ground, wash = (np.stack(column) for column in zip(*rows, strict=True))
     return Layout(slots, ground, wash)

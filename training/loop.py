@@ -3,13 +3,15 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+
+from training import ranks
 
 Item = TypeVar("Item")
 
@@ -36,6 +38,8 @@ class Options:
     save_every: float = 4.0  # minutes
     resume: bool = True
     compile: bool = False
+    rank: int = 0  # of how many processes that train together (ranks.py)
+    ranks: int = 1
 
 
 def pick_device(name: str) -> str:
@@ -49,24 +53,41 @@ def autocast(device: str) -> torch.autocast:
 
 
 class Trainer:
-    """Weights under training: optimizer, moving average, counters. ``state.pt`` in ``out`` holds all of it."""
+    """Weights under training: optimizers, moving average, counters. ``state.pt`` in ``out`` holds all of it.
 
-    def __init__(self, modules: dict[str, nn.Module], options: Options) -> None:
+    ``matrices``: those of the weights that Muon moves (Jordan et al. 2024; at the rate that moves them as far as AdamW
+    would, Liu et al. 2025, arXiv 2502.16982); AdamW moves all others.
+    """
+
+    def __init__(self, modules: dict[str, nn.Module], options: Options, matrices: Sequence[nn.Parameter] = ()) -> None:
         self.modules, self.options = modules, options
         self.params = [p for m in modules.values() for p in m.parameters() if p.requires_grad]
         self.average = [p.detach().clone() for p in self.params]
-        self.optimizer = torch.optim.AdamW(
-            self.params, options.rate, betas=(0.9, 0.99), weight_decay=options.decay, fused=True
-        )
+        turned = {id(p) for p in matrices}
+        self.optimizers: list[torch.optim.Optimizer] = [
+            torch.optim.AdamW(
+                [p for p in self.params if id(p) not in turned],
+                options.rate,
+                betas=(0.9, 0.99),
+                weight_decay=options.decay,
+                fused=True,
+            )
+        ]
+        if matrices:
+            self.optimizers.append(
+                torch.optim.Muon(matrices, options.rate, options.decay, adjust_lr_fn="match_rms_adamw")
+            )
         self.step, self.elapsed = 0, 0.0  # steps and minutes over all calls
         self.path = options.out / "state.pt"
+        options.out.mkdir(parents=True, exist_ok=True)
         if options.resume and self.path.exists():
             self._load()
+        ranks.same([*self.params, *self.average])
 
     @property
     def seen(self) -> int:
-        """Samples so far."""
-        return self.step * self.options.batch
+        """Samples so far, of all processes."""
+        return self.step * self.options.batch * self.options.ranks
 
     @property
     def progress(self) -> float:
@@ -82,12 +103,14 @@ class Trainer:
 
     def update(self, loss: Tensor) -> None:
         """One optimizer step on ``loss``, and the moving average after it."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._rate()
         torch.autograd.backward(loss)
+        ranks.mean_gradients(self.params)
         nn.utils.clip_grad_norm_(self.params, self.options.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self._rate()
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
         self.step += 1
         keep = min(self.options.average, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
@@ -106,11 +129,10 @@ class Trainer:
         state = {
             "modules": {k: m.state_dict() for k, m in self.modules.items()},
             "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [each.state_dict() for each in self.optimizers],
             "step": self.step,
             "elapsed": self.elapsed,
         }
-        self.options.out.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_suffix(".part")
         torch.save(state, partial)
         partial.replace(self.path)
@@ -121,7 +143,8 @@ class Trainer:
             module.load_state_dict(state["modules"][name])
         for mine, saved in zip(self.average, state["average"], strict=True):
             mine.copy_(saved)
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.step, self.elapsed = state["step"], state["elapsed"]
 
 
@@ -132,28 +155,35 @@ def fit(
     check: Callable[[], dict[str, float]],
     export: Callable[[], None],
 ) -> None:
-    """Train until the budget is spent: ``loss`` per item, ``check`` and ``export`` on averaged weights at each save."""
+    """Train until the budget is spent: ``loss`` per item, ``check`` and ``export`` on averaged weights at each save.
+
+    Of several processes the first decides when, and keeps ``state.pt``; ``export`` is called in all of them.
+    """
     o, begun = trainer.options, time.monotonic()
     saved, first, already = begun, trainer.seen, trainer.elapsed
     sums: dict[str, Tensor] = {}
     for item in items:
         now = time.monotonic()
-        trainer.elapsed = already + (now - begun) / 60
-        done = trainer.progress >= 1 or (o.stop_after is not None and now - begun >= o.stop_after * 60)
-        if done or now - saved >= o.save_every * 60:
+        spent, since = ranks.agreed(now - begun, now - saved)
+        trainer.elapsed = already + spent / 60
+        done = trainer.progress >= 1 or (o.stop_after is not None and spent >= o.stop_after * 60)
+        if done or since >= o.save_every * 60:
             rate = (trainer.seen - first) / max(now - begun, 1e-6)
             means = {k: v.item() / max(1, int(sums["_n"])) for k, v in sums.items() if k != "_n"}
-            trainer.save()
+            if o.rank == 0:
+                trainer.save()
             trainer.swap()
             facts = {"step": trainer.step, "seen": trainer.seen, "minutes": trainer.elapsed, "per_second": rate}
             facts |= means | check()
             export()
             trainer.swap()
-            _log(o.out, facts)
+            if o.rank == 0:
+                _log(o.out, facts)
             sums, saved = {}, time.monotonic()
         if done:
             return
-        torch.manual_seed(o.seed * 1_000_003 + trainer.step)  # a step's noise depends on its number alone
+        # A step's noise depends on its number alone, and on whose it is.
+        torch.manual_seed((o.seed + 101 * o.rank) * 1_000_003 + trainer.step)
         value, terms = loss(item, trainer.step)
         trainer.update(value)
         for name, term in (terms | {"_n": torch.ones(())}).items():

@@ -5,12 +5,14 @@ Every stage resumes from ``DIR/<stage>/state.pt`` when it is there and exports i
 
 import argparse
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
 
 from training import (
     pocket,
+    ranks,
     train_autoencoder,
     train_classifier,
     train_clip,
@@ -88,11 +90,13 @@ def train(
         pictures = train_vqgan.load(root / "vqgan", options.device)
         room, usual, reuse = (262_144, 60_000, 8) if fast else (65_536, 12_000, 4)
         widen = usual if curriculum is None else curriculum
-        train_dalle.train(atlas, options, pictures, room=room, reuse=reuse, curriculum=widen, things=things)
+        train_dalle.train(
+            atlas, options, pictures, room=room, reuse=reuse, curriculum=widen, things=things, begin=begin
+        )
 
 
-def main(argv: list[str] | None = None) -> None:
-    """Parse and run."""
+def arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stage", required=True, choices=STAGES)
     parser.add_argument("--out", type=Path, default=Path("training/runs/pocket"))
@@ -107,7 +111,9 @@ def main(argv: list[str] | None = None) -> None:
         help="only the first so many things (unet, turbo, vqgan, dalle); shown more often (judge, classifier)",
     )
     parser.add_argument("--curriculum", type=int, help="scenes until all kinds are drawn (unet, dalle)")
-    parser.add_argument("--begin", type=Path, help="start from the networks packed there (unet, judge)")
+    parser.add_argument(
+        "--begin", type=Path, help="start from the networks packed there (unet) or exported there (judge, dalle)"
+    )
     parser.add_argument("--batch", type=int)
     parser.add_argument("--rate", type=float)
     parser.add_argument("--seed", type=int, default=0)
@@ -117,7 +123,12 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--everything", action="store_true", help="all usable emoji, when the atlas is drawn")
     parser.add_argument("--resume", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--compile", action="store_true")
-    given = parser.parse_args(argv)
+    parser.add_argument("--processes", type=int, default=1, help="so many train together, on a batch each (dalle)")
+    return parser.parse_args(argv)
+
+
+def one(given: argparse.Namespace, rank: int) -> None:
+    """Run what was asked for, as one of the processes."""
     if given.threads:
         torch.set_num_threads(given.threads)
     torch.set_float32_matmul_precision("high")
@@ -138,9 +149,19 @@ def main(argv: list[str] | None = None) -> None:
         workers=options.workers if given.workers is None else given.workers,
         resume=given.resume,
         compile=given.compile,
+        rank=rank,
+        ranks=given.processes,
     )
     atlas = load_atlas(given.atlas or given.out / "atlas.png", given.everything)
     train(given.stage, atlas, options, given.out, given.things, given.curriculum, given.begin)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Parse and run."""
+    given = arguments(argv)
+    if given.processes > 1 and given.stage != "dalle":
+        raise SystemExit(f"--processes {given.processes}: only the dalle stage is made for several; leave it out")
+    ranks.start(given.processes, partial(one, given))
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ class Mix:
 
 SINGLE = Mix(single=1.0, counted=0.0, related=0.0, coloured=0.15, sized=0.1, plain=0.6)
 FULL = Mix(single=0.42, counted=0.14, related=0.44, coloured=0.5, sized=0.2, plain=0.4)
+ALONE = Mix(single=0.6, counted=0.12, related=0.28, coloured=0.4, sized=0.15, plain=0.4)  # what few weights can learn
 
 
 def blend(a: Mix, b: Mix, t: float) -> Mix:

@@ -3,7 +3,7 @@
 Trained is Limner's own ``Bart``, so what is trained is what ships. One caption in ten is empty, as a text of nothing is
 tokenised, which is what super conditioning asks beside the words. Two heads (``hints.py``, not shipped) ask the
 decoder's states which thing lies where they write, and the encoder's nouns which thing they say: it was that which
-taught the UNet its things. Codes of things count three times those of the ground.
+taught the UNet its things. Codes of things count five times those of the ground.
 """
 
 import json
@@ -26,6 +26,7 @@ from training.dalle_bank import Bank, Drawn, Nouns, Said, fed, tokenised
 from training.data import Onward, Stream, held_out_scenes
 from training.loop import Options, Trainer, autocast, fit
 from training.render import Renderer
+from training.scene import ALONE
 from training.sprites import Atlas
 from training.train_unet import LOOK
 from training.train_vqgan import sheet
@@ -33,6 +34,7 @@ from training.vq_nets import PictureTokenizer
 from training.world import Thing
 
 SILENT = 0.1  # share of captions that are left empty
+MORE = 4.0  # codes of things count for so much more than those of the ground
 WRONG = 0.8  # highest share of the codes behind it that the decoder is shown wrong
 WEIGHTS, CONFIG, WORDS, FACTS = "bart.safetensors", "config.json", "tokenizer.json", "facts.json"
 Sizes = Callable[[int, int, int], DalleConfig]
@@ -84,13 +86,15 @@ def train(
     variants: int = 16,
     sizes: Sizes = dalle.sizes,
     checked: int = 64,
+    begin: Path | None = None,
 ) -> Trainer:
     """Train into ``options.out``: ``bart.safetensors`` (averaged, float32), ``config.json``, ``tokenizer.json``,
     ``facts.json``, ``look.png``.
 
     ``pictures``: what tokenises them, not trained here; ``room``: scenes kept; ``reuse``: how often each is seen at
-    least; ``curriculum``: scenes until all kinds are drawn; ``things``: only the first so many of the world. Raises
-    ValueError where a run goes on with other ``pictures`` than it began with.
+    least; ``curriculum``: scenes until all kinds are drawn; ``things``: only the first so many of the world; ``begin``:
+    a folder that this stage exported, whose weights a new run starts from. Raises ValueError where a run goes on with
+    other ``pictures`` than it began with.
     """
     torch.manual_seed(options.seed)
     device = options.device
@@ -102,21 +106,25 @@ def train(
     renderer = Renderer(atlas, variants, pictures.config.resolution).to(device)
     grid = pictures.config.grid
     config = sizes(dalle.table_rows(words), pictures.config.codes, grid)
-    bart = dalle.build(config).to(device)
+    bart = dalle.build(config).to(device) if begin is None else load(begin, pictures, device).bart
     dalle.widen_norms(bart)
     heads = Heads(len(atlas.things), config.d_model, config.d_model).to(device)
-    trainer = Trainer({"bart": bart, "heads": heads}, options)
+    trainer = Trainer({"bart": bart, "heads": heads}, options, dalle.matrices(bart))
     body = torch.compile(dalle.teacher_forced) if options.compile else dalle.teacher_forced
     empty = torch.tensor(dalle.encode("", words), device=device)
 
     chunk = min(room, max(16, options.batch // reuse))  # scenes rendered at once
-    plan = Stream(options.seed + 1, chunk, curriculum, things=things, aligned=True)
+    plan = Stream(
+        options.seed + 1 + 1000 * options.rank, chunk, curriculum, things=things, aligned=True, centred=True, full=ALONE
+    )
     bank = Bank(room, config.image_length, words.length, device)
-    keep = None if device.startswith("cuda") else options.out / "bank.pt"  # a GPU renders it again in seconds
+    keep = (
+        None if device.startswith("cuda") else options.out / f"bank{options.rank}.pt"
+    )  # a GPU renders it again in seconds
 
     def wanted(step: int) -> int:
         """Scenes that have gone into the bank before a step."""
-        return (max(1, min(room // 4, 16 * options.batch) // chunk) + step * options.batch // (chunk * reuse)) * chunk
+        return (max(1, min(room // 4, 64 * options.batch) // chunk) + step * options.batch // (chunk * reuse)) * chunk
 
     if keep and options.resume and trainer.step and keep.exists():
         bank.load(keep)
@@ -148,7 +156,7 @@ def train(
             states, seen, logits = answer(mistaken(drawn.codes), ids)
             heads.look(seen)
             marks = heads(states, drawn.cells, drawn.words, silent)
-        weights = hints.emphasis(drawn.cells, grid).flatten(1)
+        weights = hints.emphasis(drawn.cells, grid, MORE).flatten(1)
         weighted, plain = code_loss(logits, drawn.codes, weights)
         total = weighted + 0.1 * marks.cells + 0.1 * marks.words
         return total, {"nats": plain, "cells": marks.cells, "words": marks.words, "named": marks.named}
@@ -167,6 +175,12 @@ def train(
     drawer = dalle.Dalle(bart, pictures.vqgan, words)
 
     def export() -> None:
+        if options.rank == 0:
+            export_model()
+        if keep:
+            bank.save(keep)
+
+    def export_model() -> None:
         save_file({k: v.detach().contiguous() for k, v in bart.state_dict().items()}, options.out / WEIGHTS)
         (options.out / CONFIG).write_text(json.dumps(dalle.published_config(config)))
         words.tokenizer.save(str(options.out / WORDS))
@@ -175,8 +189,6 @@ def train(
         (options.out / FACTS).write_text(json.dumps(facts))
         look = drawer.draw(list(LOOK), range(len(LOOK)))
         sheet((look + 1) / 2, options.out / "look.png", 6)
-        if keep:
-            bank.save(keep)
 
     fit(trainer, turns(), loss, check, export)
     return trainer
@@ -184,7 +196,7 @@ def train(
 
 def _unseen(known: tuple[Thing, ...], words: Tokens, renderer: Renderer, pictures: PictureTokenizer, n: int) -> Drawn:
     """Held-out scenes and their captions; without labels."""
-    scenes, layout = held_out_scenes(n, 5, known, aligned=True)
+    scenes, layout = held_out_scenes(n, 5, known, ALONE, aligned=True, centred=True)
     rng = random.Random(5)
     device = next(pictures.parameters()).device
     ids = torch.tensor([dalle.encode(caption(s, known, rng), words) for s in scenes], device=device)

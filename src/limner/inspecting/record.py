@@ -107,7 +107,7 @@ def _edited(record: Record) -> Iterator[Fact]:
     if asked.init is not None:
         yield "start picture", asked.init
     if asked.init is not None and asked.strength is not None:
-        yield "strength", f"{asked.strength:g} ({len(recipe.levels) - 1 - begin} steps run)"
+        yield "strength", f"{asked.strength:g} ({_steps(len(recipe.levels) - 1 - begin)} run)"
     if asked.mask is not None:
         yield "mask", asked.mask + (", inverted" if asked.mask_invert else "") + f", edge {asked.mask_blur:g} pixels"
         yield "masked part", f"starts from {asked.inpaint_fill}"
@@ -116,9 +116,13 @@ def _edited(record: Record) -> Iterator[Fact]:
     if recipe.second is not None:
         second = recipe.second
         run = len(second.levels) - 1 - second.begin
-        how = f"{second.width}x{second.height}, strength {asked.hires_strength:g} ({run} steps run)"
+        how = f"{second.width}x{second.height}, strength {asked.hires_strength:g} ({_steps(run)} run)"
         yield "second pass", f"{how}, enlarged by {asked.hires_upscaler}"
     yield "enlarged by", asked.upscale
+
+
+def _steps(n: int) -> str:
+    return f"{n} step{'s' * (n != 1)}"
 
 
 def _variation(record: Record) -> str:
@@ -134,7 +138,7 @@ def _solver(record: Record) -> str | None:
 
 def _device(record: Record) -> str:
     name = record.device_name if record.device_name != record.numerics.device else ""
-    threads = f"{record.threads} threads" if record.threads else ""
+    threads = f"{record.threads} thread{'s' * (record.threads > 1)}" if record.threads else ""
     return ", ".join(part for part in (record.numerics.device, name, threads) if part)
 
 

@@ -87,6 +87,12 @@ def test_it_draws_in_four_steps_without_guidance_at_the_times_it_was_taught(sess
     assert [notice.code for notice in plan.notices] == ["far-from-native-size"]
 
 
+@pytest.mark.parametrize(("guidance", "said"), [(1.0, False), (None, False), (4.0, True)])
+def test_guidance_that_it_was_not_made_for_is_said(session: Session, guidance: float | None, said: bool) -> None:
+    codes = [notice.code for notice in planned(session, guidance=guidance).notices]
+    assert ("guidance-unwanted" in codes) is said
+
+
 def test_its_lora_is_one_of_its_files_and_none_of_the_requests_adapters(session: Session, folder: Path) -> None:
     plan, plain = planned(session), planned(session, model="pocket", **AS_TURBO)
     path = folder / Path(OWN_LORA).name

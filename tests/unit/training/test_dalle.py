@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from training import dalle, dalle_bank, hints, pack_dalle, train_classifier, train_dalle, train_vqgan, vq_nets
 from training import run as driver
@@ -51,11 +52,12 @@ def run(atlas: Atlas, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _train(atlas: Atlas, root: Path, name: str, samples: int, **more: float) -> dict[str, torch.Tensor]:
+def _train(
+    atlas: Atlas, root: Path, name: str, samples: int, begin: Path | None = None, **more: float
+) -> dict[str, torch.Tensor]:
     pictures = train_vqgan.load(root / "vqgan", "cpu")
-    trainer = train_dalle.train(
-        atlas, options(root / name, samples, **more), pictures, room=16, reuse=1, variants=1, sizes=sizes, checked=4
-    )  # fmt: skip
+    how: dict[str, Any] = {"room": 16, "reuse": 1, "variants": 1, "sizes": sizes, "checked": 4, "begin": begin}
+    trainer = train_dalle.train(atlas, options(root / name, samples, **more), pictures, **how)
     assert trainer.step == samples // 8 or "stop_after" in more
     return trainer.modules["bart"].state_dict()
 
@@ -91,6 +93,13 @@ def test_a_resumed_transformer_ends_where_an_unbroken_one_does(atlas: Atlas, run
         assert torch.equal(value, halves[name]), name
 
 
+def test_a_transformer_goes_on_from_an_exported_one(atlas: Atlas, run: Path) -> None:
+    begun = _train(atlas, run, "begun", 24, begin=run / "dalle", stop_after=0.0)
+    exported = load_file(run / "dalle" / train_dalle.WEIGHTS)
+    assert begun.keys() == exported.keys()
+    assert all(torch.equal(begun[name], value) for name, value in exported.items())
+
+
 def test_codes_of_another_tokenizer_are_refused(atlas: Atlas, run: Path) -> None:
     other = train_vqgan.build(TINY)
     with pytest.raises(ValueError, match="another vqgan"):
@@ -102,11 +111,11 @@ def test_codes_of_another_tokenizer_are_refused(atlas: Atlas, run: Path) -> None
 def test_without_its_bank_a_run_renders_the_same_scenes_again(atlas: Atlas, run: Path) -> None:
     whole = _train(atlas, run, "unbroken", 24)
     _train(atlas, run, "bankless", 16)
-    (run / "bankless" / "bank.pt").unlink()
+    (run / "bankless" / "bank0.pt").unlink()
     again = _train(atlas, run, "bankless", 24)
     assert whole.keys() == again.keys()
-    kept = torch.load(run / "bankless" / "bank.pt", weights_only=True)
-    wanted = torch.load(run / "unbroken" / "bank.pt", weights_only=True)
+    kept = torch.load(run / "bankless" / "bank0.pt", weights_only=True)
+    wanted = torch.load(run / "unbroken" / "bank0.pt", weights_only=True)
     assert kept["held"] == wanted["held"]
     assert all(torch.equal(kept["rings"][name], ring) for name, ring in wanted["rings"].items())
 
@@ -225,8 +234,8 @@ def test_a_bank_keeps_the_latest_scenes(tmp_path: Path) -> None:
         shapes = {"codes": (2, 2), "ids": (2, 4, 3), "cells": (2, 2, 8, 8), "words": (2, 4, 3, 3)}
         bank.put({name: number.view(-1, *[1] * (len(s) - 1)).expand(s) for name, s in shapes.items()})
     again = dalle_bank.Bank(4, 2, 3, "cpu")
-    bank.save(tmp_path / "bank.pt")
-    again.load(tmp_path / "bank.pt")
+    bank.save(tmp_path / "bank0.pt")
+    again.load(tmp_path / "bank0.pt")
     assert again.held == 6
     seen = again.draw(200)
     assert set(seen.codes[:, 0].tolist()) == {2, 3, 4, 5}

@@ -65,10 +65,11 @@ def test_big_is_larger_than_usual_and_small_is_smaller(aligned: bool) -> None:
     assert usual < 0.75 * big
 
 
-def test_one_scene_alone_has_three_aligned_places(atlas: Atlas) -> None:
+@pytest.mark.parametrize(("centred", "places"), [(False, 3), (True, 1)])
+def test_one_scene_alone_has_three_aligned_places_or_one(atlas: Atlas, centred: bool, places: int) -> None:
     scene = Scene((Part(0),))
-    spots = {tuple(lay_out([scene], [random.Random(k)], aligned=True).slots[0, 0, 1:3]) for k in range(60)}
-    assert len(spots) == 3
+    spots = {tuple(lay_out([scene], [random.Random(k)], True, centred).slots[0, 0, 1:3]) for k in range(60)}
+    assert len(spots) == places
 
 
 def test_a_stream_is_laid_out_as_asked(atlas: Atlas) -> None:

@@ -150,7 +150,7 @@ def _drawn(
     notices = (
         *configs.adapted.notices,
         *_size_notices(filled, card, configs),
-        *_guidance_notices(filled, scale),
+        *_guidance_notices(filled, scale, card),
         *compat.notices(filled, solver, xl=kind.family == "sdxl"),
     )
     weights = sum(path.stat().st_size for path in files.part("unet", ".safetensors"))
@@ -235,8 +235,11 @@ def _size_notices(request: Request, card: Card, configs: Configs) -> list[Notice
     ]
 
 
-def _guidance_notices(request: Request, scale: float) -> list[Notice]:
+def _guidance_notices(request: Request, scale: float, card: Card) -> list[Notice]:
     notices = []
+    if card.guidance is not None and card.guidance <= 1 < scale:
+        message = f"{card.name} was made for no guidance: at {scale:g}, colours and edges overshoot; 1 switches it off"
+        notices.append(Notice(code="guidance-unwanted", message=message))
     if request.negative and not needs_uncond(scale):
         why = "at guidance 1" if request.guidance == 1 else "a model that is told the guidance takes none:"
         notices.append(Notice(code="negative-unused", message=f"{why} the negative prompt has no effect"))
