@@ -80,8 +80,8 @@ class Queue:
                     _dumped(ask.notices),
                 ),
             )
-            job = _job(connection, name)
-        self.places.count(self.waiting(), kept=room)
+            job, held = _job(connection, name), self.waiting()  # once it is on the disk, nothing more can fail
+        self.places.count(held, kept=room)
         return job, True
 
     def get(self, name: str) -> Job | None:
@@ -163,7 +163,8 @@ class Queue:
         with self._file.writing() as connection:
             connection.execute(sql, (name, place, picture))
             connection.execute("UPDATE jobs SET deaths = 0 WHERE id = ? AND deaths > 0", (name,))
-        self._count()
+            held = self.waiting()
+        self.places.count(held)
 
     def is_made(self, picture: str) -> bool:
         """Whether a picture belongs to some job."""
@@ -191,7 +192,8 @@ class Queue:
         sql = "UPDATE jobs SET state = ?, ended = ?, error = ?, result = ?, plans = '[]'"
         with self._file.writing() as connection:
             ended = connection.execute(f"{sql} WHERE id = ? AND state IN ('queued', 'running')", values).rowcount == 1
-        self._count()
+            held = self.waiting()
+        self.places.count(held)
         return ended
 
     def again(self, *names: str, died: Iterable[str] = (), undone: bool = False) -> list[str]:
@@ -238,9 +240,6 @@ class Queue:
         """Drop jobs that were over before a time; their pictures stay in the library."""
         with self._file.writing() as connection:
             return connection.execute("DELETE FROM jobs WHERE ended IS NOT NULL AND ended < ?", (older_than,)).rowcount
-
-    def _count(self) -> None:
-        self.places.count(self.waiting())
 
 
 def _by_key(connection: sqlite3.Connection, key: str) -> Job | None:

@@ -303,3 +303,15 @@ def test_a_full_disk_accepts_nothing(queue: Queue) -> None:
         queue.accept(ask(body={"prompt": json.dumps("x" * 100_000)}))
     assert queue.listed() == []
     assert queue.places.held == 0
+
+
+def test_what_cannot_be_counted_is_not_accepted(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails() -> int:
+        raise StorageError("the disk is gone", hint="look for it")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(queue, "waiting", fails)
+        with pytest.raises(StorageError, match="gone"):
+            queue.accept(ask())
+    assert queue.listed() == []
+    assert queue.places.held == queue.waiting() == 0
