@@ -90,13 +90,14 @@ def model_hash(model: ModelRef) -> str:
     """First 10 hex digits of the sha256 of the denoising network's file; of the only file where there is one.
 
     The web UI hashes the whole single-file checkpoint; a folder has no such file, and its denoiser is what differs
-    between models. Without either, the hash over all files.
+    between models. Without either, or where a LoRA of the model's own changes the denoiser, the hash over all files.
     """
     files = model.files
+    worn = any(name.startswith("lora/") for name in files)
     denoisers = [name for name in sorted(files) if re.search(r"unet|transformer", name) and not name.endswith(".json")]
     if len(files) == 1:
         tagged = next(iter(files.values()))
-    elif denoisers:
+    elif denoisers and not worn:
         tagged = files[denoisers[0]]
     else:
         tagged = model.weights_hash()

@@ -47,6 +47,7 @@ def test_model_hash_prefers_the_denoiser() -> None:
     assert model_hash(ref(vae_w="1", unet_w="2")) == "2" * 10
     assert model_hash(ref(vae_w="1", transformer_w="3")) == "3" * 10
     assert model_hash(ref(whole="4")) == "4" * 10
+    assert len({model_hash(ref(unet_w="2", **worn)) for worn in ({}, {"lora_w": "6"}, {"lora_w": "7"})}) == 3
     folder = {"unet/config.json": f"sha256:{'5' * 64}", "unet/model.safetensors": f"sha256:{'6' * 64}"}
     assert model_hash(ModelRef(name="m", family="sd", files=folder)) == "6" * 10, "a config is the same for many models"
     assert len(model_hash(ref(a="1", b="2"))) == 10
