@@ -7,7 +7,6 @@ otherwise drift between a crop and a picture.
 """
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKL
 from torch import Tensor, nn
 
@@ -147,8 +146,3 @@ def encode(model: AutoencoderKL, pictures: Tensor) -> Tensor:
     """Latents [B, CHANNELS, H/FACTOR, W/FACTOR] float32, unscaled."""
     with autocast(pictures.device.type):
         return model.encode(pictures.to(memory_format=torch.channels_last)).latent_dist.mode().float()
-
-
-def shrink(picture: Tensor, side: int) -> Tensor:
-    """A smaller picture, for contact sheets."""
-    return F.interpolate(picture, (side, side), mode="area")

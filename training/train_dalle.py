@@ -22,14 +22,13 @@ from limner.models.nets.bart import Bart
 from limner.models.nets.dalle_configs import DalleConfig
 from training import dalle, hints
 from training.captions import caption
+from training.contact import LOOK, sheet
 from training.dalle_bank import Bank, Drawn, Nouns, Said, fed, tokenised
 from training.data import Onward, Stream, held_out_scenes
 from training.loop import Options, Trainer, autocast, fit
 from training.render import Renderer
 from training.scene import ALONE
 from training.sprites import Atlas
-from training.train_unet import LOOK
-from training.train_vqgan import sheet
 from training.vq_nets import PictureTokenizer
 from training.world import Thing
 
@@ -187,8 +186,7 @@ def train(
         facts: dict[str, object] = {"step": trainer.step, "seen": trainer.seen, "things": things}
         facts["pictures"] = pictures.digest()
         (options.out / FACTS).write_text(json.dumps(facts))
-        look = drawer.draw(list(LOOK), range(len(LOOK)))
-        sheet((look + 1) / 2, options.out / "look.png", 6)
+        sheet(drawer.draw(list(LOOK), range(len(LOOK))), options.out / "look.png")
 
     fit(trainer, turns(), loss, check, export)
     return trainer

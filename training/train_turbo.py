@@ -15,10 +15,10 @@ from torch import Tensor
 
 from training import diffusion, hints, lora, pocket
 from training.bank import Plan, Source
+from training.contact import LOOK, sheet
 from training.loop import Options, Trainer, autocast, fit
 from training.render import Renderer
 from training.sprites import Atlas
-from training.train_unet import LOOK, look
 
 RANK = 8  # 2 MB: the wheel has room for no more
 GRID = 50  # noise levels that are taught: LCMScheduler's original steps, from which it picks those it takes
@@ -157,7 +157,7 @@ def train(
 
     def export() -> None:
         lora.save(adapters, options.out / "pytorch_lora_weights.safetensors")
-        look(drawn, options.out / "look.png", pictures=draw(drawn, list(LOOK), list(range(len(LOOK)))))
+        sheet(draw(drawn, list(LOOK), list(range(len(LOOK)))), options.out / "look.png")
         source.save()
 
     fit(trainer, source.turns(), loss, lambda: {}, export)

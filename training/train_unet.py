@@ -11,30 +11,15 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from diffusers.models.attention_processor import AttnProcessor
-from PIL import Image
 from torch import Tensor
 from transformers import CLIPTextModel
 
 from training import captions, diffusion, hints, pocket
 from training.bank import Plan, Source, latent_scale
+from training.contact import LOOK, sheet
 from training.loop import Options, Trainer, autocast, fit
 from training.render import Renderer
 from training.sprites import Atlas
-
-LOOK = (
-    "a red fox in the snow",
-    "a cat to the left of a dog",
-    "three blue fish underwater",
-    "an astronaut riding a horse",
-    "a tiny house on a beach at sunset",
-    "a green dragon above a castle, night",
-    "a penguin",
-    "a yellow owl in the forest",
-    "a lion in the desert",
-    "two pink butterflies",
-    "a frog on a purple background",
-    "a robot in space",
-)
 
 
 def _nets(
@@ -119,31 +104,11 @@ def train(
         unet.save_pretrained(options.out / "unet")
         facts = {"scale": scale, "step": trainer.step, "seen": trainer.seen, "things": things, "vocab": vocab}
         (options.out / "facts.json").write_text(json.dumps(facts))
-        look(drawn, options.out / "look.png")
+        sheet(drawn.draw(list(LOOK), list(range(len(LOOK))), steps=15), options.out / "look.png")
         source.save()
 
     fit(trainer, source.turns(), loss, lambda: {}, export)
     return trainer
-
-
-def look(
-    drawn: pocket.Pocket,
-    path: Path,
-    prompts: tuple[str, ...] = LOOK,
-    columns: int = 6,
-    pictures: Tensor | None = None,
-) -> None:
-    """A contact sheet of ``prompts``, seed = position, or of ``pictures`` made elsewhere."""
-    if pictures is None:
-        pictures = drawn.draw(list(prompts), list(range(len(prompts))), steps=15)
-    n, _, h, w = pictures.shape
-    rows = -(-n // columns)
-    sheet = torch.ones(3, rows * h, columns * w)
-    for k, picture in enumerate(pictures.cpu()):
-        r, c = divmod(k, columns)
-        sheet[:, r * h : (r + 1) * h, c * w : (c + 1) * w] = picture
-    array = ((sheet + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-    Image.fromarray(array).save(path)
 
 
 def load_vae(root: Path) -> AutoencoderKL:

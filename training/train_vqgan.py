@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from limner.models.nets.dalle_configs import VqganConfig
 from training import hints
+from training.contact import sheet
 from training.data import Batch, Batches, Stream, held_out_scenes, stream
 from training.loop import Options, Trainer, autocast, fit
 from training.render import Renderer
@@ -103,12 +103,6 @@ def psnr(made: Tensor, true: Tensor) -> float:
     return float(-10 * torch.log10((made - true).square().mean()))
 
 
-def sheet(pixels: Tensor, path: Path, columns: int) -> None:
-    """Pictures [N, 3, H, W] in 0..1 side by side in one file; N is a multiple of ``columns``."""
-    side = pixels.cpu().view(-1, columns, *pixels.shape[1:]).permute(0, 3, 1, 4, 2).flatten(0, 1).flatten(1, 2)
-    Image.fromarray((side * 255).round().byte().numpy()).save(path)
-
-
 def train(
     atlas: Atlas,
     options: Options,
@@ -166,7 +160,8 @@ def train(
 
     def export() -> None:
         save(model, options.out)
-        sheet(torch.cat([unseen[:8], reconstructed(model, unseen[:8])]), options.out / "look.png", len(unseen[:8]))
+        seen = torch.cat([unseen[:8], reconstructed(model, unseen[:8])])
+        sheet(2 * seen - 1, options.out / "look.png", len(unseen[:8]))
 
     fit(trainer, stream(batches, trainer.step, options.workers), loss, check, export)
     return trainer

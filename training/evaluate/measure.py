@@ -19,6 +19,7 @@ from torch import Tensor
 
 from limner.evaluate.nets.detector import Detector
 from training import lora, pocket, train_classifier, train_turbo
+from training.contact import sheet
 from training.evaluate.prompts import held_out, spread
 from training.layout import lay_out
 from training.loop import pick_device
@@ -27,7 +28,6 @@ from training.scene import Part, Scene
 from training.sprites import Atlas
 from training.train_autoencoder import psnr
 from training.train_classifier import SETTINGS, Answer, accuracy, answers
-from training.train_unet import look
 from training.world import PLAIN
 
 
@@ -213,6 +213,13 @@ def write(figures: Figures, out: Path) -> None:
     print(markdown(figures))
 
 
+def show(draw: Draw, rows: list[dict[str, object]], out: Path) -> None:
+    """The contact sheet of 64 of the prompts at their first seed, and which they are."""
+    prompts = [str(row["prompt"]) for row in spread(rows, 64)]
+    sheet(draw(prompts, list(range(len(prompts)))), out / "heldout-64.webp", columns=8)
+    (out / "heldout-64.txt").write_text("".join(f"{prompt}\n" for prompt in prompts))
+
+
 def main() -> None:
     """Measure a pack."""
     parser = arguments(__doc__)
@@ -233,10 +240,7 @@ def main() -> None:
         draw, how = partial(train_turbo.draw, drawn), "turbo, 4 steps"
     figures = measure(drawn, draw, judge, atlas, rows, how=how)
     write(figures, given.out)
-    picked = spread(rows, 64)
-    pictures = draw([str(r["prompt"]) for r in picked], list(range(len(picked))))
-    look(drawn, given.out / "heldout-64.webp", columns=8, pictures=pictures)
-    (given.out / "heldout-64.txt").write_text("".join(f"{r['prompt']}\n" for r in picked))
+    show(draw, rows, given.out)
 
 
 if __name__ == "__main__":

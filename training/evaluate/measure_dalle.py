@@ -47,11 +47,10 @@ class Drawn:
 
 
 def figures_of(
-    pack: Path, run: Path, atlas: Atlas, rows: list[dict[str, object]], device: str, *, guidance: float, top_k: int,
-    variants: int = 16,
+    drawn: dalle.Dalle, run: Path, atlas: Atlas, rows: list[dict[str, object]], device: str, *, guidance: float,
+    top_k: int, variants: int = 16,
 ) -> measure.Figures:  # fmt: skip
-    """``measure``'s figures of a packed folder; ``run`` holds ``vqgan`` and ``classifier``."""
-    drawn = pack_dalle.load_pack(pack, device)
+    """``measure``'s figures of a packed model; ``run`` holds ``vqgan`` and ``classifier``."""
     judge = train_classifier.load(run / "classifier", device, names=[t.name for t in atlas.things])
     beside = Drawn(Reconstructing(train_vqgan.load(run / "vqgan", device)))
     return measure.measure(
@@ -77,8 +76,9 @@ def main() -> None:
     known = (t.name for t in atlas.things[: given.things])
     rows = held_out(known, given.limit, SIZES if given.all else KINDS)
     device = pick_device(given.device)
-    figures = figures_of(given.pack, given.run, atlas, rows, device, guidance=given.guidance, top_k=given.top_k)
-    measure.write(figures, given.out)
+    drawn, how = pack_dalle.load_pack(given.pack, device), {"guidance": given.guidance, "top_k": given.top_k}
+    measure.write(figures_of(drawn, given.run, atlas, rows, device, **how), given.out)
+    measure.show(partial(drawn.draw, **how), rows, given.out)
 
 
 if __name__ == "__main__":

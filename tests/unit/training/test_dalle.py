@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image as Picture
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 from training import dalle, dalle_bank, hints, pack_dalle, train_classifier, train_dalle, train_vqgan, vq_nets
 from training import run as driver
 from training.card import Facts
 from training.data import Stream
-from training.evaluate import measure_dalle, prompts
+from training.evaluate import measure, measure_dalle, prompts
 from training.loop import Options
 from training.sprites import Atlas
 
@@ -281,8 +282,11 @@ def test_the_evaluation_asks_for_single_things(atlas: Atlas, drawn: dalle.Dalle,
     shape = DetectorConfig((), (4, 8, 12), (0, 0, 1), 8)
     train_classifier.train(atlas, options(tmp_path / "classifier", 8), variants=1, shape=shape, checked=4)
     rows = prompts.prompts(atlas.things, {"place": 2, "colour": 1})
-    figures = measure_dalle.figures_of(
-        tmp_path / "pack", tmp_path, atlas, rows, "cpu", guidance=3, top_k=7, variants=1
-    )  # fmt: skip
+    ready = pack_dalle.load_pack(tmp_path / "pack", "cpu")
+    figures = measure_dalle.figures_of(ready, tmp_path, atlas, rows, "cpu", guidance=3, top_k=7, variants=1)
     assert figures["drawn"]["single"]["n"] == 3
     assert 0 < figures["psnr"] < 40
+    measure.show(ready.draw, rows, tmp_path)
+    assert (tmp_path / "heldout-64.txt").read_text().splitlines() == [row["prompt"] for row in rows]
+    with Picture.open(tmp_path / "heldout-64.webp") as sheet:
+        assert sheet.size == (8 * 256, 256)
