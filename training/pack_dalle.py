@@ -15,11 +15,11 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from limner.models.dalle import names
-from limner.models.dalle.files import MODEL, VQGAN, arrange
+from limner.models.dalle.files import KNOWN, MODEL, VQGAN, arrange
 from limner.models.dalle.load import load_dalle, load_vqgan
 from limner.models.family import Files
 from limner.models.nets.bart import Bart
-from training import dalle, train_dalle, train_vqgan
+from training import captions, dalle, train_dalle, train_vqgan
 from training.card import NOT_MEASURED, Facts
 from training.pack import arguments, size, write_legal
 from training.sprites import Atlas
@@ -118,6 +118,8 @@ def pack(drawn: dalle.Dalle, out: Path, facts: Facts, pictures: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for name, tensors in published_bart(drawn.bart).items():
         save_file(tensors, model / f"{name}.safetensors", {"format": "pt"})
+    said = captions.vocabulary(facts.known)
+    (model / KNOWN).write_text("".join(f"{word}\n" for word in said if word[0] != "<"))
     (model / "config.json").write_text(json.dumps(dalle.published_config(drawn.bart.config), indent=2) + "\n")
     write_tokenizer(drawn.words.tokenizer, model)
     save_file(published_vqgan(drawn.vqgan.state_dict()), vqgan / "detoker.safetensors", {"format": "pt"})

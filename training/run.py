@@ -159,8 +159,10 @@ def one(given: argparse.Namespace, rank: int) -> None:
 def main(argv: list[str] | None = None) -> None:
     """Parse and run."""
     given = arguments(argv)
-    if given.processes > 1 and given.stage != "dalle":
-        raise SystemExit(f"--processes {given.processes}: only the dalle stage is made for several; leave it out")
+    if given.processes < 1 or (given.processes > 1 and given.stage != "dalle"):
+        raise SystemExit(f"--processes {given.processes}: several are for the dalle stage, others take 1; leave it out")
+    if given.processes > 1 and pick_device(given.device) != "cpu":
+        raise SystemExit(f"--processes {given.processes}: a GPU is kept busy by one; leave it out, or add --device cpu")
     ranks.start(given.processes, partial(one, given))
 
 

@@ -42,19 +42,21 @@ class Encoding(Protocol):
 
 
 class WordVocabulary:
-    """A word-level tokenizer's vocabulary, such as pocket's: a word is a token, others are not seen."""
+    """The words that a model was taught, such as pocket's: others are not seen. A word is a token, unless ``count``
+    says how many a text has."""
 
     open = False
 
-    def __init__(self, words: Collection[str], limit: int) -> None:
+    def __init__(self, words: Collection[str], limit: int, count: Callable[[str], int] | None = None) -> None:
         self.words: Collection[str] = frozenset(word.lower() for word in words)
         self.limit = limit
+        self._count = count
 
     def knows(self, word: str) -> bool:
         return word.lower() in self.words
 
     def count(self, text: str) -> int:
-        return len(words(text))
+        return len(words(text)) if self._count is None else self._count(text)
 
 
 class OpenVocabulary:

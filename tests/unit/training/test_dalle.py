@@ -184,6 +184,18 @@ def test_the_tokenizer_gives_the_ids_of_training(atlas: Atlas, packed: Path) -> 
     assert list(read.unconditional()) == [0, 2]
 
 
+def test_words_it_was_not_taught_are_named(packed: Path, session: Session) -> None:
+    def notices(prompt: str) -> list[str]:
+        (plan,) = session.plan(Request.of(prompt=prompt, model=str(packed)))
+        return [notice.message for notice in plan.notices if "word" in notice.code or "subject" in notice.code]
+
+    assert notices("Two FOXES in the snow") == []
+    (said,) = notices("a fox on a lawnmower")
+    assert "lawnmower" in said
+    (said,) = notices("a lawnmower")
+    assert "will draw something else" in said
+
+
 def test_the_driver_knows_both_stages(atlas: Atlas, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str, Any] = {}
     monkeypatch.setattr(train_dalle, "train", lambda _, __, pictures, **more: asked.update(more, pictures=pictures))

@@ -62,9 +62,14 @@ def test_one_that_fails_ends_all() -> None:
         ranks.start(2, fails)
 
 
-def test_other_stages_have_one_process() -> None:
-    with pytest.raises(SystemExit, match="only the dalle stage"):
-        run.main(["--stage", "clip", "--processes", "2"])
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [("clip --processes 2", "for the dalle stage"), ("dalle --processes 0", "leave it out"),
+     ("dalle --processes 2 --device cuda", "busy by one")],
+)  # fmt: skip
+def test_numbers_of_processes_that_cannot_be(asked: str, why: str) -> None:
+    with pytest.raises(SystemExit, match=why):
+        run.main(["--stage", *asked.split()])
 
 
 def test_muon_turns_the_matrices_it_is_given_and_no_others() -> None:

@@ -20,6 +20,7 @@ from limner.models.nets.dalle_configs import MODEL_TYPE
 
 __all__ = [
     "FAMILY",
+    "KNOWN",
     "MODEL",
     "VQGAN",
     "WORDS",
@@ -34,6 +35,8 @@ __all__ = [
 FAMILY = "dalle-mini"
 MODEL, VQGAN = "model", "vqgan"
 WORDS = "enwiki-words-frequency.txt"
+KNOWN = "known-words.txt"
+"""The words, one a line, that a model of a small world was taught; the published ones have none."""
 CONFIG = "config.json"
 WEIGHTS: Mapping[str, tuple[tuple[str, ...], ...]] = {  # of each part, the first set that is there is used
     MODEL: (("model.safetensors",), ("encoder.safetensors", "decoder.safetensors"), ("flax_model.msgpack",)),
@@ -78,7 +81,7 @@ def complete(names: Collection[str], part: str) -> tuple[str, ...]:
     tokenizer = next((each for each in TOKENIZERS if set(each) <= set(names)), None)
     if tokenizer is None or CONFIG not in names:
         return ()
-    return (CONFIG, *weights, *tokenizer, *((WORDS,) if WORDS in names else ()))
+    return (CONFIG, *weights, *tokenizer, *(name for name in (WORDS, KNOWN) if name in names))
 
 
 def fetch(model: RepoName, vqgan: str, hashes: Hashes, report: hub.Report | None) -> tuple[dict[str, Path], str]:

@@ -6,12 +6,12 @@ from limner.errors import InvalidRequest, ModelNotFound
 from limner.models.catalog import Card
 from limner.models.dalle import text as dalle_text
 from limner.models.dalle import tokens as dalle_tokens
-from limner.models.dalle.files import FAMILY, MODEL, VQGAN, WORDS
+from limner.models.dalle.files import FAMILY, KNOWN, MODEL, VQGAN, WORDS
 from limner.models.family import Files, Planned
 from limner.models.inspect import read_json
 from limner.models.nets.dalle_configs import DalleConfig, VqganConfig, check_pair
 from limner.prompts.plain import as_words
-from limner.prompts.vocabulary import OpenVocabulary
+from limner.prompts.vocabulary import OpenVocabulary, Vocabulary, WordVocabulary
 from limner.types import Estimate, Notice, Prompted, Recipe, Request
 
 __all__ = ["configs", "plan", "vocabulary", "vqgan_config"]
@@ -66,8 +66,8 @@ def vqgan_config(files: Files) -> VqganConfig:
     return VqganConfig.from_json({} if path is None else read_json(path))
 
 
-def vocabulary(files: Files) -> OpenVocabulary:
-    """What lint needs: any word can be written, and so many tokens are read."""
+def vocabulary(files: Files) -> Vocabulary:
+    """What lint needs: how many tokens are read, and the words that a model of a small world was taught; else any."""
     dalle, _ = configs(files)
     tokens, words = _tokens(files, dalle), _words(files)
 
@@ -75,7 +75,10 @@ def vocabulary(files: Files) -> OpenVocabulary:
         found = tokens.encode(dalle_text.normalise(text, words) if dalle.normalize_text else text)
         return len(found.ids) - 2 + found.cut
 
-    return OpenVocabulary(count, dalle.text_length - 2)
+    known, limit = files.paths.get(f"{MODEL}/{KNOWN}"), dalle.text_length - 2
+    if known is None:
+        return OpenVocabulary(count, limit)
+    return WordVocabulary(dalle_text.read_words(known), limit, count)
 
 
 def _fill(request: Request, card: Card) -> Request:

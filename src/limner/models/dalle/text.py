@@ -153,7 +153,7 @@ def _longest(words: Words) -> int:
 
 @lru_cache(maxsize=2)
 def read_words(path: Path) -> Words:
-    """The word list of a checkpoint: lines "word count", most frequent first. Raises ``CorruptFile``."""
+    """A word list of a checkpoint: a word first in each line, most frequent first. Raises ``CorruptFile``."""
     try:
         if path.stat().st_size > MAX_WORDS:
             raise CorruptFile(f"{path.name} is longer than any word list", hint="download it again")
