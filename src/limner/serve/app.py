@@ -14,7 +14,7 @@ from typing import cast
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import HTTPConnection, Request
+from starlette.requests import ClientDisconnect, HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
@@ -32,6 +32,8 @@ from limner.serve.shell import Dialect, Shell
 from limner.serve.thumbnails import Thumbnails
 
 log = logging.getLogger("limner.serve")
+LEFT = 499
+"""What the log says of a request whose sender went away before all of it was here; other servers' number for it."""
 
 ROUTERS = (
     "limner.serve.health",
@@ -125,5 +127,9 @@ def _answer_errors(app: FastAPI, dialects: Iterable[Dialect]) -> None:
             log.error("%s %s broke", request.method, request.url.path, exc_info=error)
         return worded(request, found, dialects)
 
+    async def gone(_: Request, error: Exception) -> Response:
+        return Response(status_code=LEFT)  # nobody reads it
+
+    app.add_exception_handler(ClientDisconnect, gone)
     for kind in (LimnerError, RequestValidationError, HTTPException, Exception):
         app.add_exception_handler(kind, answer)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
 
+import httpx
 import pytest
 
 from tests.serving import Served, live
@@ -43,3 +47,24 @@ def test_a_path_that_is_none_is_said_in_the_native_shape(server: Served) -> None
     assert answer.status_code == 404
     assert answer.json()["error"]["code"] == "not_found"
     assert answer.headers["x-should-retry"] == "false"
+
+
+def test_a_sender_who_goes_away_is_no_fault_of_ours(server: Served, caplog: pytest.LogCaptureFixture) -> None:
+    """A page that asks for the cost and is left at once, half of its question on the way."""
+    host = httpx.URL(server.url)
+    begun = f"POST /ui/cost HTTP/1.1\r\nHost: {host.netloc.decode()}\r\nContent-Length: 900\r\n"
+    with caplog.at_level(logging.INFO, "limner.serve"):
+        with socket.create_connection((host.host, host.port or 80)) as left:
+            left.sendall(f"{begun}Content-Type: application/x-www-form-urlencoded\r\n\r\nprompt=a".encode())
+            time.sleep(0.3)
+        _until(lambda: any(getattr(each, "path", "") == "/ui/cost" for each in caplog.records))
+    assert [each.getMessage() for each in caplog.records if each.levelno >= logging.WARNING] == []
+    assert server.client.get("/livez").json() == {"live": True}
+
+
+def _until(held: Callable[[], bool]) -> None:
+    for _ in range(100):
+        if held():
+            return
+        time.sleep(0.05)
+    raise AssertionError("not within five seconds")
