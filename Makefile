@@ -77,6 +77,8 @@ train-pocket: $(VENV)/.dev-installed
 	$(TRAIN).evaluate.measure $(RUN)/pack --run $(RUN) --out $(RUN)/figures
 	$(TRAIN).pack $(RUN) $(RUN)/pack --measured $(RUN)/figures/figures.md
 	$(TRAIN).pack_dalle $(RUN) $(RUN)/pack-dalle
+	$(TRAIN).evaluate.measure_dalle $(RUN)/pack-dalle --run $(RUN) --out $(RUN)/figures-dalle
+	$(TRAIN).pack_dalle $(RUN) $(RUN)/pack-dalle --measured $(RUN)/figures-dalle/figures.md
 
 setup: $(VENV)/.installed
 

@@ -20,7 +20,7 @@ from training import captions
 from training.world import Thing
 
 LENGTH = 32  # text tokens, markers included; the grammar's longest caption has 19
-GUIDANCE, TOP_K = 4.0, 50
+GUIDANCE, TOP_K = 3.0, 50
 STD = 0.02  # of untrained weights, as the published config has it
 _SPECIAL = (BOS, PAD, EOS, "<unk>", "<mask>")  # ids 0 to 4, as published
 
