@@ -130,6 +130,7 @@ class Trainer:
             "modules": {k: m.state_dict() for k, m in self.modules.items()},
             "average": self.average,
             "optimizers": [each.state_dict() for each in self.optimizers],
+            "ranks": self.options.ranks,
             "step": self.step,
             "elapsed": self.elapsed,
         }
@@ -143,7 +144,13 @@ class Trainer:
             module.load_state_dict(state["modules"][name])
         for mine, saved in zip(self.average, state["average"], strict=True):
             mine.copy_(saved)
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+        held = state.get("optimizers") or [state["optimizer"]]  # one, before there was Muon
+        if len(held) != len(self.optimizers) or state.get("ranks", 1) != self.options.ranks:
+            raise ValueError(
+                f"{self.path} is of {len(held)} optimizers in {state.get('ranks', 1)} processes, this run of "
+                f"{len(self.optimizers)} in {self.options.ranks}: go on as it was begun, or begin in another folder"
+            )
+        for optimizer, saved in zip(self.optimizers, held, strict=True):
             optimizer.load_state_dict(saved)
         self.step, self.elapsed = state["step"], state["elapsed"]
 
@@ -178,7 +185,7 @@ def fit(
             export()
             trainer.swap()
             if o.rank == 0:
-                _log(o.out, facts)
+                _log(o.out, facts | ({"ranks": o.ranks} if o.ranks > 1 else {}))
             sums, saved = {}, time.monotonic()
         if done:
             return

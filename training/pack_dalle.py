@@ -69,9 +69,10 @@ top-k of {top_k}.
 ## How it was made
 
 The VQGAN was trained on {pictures} pictures and crops of pictures, without a discriminator; the transformer on {seen}
-captioned scenes{time}. Limner's `training/` package rendered them from the Noto Color Emoji font and captioned them by
-a grammar of its own, with names and keywords from the Unicode CLDR; ten in a hundred captions were empty. No
-photograph, no artwork and no text from the web went into it.
+captioned scenes{time}.
+Limner's `training/` package rendered them from the Noto Color Emoji font and captioned them by a grammar of its own,
+with names and keywords from the Unicode CLDR; ten in a hundred captions were empty. No photograph, no artwork and no
+text from the web went into it.
 
 ## Licence
 
@@ -131,7 +132,7 @@ def pack(drawn: dalle.Dalle, out: Path, facts: Facts, pictures: int) -> None:
 def card(drawn: dalle.Dalle, facts: Facts, pictures: int) -> str:
     """The markdown."""
     bart, vqgan = drawn.bart.config, drawn.vqgan.config
-    hours = f", both in {facts.minutes / 60:.1f} hours" if facts.minutes else ""
+    hours = f", all in {facts.minutes / 60:.1f} hours of one processor core" if facts.minutes else ""
     return _CARD.format(
         codes=bart.image_length,
         side=vqgan.resolution,
@@ -181,15 +182,18 @@ def _last(stage: Path) -> dict[str, float]:
 
 def main() -> None:
     """Pack a run's exports."""
-    given = arguments(__doc__).parse_args()
+    parser = arguments(__doc__)
+    told = "a dalle stage that the run's own began from, which counts too; again for each"
+    parser.add_argument("--begun", type=Path, action="append", default=[], help=told)
+    given = parser.parse_args()
     stages = [given.run / "vqgan", given.run / "dalle"]
     drawn = train_dalle.load(stages[1], train_vqgan.load(stages[0], "cpu"), "cpu")
     things = json.loads((stages[1] / train_dalle.FACTS).read_text())["things"]  # null: all
-    logs = [_last(stage) for stage in stages]
+    logs = [_last(stage) for stage in (*stages, *given.begun)]
     facts = Facts(
         Atlas.load(given.run / "atlas.png").things[:things],
-        int(logs[1]["seen"]),
-        sum(log["minutes"] for log in logs),
+        sum(int(log["seen"]) for log in logs[1:]),
+        sum(log["minutes"] * log.get("ranks", 1) for log in logs),
         given.measured.read_text() if given.measured else NOT_MEASURED,
         given.able.read_text() if given.able else UNKNOWN,
     )

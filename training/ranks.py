@@ -15,7 +15,7 @@ from torch import Tensor, nn
 def start(n: int, work: Callable[[int], None]) -> None:
     """Run ``work(rank)`` in ``n`` processes that know one another, or here when it is one. ``work`` must be picklable.
 
-    Raises what the first to fail raised.
+    Raises ``torch.multiprocessing.ProcessRaisedException``, with the text of what the first to fail raised.
     """
     if n == 1:
         work(0)

@@ -4,6 +4,7 @@ Every stage resumes from ``DIR/<stage>/state.pt`` when it is there and exports i
 """
 
 import argparse
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -127,10 +128,10 @@ def arguments(argv: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def one(given: argparse.Namespace, rank: int) -> None:
+def one(given: argparse.Namespace, atlas: Atlas, rank: int) -> None:
     """Run what was asked for, as one of the processes."""
-    if given.threads:
-        torch.set_num_threads(given.threads)
+    if given.threads or given.processes > 1:
+        torch.set_num_threads(given.threads or max(1, (os.cpu_count() or 1) // given.processes))
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = torch.backends.cudnn.benchmark = True
     device = pick_device(given.device)
@@ -152,7 +153,6 @@ def one(given: argparse.Namespace, rank: int) -> None:
         rank=rank,
         ranks=given.processes,
     )
-    atlas = load_atlas(given.atlas or given.out / "atlas.png", given.everything)
     train(given.stage, atlas, options, given.out, given.things, given.curriculum, given.begin)
 
 
@@ -163,7 +163,8 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(f"--processes {given.processes}: several are for the dalle stage, others take 1; leave it out")
     if given.processes > 1 and pick_device(given.device) != "cpu":
         raise SystemExit(f"--processes {given.processes}: a GPU is kept busy by one; leave it out, or add --device cpu")
-    ranks.start(given.processes, partial(one, given))
+    atlas = load_atlas(given.atlas or given.out / "atlas.png", given.everything)
+    ranks.start(given.processes, partial(one, given, atlas))
 
 
 if __name__ == "__main__":

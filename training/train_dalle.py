@@ -93,7 +93,7 @@ def train(
     ``pictures``: what tokenises them, not trained here; ``room``: scenes kept; ``reuse``: how often each is seen at
     least; ``curriculum``: scenes until all kinds are drawn; ``things``: only the first so many of the world; ``begin``:
     a folder that this stage exported, whose weights a new run starts from. Raises ValueError where a run goes on with
-    other ``pictures`` than it began with.
+    other ``pictures`` than it began with, and where what it is to begin with has other pictures, words or sizes.
     """
     torch.manual_seed(options.seed)
     device = options.device
@@ -105,8 +105,8 @@ def train(
     renderer = Renderer(atlas, variants, pictures.config.resolution).to(device)
     grid = pictures.config.grid
     config = sizes(dalle.table_rows(words), pictures.config.codes, grid)
-    bart = dalle.build(config).to(device) if begin is None else load(begin, pictures, device).bart
-    dalle.widen_norms(bart)
+    bart = dalle.build(config) if begin is None or again else _begun(begin, pictures, words, config)
+    dalle.widen_norms(bart.to(device))
     heads = Heads(len(atlas.things), config.d_model, config.d_model).to(device)
     trainer = Trainer({"bart": bart, "heads": heads}, options, dalle.matrices(bart))
     body = torch.compile(dalle.teacher_forced) if options.compile else dalle.teacher_forced
@@ -117,9 +117,8 @@ def train(
         options.seed + 1 + 1000 * options.rank, chunk, curriculum, things=things, aligned=True, centred=True, full=ALONE
     )
     bank = Bank(room, config.image_length, words.length, device)
-    keep = (
-        None if device.startswith("cuda") else options.out / f"bank{options.rank}.pt"
-    )  # a GPU renders it again in seconds
+    # A GPU renders it again in seconds.
+    keep = None if device.startswith("cuda") else options.out / f"bank{options.rank}.pt"
 
     def wanted(step: int) -> int:
         """Scenes that have gone into the bank before a step."""
@@ -199,6 +198,13 @@ def _unseen(known: tuple[Thing, ...], words: Tokens, renderer: Renderer, picture
     device = next(pictures.parameters()).device
     ids = torch.tensor([dalle.encode(caption(s, known, rng), words) for s in scenes], device=device)
     return Drawn(tokenised(pictures, renderer(layout)), ids, ids, ids)
+
+
+def _begun(folder: Path, pictures: PictureTokenizer, words: Tokens, config: DalleConfig) -> Bart:
+    made = load(folder, pictures, "cpu")
+    if made.bart.config != config or made.words.tokenizer.get_vocab() != words.tokenizer.get_vocab():
+        raise ValueError(f"{folder} has other words or sizes: begin with one that was taught as many things")
+    return made.bart
 
 
 def load(folder: Path, vqgan: PictureTokenizer, device: str) -> dalle.Dalle:

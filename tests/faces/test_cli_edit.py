@@ -53,7 +53,7 @@ def test_over_a_picture_and_again(limner: Limner, start: Path) -> None:
     assert limner("replay", "last").stdout == "identical: the same pixels\n"
     shown = limner("gallery", "show", "last").stdout
     assert "start picture" in shown
-    assert "0.5 (1 steps run)" in shown
+    assert "0.5 (1 step run)" in shown
 
 
 def test_over_a_picture_of_the_library(limner: Limner) -> None:

@@ -133,10 +133,11 @@ def measure(
     batch: int = 64,
     variants: int = 16,
     side: int = SIZE,
+    centred: bool = False,
     how: str = "",
 ) -> Figures:
     """Every figure of the pictures that ``draw`` makes, of ``side`` pixels: shares, PSNR, KID, the classifier's own
-    marks."""
+    marks. ``centred``: what draws was shown things alone in the middle (layout.py)."""
     device = str(next(judge.parameters()).device)
     names = [t.name for t in atlas.things]
     tally: dict[str, list[bool]] = defaultdict(list)
@@ -152,7 +153,8 @@ def measure(
                 tally[name].append(passed)
     renderer = Renderer(atlas, variants, side).to(device)
     scenes = 2 * [shown(row, names) for row in rows]  # what was asked for, as the renderer draws it: KID compares like
-    real = renderer(lay_out(scenes, [random.Random(f"real:{k}") for k in range(len(scenes))], aligned=True))
+    rngs = [random.Random(f"real:{k}") for k in range(len(scenes))]
+    real = renderer(lay_out(scenes, rngs, aligned=True, centred=centred))
     loose = renderer(lay_out(scenes, [random.Random(f"real:{k}") for k in range(len(scenes))]))
     own = answers(judge, real)[1]
     every = slice(None, None, max(1, len(real) // 64))  # some of every kind

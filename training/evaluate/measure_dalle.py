@@ -13,12 +13,10 @@ from torch import Tensor, nn
 
 from training import dalle, pack_dalle, pocket, train_classifier, train_vqgan
 from training.evaluate import measure
-from training.evaluate.prompts import SIZES, held_out
+from training.evaluate.prompts import held_out
 from training.loop import pick_device
 from training.sprites import Atlas
 from training.vq_nets import PictureTokenizer
-
-KINDS = ("place", "colour")  # whose prompts count for ``single``
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,7 @@ def figures_of(
         rows,
         variants=variants,
         side=drawn.vqgan.config.resolution,
+        centred=True,
         how=f"super conditioning {guidance}, top-k {top_k}",
     )
 
@@ -68,13 +67,12 @@ def figures_of(
 def main() -> None:
     """Measure a pack."""
     parser = measure.arguments(__doc__)
-    parser.add_argument("--all", action="store_true", help="prompts of every kind, not only those of single things")
     parser.add_argument("--guidance", type=float, default=dalle.GUIDANCE)
     parser.add_argument("--top-k", type=int, default=dalle.TOP_K)
     given = parser.parse_args()
     atlas = Atlas.load(given.atlas or given.run / "atlas.png")
     known = (t.name for t in atlas.things[: given.things])
-    rows = held_out(known, given.limit, SIZES if given.all else KINDS)
+    rows = held_out(known, given.limit)
     device = pick_device(given.device)
     drawn, how = pack_dalle.load_pack(given.pack, device), {"guidance": given.guidance, "top_k": given.top_k}
     measure.write(figures_of(drawn, given.run, atlas, rows, device, **how), given.out)

@@ -42,21 +42,41 @@ class Encoding(Protocol):
 
 
 class WordVocabulary:
-    """The words that a model was taught, such as pocket's: others are not seen. A word is a token, unless ``count``
-    says how many a text has."""
+    """The words of a word-level tokenizer, such as pocket's: a word is a token, others are not seen."""
 
     open = False
 
-    def __init__(self, words: Collection[str], limit: int, count: Callable[[str], int] | None = None) -> None:
+    def __init__(self, words: Collection[str], limit: int) -> None:
         self.words: Collection[str] = frozenset(word.lower() for word in words)
         self.limit = limit
-        self._count = count
 
     def knows(self, word: str) -> bool:
         return word.lower() in self.words
 
     def count(self, text: str) -> int:
-        return len(words(text)) if self._count is None else self._count(text)
+        return len(words(text))
+
+
+class TaughtVocabulary(WordVocabulary):
+    """The words that a model was taught which reads its texts normalised and spells them with byte pairs: ``count``
+    gives a text's tokens, ``normalise`` what is read of a text."""
+
+    def __init__(
+        self, words: Collection[str], limit: int, count: Callable[[str], int], normalise: Callable[[str], str]
+    ) -> None:
+        super().__init__(words, limit)
+        self._count, self._normalise = count, normalise
+        self._read = frozenset(part for word in self.words for part in self._parts(word))
+
+    def knows(self, word: str) -> bool:
+        """Also a word that is read as others: an emoji as its name, ``red-and-blue`` as three, ``éléphant``."""
+        return super().knows(word) or self._parts(word) <= self._read
+
+    def count(self, text: str) -> int:
+        return self._count(text)
+
+    def _parts(self, word: str) -> frozenset[str]:
+        return frozenset(words(self._normalise(word)))
 
 
 class OpenVocabulary:

@@ -99,6 +99,9 @@ def test_a_transformer_goes_on_from_an_exported_one(atlas: Atlas, run: Path) -> 
     exported = load_file(run / "dalle" / train_dalle.WEIGHTS)
     assert begun.keys() == exported.keys()
     assert all(torch.equal(begun[name], value) for name, value in exported.items())
+    fewer = Atlas(atlas.things[:3], atlas.pixels[:3], atlas.gain[:3])
+    with pytest.raises(ValueError, match="other words or sizes"):
+        _train(fewer, run, "fewer", 24, begin=run / "dalle", stop_after=0.0)
 
 
 def test_codes_of_another_tokenizer_are_refused(atlas: Atlas, run: Path) -> None:
@@ -190,6 +193,7 @@ def test_words_it_was_not_taught_are_named(packed: Path, session: Session) -> No
         return [notice.message for notice in plan.notices if "word" in notice.code or "subject" in notice.code]
 
     assert notices("Two FOXES in the snow") == []
+    assert notices("🦊 in the snow, a red-and-blue cát") == []
     (said,) = notices("a fox on a lawnmower")
     assert "lawnmower" in said
     (said,) = notices("a lawnmower")

@@ -36,7 +36,8 @@ FAMILY = "dalle-mini"
 MODEL, VQGAN = "model", "vqgan"
 WORDS = "enwiki-words-frequency.txt"
 KNOWN = "known-words.txt"
-"""The words, one a line, that a model of a small world was taught; the published ones have none."""
+"""The words, one a line, that a model of a small world was taught; the published ones have none. As one of the
+model's files it counts in its identity, like pocket's tokenizer, which says the same of pocket."""
 CONFIG = "config.json"
 WEIGHTS: Mapping[str, tuple[tuple[str, ...], ...]] = {  # of each part, the first set that is there is used
     MODEL: (("model.safetensors",), ("encoder.safetensors", "decoder.safetensors"), ("flax_model.msgpack",)),

@@ -11,7 +11,7 @@ from limner.models.family import Files, Planned
 from limner.models.inspect import read_json
 from limner.models.nets.dalle_configs import DalleConfig, VqganConfig, check_pair
 from limner.prompts.plain import as_words
-from limner.prompts.vocabulary import OpenVocabulary, Vocabulary, WordVocabulary
+from limner.prompts.vocabulary import OpenVocabulary, TaughtVocabulary, Vocabulary
 from limner.types import Estimate, Notice, Prompted, Recipe, Request
 
 __all__ = ["configs", "plan", "vocabulary", "vqgan_config"]
@@ -71,14 +71,17 @@ def vocabulary(files: Files) -> Vocabulary:
     dalle, _ = configs(files)
     tokens, words = _tokens(files, dalle), _words(files)
 
+    def read(text: str) -> str:
+        return dalle_text.normalise(text, words) if dalle.normalize_text else text
+
     def count(text: str) -> int:
-        found = tokens.encode(dalle_text.normalise(text, words) if dalle.normalize_text else text)
+        found = tokens.encode(read(text))
         return len(found.ids) - 2 + found.cut
 
     known, limit = files.paths.get(f"{MODEL}/{KNOWN}"), dalle.text_length - 2
     if known is None:
         return OpenVocabulary(count, limit)
-    return WordVocabulary(dalle_text.read_words(known), limit, count)
+    return TaughtVocabulary(dalle_text.read_words(known), limit, count, read)
 
 
 def _fill(request: Request, card: Card) -> Request:

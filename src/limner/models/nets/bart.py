@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from limner.models.nets.dalle_configs import DalleConfig, Stack
 
-__all__ = ["Bart", "Memory", "Slots", "attend"]
+__all__ = ["Bart", "Memory", "Slots", "attend", "attend_whole"]
 
 EPS = 1e-5
 

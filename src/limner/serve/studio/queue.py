@@ -13,7 +13,7 @@ from limner.serve.native.bodies import JobId
 from limner.serve.native.lookup import NoSuchJob
 from limner.serve.service import Service
 from limner.serve.shell import service
-from limner.serve.studio.templating import fragment, page, see, wants_fragment
+from limner.serve.studio.templating import back, fragment, page, wants_fragment
 
 router = APIRouter()
 Own = Annotated[Service, Depends(service)]
@@ -86,4 +86,4 @@ def left(own: Service, job: Job) -> float:
 
 
 async def _after(request: Request, own: Service) -> Response:
-    return await panel(own) if wants_fragment(request) else see("/queue")
+    return await panel(own) if wants_fragment(request) else back(request, "/queue")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -75,6 +76,14 @@ def wants_fragment(request: HTTPConnection) -> bool:
 def see(url: str) -> Response:
     """Go there next: the answer to a plain form."""
     return RedirectResponse(url, 303)
+
+
+def back(request: Request, otherwise: str) -> Response:
+    """To the page of ours that a plain form was on; ``otherwise`` where the browser does not say or it was no page of
+    ours."""
+    said = urlsplit(request.headers.get("referer", ""))
+    ours = said.netloc == request.url.netloc and said.path.startswith("/") and not said.path.startswith("//")
+    return see(f"{said.path}?{said.query}".rstrip("?") if ours else otherwise)
 
 
 async def form_of(request: Request) -> dict[str, list[str]]:

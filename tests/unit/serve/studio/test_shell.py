@@ -116,6 +116,24 @@ def test_the_queue_panel_says_who_runs_and_who_waits(server: Served) -> None:
     assert server.wait(first.id).state == "cancelled"
 
 
+@pytest.mark.parametrize(
+    ("whence", "whither"),
+    [
+        ("{url}/compare/job/abc?x=1", "/compare/job/abc?x=1"),
+        ("{url}/gallery", "/gallery"),
+        ("https://example.org/gallery", "/queue"),
+        ("{url}//example.org", "/queue"),
+        ("", "/queue"),
+    ],
+)
+def test_who_stops_a_job_without_the_script_stays_on_the_page(server: Served, whence: str, whither: str) -> None:
+    job = server.draw("a fox zzslow", n=2)
+    said = {"referer": whence.format(url=server.url)} if whence else {}
+    answer = server.client.post(f"/ui/jobs/{job.id}/stop", headers=PAGE | said, data={})
+    assert (answer.status_code, answer.headers["location"]) == (303, whither)
+    assert server.wait(job.id).state == "cancelled"
+
+
 def test_waiting_jobs_change_places(server: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server.service.inside, "draining", True)  # hands nothing out
     monkeypatch.setattr(server.service, "admit", lambda n: None)
