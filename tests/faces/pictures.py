@@ -53,7 +53,7 @@ def record(shown: Pixels, prompt: str = "a red fox", **changes: object) -> Recor
         threads=2,
         timings={"steps": 0.5},
         versions={"limner": "0.1.0", "torch": "2.13"},
-        notices=(Notice(code="unknown-words", message="pocket cannot see the words 'zyx'"),),
+        notices=(Notice(code="unknown-words", message="pocket does not know the word 'zyx'"),),
         pixel_hash=pixel_hash(shown),
         created="2026-11-20T10:00:00Z",
     )

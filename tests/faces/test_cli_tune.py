@@ -51,7 +51,7 @@ def test_a_file_is_made_that_says_what_it_was_trained_on(limner: Limner, data: P
     assert isinstance(plain, dict)
     assert isinstance(tuned, dict)
     assert plain["identity"] != tuned["identity"]
-    cannot_see = "cannot see the words 'sks'"
+    cannot_see = "does not know the word 'sks'"
     assert cannot_see in limner(*small[:-1]).stderr
     assert cannot_see not in limner(*small[:-1], "--lora", str(out)).stderr
     again = limner("tune", "lora", "--data", str(data), "--subject", "sks fox", "--out", str(out), *QUICK)

@@ -67,15 +67,15 @@ class Browse:
         where, values = queries.conditions(query, full_text=self._full_text())
         way = "DESC" if query.descending else "ASC"
         first, last = ("max", "min") if query.descending else ("min", "max")
-        # a space sorts before every character of a time: two joined keys compare as the pairs do
+        # it sorts before every character of a time, a space too: two joined keys compare as the pairs do
         sql = (
-            "WITH placed AS (SELECT created || ' ' || id AS key, substr(created, 1, 7) AS month, row_number() OVER "
+            "WITH placed AS (SELECT created || char(1) || id AS key, substr(created, 1, 7) AS month, row_number() OVER "
             f"(PARTITION BY substr(created, 1, 7) ORDER BY created {way}, id {way}) - 1 AS place FROM pictures{where}) "
             f"SELECT month, place / {STRETCH} AS part, count(*) AS n, {first}(key) AS first, {last}(key) AS last "
             f"FROM placed GROUP BY month, part ORDER BY month {way}, part"
         )
         return [
-            Stretch(row["month"], row["n"], _place(row["first"]), _place(row["last"]))
+            Stretch(row["month"], row["n"], _place(row["first"], "\x01"), _place(row["last"], "\x01"))
             for row in self._database.query(sql, values)
         ]
 
@@ -166,7 +166,7 @@ def key(place: Place) -> str:
     return "_".join(place)
 
 
-def _place(joined: str, by: str = " ") -> Place:
+def _place(joined: str, by: str) -> Place:
     created, _, id = joined.rpartition(by)
     return created, id
 

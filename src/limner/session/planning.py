@@ -262,16 +262,14 @@ def _lint(text: str, laid: Laid, family: Family, files: Files, card: Card) -> tu
     rest = without_words(text, laid.adapters)
     found = lint(rest, vocabulary)
     if found.main_noun_unknown and found.main_noun:
-        return (
-            Notice(
-                code="unknown-subject",
-                message=f"{card.name} does not know {found.main_noun!r}: it will draw something else",
-            ),
-        )
+        message = f"{card.name} does not know {found.main_noun!r}: it will draw something else"
+        if others := [word for word in found.unknown if word != found.main_noun]:
+            message += f"; nor does it know {', '.join(map(repr, others))}"
+        return (Notice(code="unknown-subject", message=message),)
     if found.blind and rest == text:
         return (Notice(code="no-known-word", message=f"{card.name} knows no word of this: it draws what it likes"),)
     calling = called_by(laid) if found.unknown else frozenset()
     if strange := [word for word in found.unknown if word not in calling]:
-        unknown = ", ".join(repr(word) for word in strange)
-        return (Notice(code="unknown-words", message=f"{card.name} cannot see the words {unknown}"),)
+        unknown = f"{'words' if len(strange) > 1 else 'word'} {', '.join(map(repr, strange))}"
+        return (Notice(code="unknown-words", message=f"{card.name} does not know the {unknown}"),)
     return ()

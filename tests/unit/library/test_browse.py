@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from limner.errors import InvalidRequest
@@ -39,6 +39,7 @@ def filled(root: Path, times: list[str], **more: object) -> tuple[Library, list[
 
 @settings(max_examples=40, deadline=None)
 @given(times=st.lists(TIMES, max_size=40), copies=st.integers(1, 8), descending=st.booleans())
+@example(times=["2024-01-01T10:00:00Z", "2024-01-01", "2024-01-01 10:00:00"], copies=1, descending=False)
 def test_stretches_hold_every_picture_once_in_order(
     tmp_path_factory: pytest.TempPathFactory, times: list[str], copies: int, descending: bool
 ) -> None:

@@ -198,6 +198,9 @@ def test_words_it_was_not_taught_are_named(packed: Path, session: Session) -> No
     assert "lawnmower" in said
     (said,) = notices("a lawnmower")
     assert "will draw something else" in said
+    (said,) = notices("a lawnmower and a typewriter")
+    assert "'lawnmower'" in said
+    assert "'typewriter'" in said
 
 
 def test_the_driver_knows_both_stages(atlas: Atlas, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
