@@ -152,6 +152,7 @@ def test_an_enlarged_picture_knows_where_it_is_from(limner: Limner) -> None:
         (("--init", "START", "--strength", "0.1"), 2, ("no step at all", "0.5")),
         (("--init", "START", "--strength", "2"), 2, ("strength must be 0 to 1",)),
         (("--init", "none.png"), 7, ("there is no file",)),
+        (("--size", "64x64", "--model", "pocket-dalle"), 2, ("it always draws 128x128",)),
         (("--init", "START", "--model", "dalle-mini"), 2, ("dalle-mini cannot honour 'init'",)),
         (("--upscale", "nothing"), 2, ("no upscaler called 'nothing'", "limner models link")),
         (("--upscale", "lanczos:0.5"), 2, ("no factor",)),

@@ -73,8 +73,17 @@ def refuse_unsupported(asked: Request, family: Family, card: Card) -> None:
             raise UnsupportedField(
                 f"{card.name} cannot honour {name!r}{flag}",
                 field=name,
-                hint=f"leave it out, or use another model than {card.name}",
+                hint=_instead(name, card),
             )
+
+
+def _instead(name: str, card: Card) -> str:
+    """What to do without a field."""
+    if name in ("width", "height") and card.width and card.height:
+        return f"leave the size out: it always draws {card.width}x{card.height}"
+    if name == "variation":
+        return f"draw other seeds of it (-n 4), or use another model than {card.name}"
+    return f"leave it out, or use another model than {card.name}"
 
 
 def known_to(request: Request, family: Family) -> Request:
