@@ -36,6 +36,10 @@ def taught(rank: int, out: Path, of: int, seen: tuple[int, ...]) -> None:
 
 def of_rank(out: Path, rank: int) -> None:
     """What one of two processes does."""
+    weight = nn.Parameter(torch.zeros(2))
+    weight.grad = torch.full((2,), rank + 1.0)
+    ranks.mean_gradients([weight])
+    assert weight.grad.tolist() == [1.5, 1.5]
     taught(rank, out, 2, (rank,))
 
 
