@@ -70,7 +70,8 @@ class TaughtVocabulary(WordVocabulary):
 
     def knows(self, word: str) -> bool:
         """Also a word that is read as others: an emoji as its name, ``red-and-blue`` as three, ``éléphant``."""
-        return super().knows(word) or self._parts(word) <= self._read
+        parts = self._parts(word)
+        return super().knows(word) or (bool(parts) and parts <= self._read)
 
     def count(self, text: str) -> int:
         return self._count(text)
